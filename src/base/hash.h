@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Digests, from OpenSSL. */
+#ifndef IBB_BASE_HASH_H
+#define IBB_BASE_HASH_H
+
+#include "base/buf.h"
+
+#define IBB_SHA256_SIZE	    32
+#define IBB_SHA256_HEX_SIZE 65
+
+struct ibb_sha256 {
+	uint8_t b[IBB_SHA256_SIZE];
+};
+
+struct ibb_hasher;
+
+/* One shot. IBB_E_NOMEM when OpenSSL has no memory. */
+int ibb_sha256(const void *p, size_t n, struct ibb_sha256 *ret) IBB_MUST_CHECK;
+
+/* In pieces: new, update..., final (which frees), or free. */
+int ibb_hasher_new(struct ibb_hasher **ret) IBB_MUST_CHECK;
+int ibb_hasher_update(struct ibb_hasher *h, const void *p, size_t n) IBB_MUST_CHECK;
+int ibb_hasher_final(struct ibb_hasher *h, struct ibb_sha256 *ret) IBB_MUST_CHECK;
+void ibb_hasher_free(struct ibb_hasher *h);
+
+/* Lower-case hex with NUL. */
+void ibb_hex(const void *p, size_t n, char *out);
+void ibb_sha256_hex(const struct ibb_sha256 *d, char out[IBB_SHA256_HEX_SIZE]);
+/* Exactly 64 hex digits, any case; a digest string is never trusted to be one. */
+bool ibb_sha256_parse(const char *s, struct ibb_sha256 *ret);
+
+#endif

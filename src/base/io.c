@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+void ibb_close_fd(int *fd)
+{
+	int saved = errno;
+
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	errno = saved;
+}
+
+int ibb_pread_full(int fd, void *buf, size_t n, uint64_t off, const char *name,
+		   struct ibb_error *err)
+{
+	size_t done = 0;
+
+	if (off > INT64_MAX || n > INT64_MAX - off)
+		return ibb_err(err, IBB_E_INVALID, "%s: read past the end of any file", name);
+	while (done < n) {
+		ssize_t k = pread(fd, (char *)buf + done, n - done, (off_t)(off + done));
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return ibb_err_os(err, errno, "%s: read at offset %llu", name,
+					  (unsigned long long)(off + done));
+		if (!k)
+			return ibb_err(err, IBB_E_CORRUPT, "%s: truncated: no data at offset %llu",
+				       name, (unsigned long long)(off + done));
+		done += (size_t)k;
+	}
+	return IBB_OK;
+}
+
+int ibb_pwrite_full(int fd, const void *buf, size_t n, uint64_t off, const char *name,
+		    struct ibb_error *err)
+{
+	size_t done = 0;
+
+	if (off > INT64_MAX || n > INT64_MAX - off)
+		return ibb_err(err, IBB_E_INVALID, "%s: write past the end of any file", name);
+	while (done < n) {
+		ssize_t k = pwrite(fd, (const char *)buf + done, n - done, (off_t)(off + done));
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			return ibb_err_os(err, k < 0 ? errno : EIO, "%s: write at offset %llu",
+					  name, (unsigned long long)(off + done));
+		done += (size_t)k;
+	}
+	return IBB_OK;
+}
+
+int ibb_read_file(const char *path, uint64_t limit, struct ibb_buf *ret, struct ibb_error *err)
+{
+	IBB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	IBB_AUTO_BUF struct ibb_buf b = {0};
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return ibb_err_os(err, errno, "%s: open", path);
+	if (fstat(fd, &st))
+		return ibb_err_os(err, errno, "%s: stat", path);
+	if (!S_ISREG(st.st_mode))
+		return ibb_err(err, IBB_E_INVALID, "%s: not a regular file", path);
+	if ((uint64_t)st.st_size > limit)
+		return ibb_err(err, IBB_E_LIMIT, "%s: %lld bytes, more than the limit of %llu",
+			       path, (long long)st.st_size, (unsigned long long)limit);
+	if (ibb_buf_reserve(&b, (size_t)st.st_size + 1))
+		return ibb_err_nomem(err);
+	r = ibb_pread_full(fd, b.data, (size_t)st.st_size, 0, path, err);
+	if (r)
+		return r;
+	b.len = (size_t)st.st_size;
+	ibb_buf_clear(ret);
+	*ret = b;
+	b = (struct ibb_buf){0};
+	return IBB_OK;
+}
+
+static void fill_id(const struct stat *st, struct ibb_file_id *id)
+{
+	*id = (struct ibb_file_id){
+		.dev = (uint64_t)st->st_dev,
+		.ino = (uint64_t)st->st_ino,
+		.size_bytes = (uint64_t)st->st_size,
+		.mtime_s = st->st_mtim.tv_sec,
+		.mtime_ns = st->st_mtim.tv_nsec,
+		.ctime_s = st->st_ctim.tv_sec,
+		.ctime_ns = st->st_ctim.tv_nsec,
+	};
+}
+
+int ibb_file_id_fd(int fd, const char *name, struct ibb_file_id *ret, struct ibb_error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return ibb_err_os(err, errno, "%s: stat", name);
+	fill_id(&st, ret);
+	return IBB_OK;
+}
+
+bool ibb_same_file(const struct ibb_file_id *a, const struct ibb_file_id *b)
+{
+	return a->dev == b->dev && a->ino == b->ino;
+}
+
+bool ibb_same_state(const struct ibb_file_id *a, const struct ibb_file_id *b)
+{
+	return ibb_same_file(a, b) && a->size_bytes == b->size_bytes && a->mtime_s == b->mtime_s &&
+	       a->mtime_ns == b->mtime_ns;
+}
+
+bool ibb_path_is(const char *path, const struct ibb_file_id *id)
+{
+	struct ibb_file_id other;
+	struct stat st;
+
+	if (stat(path, &st))
+		return false;
+	fill_id(&st, &other);
+	return ibb_same_file(&other, id);
+}
+
+/* The directory part of a path ("." when there is none); free() it. */
+static char *dir_of(const char *path)
+{
+	const char *s = strrchr(path, '/');
+
+	if (!s)
+		return ibb_strdup(".");
+	return s == path ? ibb_strdup("/") : ibb_strndup(path, (size_t)(s - path));
+}
+
+static const char *base_of(const char *path)
+{
+	const char *s = strrchr(path, '/');
+
+	return s ? s + 1 : path;
+}
+
+static int check_target(const char *path, bool replace, struct ibb_error *err)
+{
+	struct stat st;
+
+	if (!*base_of(path))
+		return ibb_err(err, IBB_E_INVALID, "%s: the output must be a file name", path);
+	if (lstat(path, &st))
+		return errno == ENOENT ? IBB_OK : ibb_err_os(err, errno, "%s: stat", path);
+	if (S_ISDIR(st.st_mode))
+		return ibb_err(err, IBB_E_EXISTS, "%s: is a directory, not a file to write", path);
+	if (!S_ISREG(st.st_mode))
+		return ibb_err(err, IBB_E_EXISTS,
+			       "%s: exists and is no regular file; it is left alone", path);
+	if (!replace) {
+		ibb_err(err, IBB_E_EXISTS, "%s: exists already", path);
+		return ibb_err_hint(err, IBB_E_EXISTS,
+				    "choose another name, or allow it with --overwrite");
+	}
+	return IBB_OK;
+}
+
+static int open_tmp(struct ibb_atomic *a, const char *dir, struct ibb_error *err)
+{
+	a->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+	if (a->fd >= 0)
+		return IBB_OK;
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
+		return ibb_err_os(err, errno, "%s: create a file in %s", a->path, dir);
+	a->tmp = ibb_asprintf("%s/.%s.ibbake-%ld.tmp", dir, base_of(a->path), (long)getpid());
+	if (!a->tmp)
+		return ibb_err_nomem(err);
+	a->fd = open(a->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (a->fd < 0) {
+		int saved = errno;
+
+		free(a->tmp);
+		a->tmp = NULL;
+		return ibb_err_os(err, saved, "%s: create a file in %s", a->path, dir);
+	}
+	return IBB_OK;
+}
+
+int ibb_atomic_begin(struct ibb_atomic *a, const char *path, bool replace, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *dir = dir_of(path);
+	int r;
+
+	*a = (struct ibb_atomic){.fd = -1, .dir_fd = -1, .replace = replace};
+	r = check_target(path, replace, err);
+	if (r)
+		return r;
+	a->path = ibb_strdup(path);
+	if (!dir || !a->path) {
+		ibb_atomic_abort(a);
+		return ibb_err_nomem(err);
+	}
+	a->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (a->dir_fd < 0)
+		r = ibb_err_os(err, errno, "%s: open the directory %s", path, dir);
+	else
+		r = open_tmp(a, dir, err);
+	if (r)
+		ibb_atomic_abort(a);
+	return r;
+}
+
+/* Give the unnamed file a name: the final one, or a temporary one to rename over the old file. */
+static int link_tmp(struct ibb_atomic *a, const char *name, struct ibb_error *err)
+{
+	char proc[64];
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", a->fd);
+	if (linkat(AT_FDCWD, proc, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0)
+		return IBB_OK;
+	if (errno == EEXIST)
+		return ibb_err(err, IBB_E_EXISTS, "%s: appeared while it was being written",
+			       a->path);
+	return ibb_err_os(err, errno, "%s: link into place", a->path);
+}
+
+static int publish(struct ibb_atomic *a, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *dir = NULL;
+	int r;
+
+	if (!a->tmp && !a->replace)
+		return link_tmp(a, a->path, err);
+	if (!a->tmp) {
+		dir = dir_of(a->path);
+		a->tmp = dir ? ibb_asprintf("%s/.%s.ibbake-%ld.tmp", dir, base_of(a->path),
+					    (long)getpid())
+			     : NULL;
+		if (!a->tmp)
+			return ibb_err_nomem(err);
+		(void)unlink(a->tmp);
+		r = link_tmp(a, a->tmp, err);
+		if (r) {
+			free(a->tmp);
+			a->tmp = NULL;
+			return r;
+		}
+	}
+	if (a->replace ? rename(a->tmp, a->path)
+		       : renameat2(AT_FDCWD, a->tmp, AT_FDCWD, a->path, RENAME_NOREPLACE)) {
+		if (errno == EEXIST)
+			return ibb_err(err, IBB_E_EXISTS, "%s: appeared while it was being written",
+				       a->path);
+		return ibb_err_os(err, errno, "%s: rename into place", a->path);
+	}
+	free(a->tmp);
+	a->tmp = NULL;
+	return IBB_OK;
+}
+
+int ibb_atomic_commit(struct ibb_atomic *a, struct ibb_error *err)
+{
+	int r;
+
+	if (fsync(a->fd))
+		r = ibb_err_os(err, errno, "%s: fsync", a->path);
+	else
+		r = publish(a, err);
+	if (!r && fsync(a->dir_fd) && errno != EINVAL)
+		r = ibb_err_os(err, errno, "%s: fsync of its directory", a->path);
+	ibb_atomic_abort(a);
+	return r;
+}
+
+void ibb_atomic_abort(struct ibb_atomic *a)
+{
+	if (a->tmp)
+		(void)unlink(a->tmp);
+	ibb_close_fd(&a->fd);
+	ibb_close_fd(&a->dir_fd);
+	free(a->tmp);
+	free(a->path);
+	a->tmp = NULL;
+	a->path = NULL;
+}
+
+int ibb_lock_take(struct ibb_lock *l, const char *path, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *dir = dir_of(path);
+	struct stat a, b;
+
+	*l = (struct ibb_lock){.fd = -1};
+	if (dir)
+		l->path = ibb_asprintf("%s/.%s.ibbake-lock", dir, base_of(path));
+	if (!l->path)
+		return ibb_err_nomem(err);
+	for (;;) {
+		int saved;
+
+		l->fd = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (l->fd >= 0 && flock(l->fd, LOCK_EX | LOCK_NB) == 0) {
+			/* the holder may have removed the name between our open and our lock */
+			if (fstat(l->fd, &a) == 0 && stat(l->path, &b) == 0 &&
+			    a.st_ino == b.st_ino && a.st_dev == b.st_dev)
+				return IBB_OK;
+			ibb_close_fd(&l->fd);
+			continue;
+		}
+		saved = errno;
+		ibb_close_fd(&l->fd);
+		free(l->path);
+		l->path = NULL;
+		if (saved == EWOULDBLOCK)
+			return ibb_err(err, IBB_E_CONFLICT, "%s: another ibbake is writing it",
+				       path);
+		return ibb_err_os(err, saved, "%s: lock", path);
+	}
+}
+
+void ibb_lock_release(struct ibb_lock *l)
+{
+	if (l->path && l->fd >= 0)
+		(void)unlink(l->path);
+	ibb_close_fd(&l->fd);
+	free(l->path);
+	l->path = NULL;
+}

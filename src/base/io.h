@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Files of the host: whole reads, atomic replacement, locks, identity. */
+#ifndef IBB_BASE_IO_H
+#define IBB_BASE_IO_H
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+/* Close and forget; keeps errno. *fd may be -1. */
+void ibb_close_fd(int *fd);
+#define IBB_AUTO_FD __attribute__((cleanup(ibb_close_fd)))
+
+/* The whole range or an error; a short read (end of file) is IBB_E_CORRUPT "truncated". */
+int ibb_pread_full(int fd, void *buf, size_t n, uint64_t off, const char *name,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_pwrite_full(int fd, const void *buf, size_t n, uint64_t off, const char *name,
+		    struct ibb_error *err) IBB_MUST_CHECK;
+
+/* Read a regular file of at most `limit` bytes. IBB_E_LIMIT beyond it, IBB_E_IO. */
+int ibb_read_file(const char *path, uint64_t limit, struct ibb_buf *ret,
+		  struct ibb_error *err) IBB_MUST_CHECK;
+
+/* What identifies a file and its state, to notice that it changed under us. */
+struct ibb_file_id {
+	uint64_t dev, ino;
+	uint64_t size_bytes;
+	int64_t mtime_s, ctime_s;
+	long mtime_ns, ctime_ns;
+};
+int ibb_file_id_fd(int fd, const char *name, struct ibb_file_id *ret,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+/* True when dev and inode are the same: the same file under whatever name. */
+bool ibb_same_file(const struct ibb_file_id *a, const struct ibb_file_id *b);
+/* True when also size and modification time are unchanged. */
+bool ibb_same_state(const struct ibb_file_id *a, const struct ibb_file_id *b);
+/* Does `path` (symlinks followed) name the file `id`? False when it does not exist. */
+bool ibb_path_is(const char *path, const struct ibb_file_id *id);
+
+/*
+ * A file that appears under its name whole or not at all: written to an unnamed file of the same
+ * directory where the file system has O_TMPFILE, else to a hidden temporary name.
+ * commit: fsync, link (or rename, when replacing was allowed) into place, fsync of the directory.
+ */
+struct ibb_atomic {
+	int fd;
+	int dir_fd;
+	char *path; /* the final name */
+	char *tmp;  /* temporary name beside it, NULL for an unnamed file */
+	bool replace;
+};
+/* IBB_E_EXISTS when path exists and !replace, or when it is no regular file. */
+int ibb_atomic_begin(struct ibb_atomic *a, const char *path, bool replace,
+		     struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_atomic_commit(struct ibb_atomic *a, struct ibb_error *err) IBB_MUST_CHECK;
+/* Drop it; harmless after commit. */
+void ibb_atomic_abort(struct ibb_atomic *a);
+
+/*
+ * Exclusive right to write `path`, held through a lock on ".<name>.ibbake-lock" beside it; the lock
+ * file is removed on release, and a lock file left behind by a killed process does not block.
+ * IBB_E_CONFLICT when another process holds it.
+ */
+struct ibb_lock {
+	int fd;
+	char *path;
+};
+int ibb_lock_take(struct ibb_lock *l, const char *path, struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_lock_release(struct ibb_lock *l);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Every limit on a size that comes from a file, in one place. */
+#ifndef IBB_BASE_LIMITS_H
+#define IBB_BASE_LIMITS_H
+
+#include <stdint.h>
+
+#define IBB_LIMIT_HIVE_BYTES	   (512u << 20) /* a SOFTWARE hive of a loaded server is 150 MB */
+#define IBB_LIMIT_HIVE_DEPTH	   512u		/* documented registry limit: 512 levels */
+#define IBB_LIMIT_HIVE_VALUE_BYTES 16344u	/* data of one cell; more needs a 'db' record */
+#define IBB_LIMIT_INF_BYTES	   (32u << 20)
+#define IBB_LIMIT_INF_LINES	   2000000u
+#define IBB_LIMIT_INF_LINE_CHARS   65536u
+#define IBB_LIMIT_INF_STRING_DEPTH 16u
+#define IBB_LIMIT_DEVICE_ID_CHARS  200u /* MAX_DEVICE_ID_LEN of cfgmgr32.h */
+#define IBB_LIMIT_CAT_BYTES	   (32u << 20)
+#define IBB_LIMIT_PACKAGE_FILES	   4096u
+#define IBB_LIMIT_PACKAGE_BYTES	   (1024u << 20)
+#define IBB_LIMIT_PACKAGES	   256u
+#define IBB_LIMIT_JSON_BYTES	   (64u << 20)
+#define IBB_LIMIT_JSON_DEPTH	   64u
+#define IBB_LIMIT_PATH_CHARS	   4096u
+#define IBB_LIMIT_PARTITIONS	   1024u
+#define IBB_LIMIT_OEM_NUMBER	   65535u
+#define IBB_LIMIT_SCAN_DEPTH	   16u /* --drivers DIR is searched this deep */
+#define IBB_LIMIT_SCAN_FILES	   100000u
+#define IBB_LIMIT_OVERLAY_BYTES	   (256u << 20)
+#define IBB_LIMIT_DIRENTS	   1000000u
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The driver catalog: which sizes exist, what their InfiniBand function is, which driver set they
+ * need on which Windows, and how far that is supported; every rule with source and confidence.
+ * Loaded from catalogs/azure-rdma.json (schema beside it). Pure over text.
+ */
+#ifndef IBB_CATALOG_CATALOG_H
+#define IBB_CATALOG_CATALOG_H
+
+#include "base/buf.h"
+
+struct ibb_catalog;
+
+/* `name` for messages. Validates everything the resolver relies on: IBB_E_CORRUPT with the JSON
+ * path of the fault. */
+int ibb_catalog_load(const char *name, const void *text, size_t n, struct ibb_catalog **ret,
+		     struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_catalog_free(struct ibb_catalog *c);
+IBB_DEFINE_CLEANUP(struct ibb_catalog *, ibb_catalog_free)
+const char *ibb_catalog_version(const struct ibb_catalog *c); /* "as of" date */
+const char *ibb_catalog_sha256(const struct ibb_catalog *c);  /* of the text, hex */
+
+enum ibb_support {
+	IBB_SUPPORT_VALIDATED,	 /* a vendor says it is tested */
+	IBB_SUPPORT_ALLOWED,	 /* goes on, with a warning */
+	IBB_SUPPORT_UNSUPPORTED, /* refused (100) unless --allow-unsupported */
+	IBB_SUPPORT_IMPOSSIBLE	 /* always refused */
+};
+const char *ibb_support_name(enum ibb_support s);
+
+struct ibb_source {
+	const char *id, *title, *locator, *date;
+};
+
+/* One function (device) a size exposes and the driver must serve. */
+struct ibb_function {
+	const char *id; /* "ib-vf-cx6" */
+	const char *description;
+	size_t n_ids;
+	const char *const *hardware_ids; /* full IDs, most specific first (SUBSYS and REV_00) */
+	size_t n_bare;
+	const char *const *bare_ids; /* IDs that match but are not enough (bare DEV_xxxx) */
+	size_t n_an;
+	const char *const *an_ids; /* accelerated-networking IDs of the same NIC, taken over too */
+	const char *confidence, *source;
+};
+
+struct ibb_size {
+	const char *name;		 /* "Standard_HB120rs_v3" */
+	const char *series, *nic, *rate; /* "HBv3", "CX6", "HDR" */
+	unsigned gbps_per_port, ports;
+	const char *driver_set; /* "winof2", "winof", "nd", "none" */
+	const char *arch;	/* "x64", "arm64" */
+	bool sriov;
+	bool generation1, generation2;
+	bool retired;
+	const char *status, *retire_date; /* date NULL when unknown or none */
+	const char *constrained_of; /* the full size a constrained variant belongs to, or NULL */
+	const struct ibb_function *function; /* NULL when none is known */
+	const char *confidence, *note;
+	size_t n_sources;
+	const struct ibb_source *const *sources;
+};
+size_t ibb_catalog_n_sizes(const struct ibb_catalog *c);
+const struct ibb_size *ibb_catalog_size_at(const struct ibb_catalog *c, size_t i);
+/*
+ * By ARM name, case-insensitive, with or without "Standard_". Known but not InfiniBand capable:
+ * IBB_E_UNSUPPORTED with the catalog's reason. Unknown: IBB_E_UNSUPPORTED with the nearest names.
+ */
+int ibb_catalog_find_size(const struct ibb_catalog *c, const char *name,
+			  const struct ibb_size **ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* The Windows to resolve for. */
+struct ibb_windows {
+	const char *id,
+		*name; /* "server2022", "Windows Server 2022"; NULL when only build is known */
+	unsigned major, minor, build;
+	bool server;
+	const char *arch; /* "x64", "x86", "arm64" */
+};
+/* --os NAME|BUILD: "server2022", "2022", "win11-22h2", "20348"; a bare build that both a client and
+ * a server have is IBB_E_INVALID naming both. Unknown: IBB_E_INVALID with what there is. */
+int ibb_catalog_find_windows(const struct ibb_catalog *c, const char *name, struct ibb_windows *ret,
+			     struct ibb_error *err) IBB_MUST_CHECK;
+/* Name an image's Windows (id and name filled from version, build and product type). */
+void ibb_catalog_name_windows(const struct ibb_catalog *c, struct ibb_windows *w);
+
+/* One rule that was looked at, in order. */
+struct ibb_rule_trace {
+	const char *rule; /* its id */
+	bool decided;	  /* false: applied, but another rule decided */
+	enum ibb_support state;
+	const char *reason, *confidence;
+	const struct ibb_source *source;
+};
+struct ibb_local_entry { /* a package on this machine the catalog names, or NULL path */
+	const char *path, *sha256;
+};
+struct ibb_resolution {
+	const struct ibb_size *size;
+	struct ibb_windows windows;
+	enum ibb_support state;
+	const char *driver_set;		 /* "winof2" ... */
+	const char *driver_set_name;	 /* "WinOF-2 (mlx5)" */
+	const char *service;		 /* "mlx5" */
+	const char *package_inf;	 /* "mlx5.inf", the INF that serves the function */
+	const char *recommended_version; /* "24.10.50010" or NULL; its reason in a trace */
+	const char *recommended_reason, *recommended_url;
+	size_t n_trace;
+	const struct ibb_rule_trace *trace;
+	size_t n_warnings;
+	const char *const *warnings; /* retired size, not validated, guessed ids, ... */
+	const char *nd_note;	     /* why nothing can be fetched for "nd", or NULL */
+	size_t n_local;
+	const struct ibb_local_entry *local;
+};
+/*
+ * Decide. Fails only for lack of memory: a refusal is a state. Deterministic; result owned by the
+ * caller, ibb_resolution_free(); it borrows from the catalog.
+ */
+int ibb_catalog_resolve(const struct ibb_catalog *c, const struct ibb_size *size,
+			const struct ibb_windows *w, struct ibb_resolution **ret,
+			struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_resolution_free(struct ibb_resolution *r);
+IBB_DEFINE_CLEANUP(struct ibb_resolution *, ibb_resolution_free)
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * MBR and GPT reading, for 512- and 4096-byte logical sectors.
+ * Sources: UEFI Specification 2.10, chapter 5 (GPT disk layout, protective MBR); the classic MBR
+ * with logical partitions in a chain of extended boot records.
+ */
+#ifndef IBB_DISK_PARTITION_H
+#define IBB_DISK_PARTITION_H
+
+#include "disk/disk.h"
+
+enum ibb_ptable_kind { IBB_PTABLE_NONE, IBB_PTABLE_MBR, IBB_PTABLE_GPT };
+
+struct ibb_partition {
+	unsigned number; /* 1-based: GPT entry index + 1; MBR 1-4, logical from 5 */
+	uint64_t off_bytes, len_bytes;
+	uint8_t mbr_type;      /* MBR only */
+	bool active;	       /* MBR boot flag */
+	struct ibb_guid type;  /* GPT only */
+	struct ibb_guid id;    /* GPT unique partition GUID */
+	uint64_t attributes;   /* GPT */
+	char name[36 * 3 + 1]; /* GPT, UTF-8 */
+};
+
+struct ibb_ptable {
+	enum ibb_ptable_kind kind;
+	struct ibb_guid disk_id; /* GPT */
+	uint32_t mbr_signature;
+	bool primary_damaged; /* GPT: read from the backup header */
+	bool backup_damaged;  /* GPT: the backup is missing, damaged or not at the end */
+	size_t n;
+	struct ibb_partition *parts; /* ascending number; owned */
+};
+
+/*
+ * Read the partition table of a disk. Overlapping partitions, partitions past the end, a chain of
+ * extended records that loops, a GPT with both headers damaged: IBB_E_CORRUPT with the place.
+ * No table at all (a bare volume): kind NONE and one partition spanning the disk, number 0.
+ */
+int ibb_ptable_read(struct ibb_disk *d, struct ibb_ptable *ret,
+		    struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_ptable_clear(struct ibb_ptable *t);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Virtual Hard Disk, fixed form: the data followed by a 512-byte footer.
+ * Source: Microsoft, "Virtual Hard Disk Image Format Specification", version 1.0 (2006), sections
+ * "Hard Disk Footer Format" and "CHS Calculation"; libyal's "Virtual Hard Disk (VHD) image format".
+ */
+#ifndef IBB_DISK_VHD_H
+#define IBB_DISK_VHD_H
+
+#include "disk/disk.h"
+
+#define IBB_VHD_FOOTER_BYTES 512
+
+enum ibb_vhd_type { IBB_VHD_FIXED = 2, IBB_VHD_DYNAMIC = 3, IBB_VHD_DIFFERENCING = 4 };
+
+struct ibb_vhd_footer {
+	uint32_t features, version;
+	uint64_t data_offset; /* all ones for fixed disks */
+	uint32_t timestamp_s; /* seconds since 2000-01-01 UTC */
+	char creator_app[5], creator_os[5];
+	uint32_t creator_version;
+	uint64_t original_size_bytes, current_size_bytes;
+	uint16_t cylinders;
+	uint8_t heads, sectors_per_track;
+	uint32_t type; /* enum ibb_vhd_type, or what stands there */
+	uint32_t checksum;
+	struct ibb_guid unique_id; /* the 16 bytes as they stand (big-endian UUID order) */
+	uint8_t saved_state;
+};
+
+/* Has the buffer the cookie "conectix"? */
+bool ibb_vhd_is_footer(const uint8_t b[IBB_VHD_FOOTER_BYTES]);
+/* Decode and check cookie, checksum, version and type. IBB_E_CORRUPT, with the offset and field. */
+int ibb_vhd_footer_parse(const char *name, uint64_t off, const uint8_t b[IBB_VHD_FOOTER_BYTES],
+			 struct ibb_vhd_footer *ret, struct ibb_error *err) IBB_MUST_CHECK;
+/* Encode with the right checksum. */
+void ibb_vhd_footer_encode(const struct ibb_vhd_footer *f, uint8_t out[IBB_VHD_FOOTER_BYTES]);
+/* Cylinders, heads, sectors per track for a size, as the specification's appendix computes them. */
+void ibb_vhd_geometry(uint64_t size_bytes, uint16_t *ret_c, uint8_t *ret_h, uint8_t *ret_s);
+/* A new fixed disk's footer. */
+void ibb_vhd_footer_init(struct ibb_vhd_footer *f, uint64_t size_bytes, int64_t unix_time,
+			 const struct ibb_guid *unique_id);
+
+/* The data part of a fixed VHD as a disk (512-byte sectors). */
+int ibb_disk_vhd_fixed_open(struct ibb_disk *file, struct ibb_vhd_footer *ret_footer,
+			    struct ibb_disk **ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* What kind of file is this? */
+enum ibb_container {
+	IBB_CONTAINER_RAW,
+	IBB_CONTAINER_VHD_FIXED,
+	IBB_CONTAINER_VHD_DYNAMIC,
+	IBB_CONTAINER_VHD_DIFFERENCING,
+	IBB_CONTAINER_VHDX,
+	IBB_CONTAINER_WIM,
+	IBB_CONTAINER_QCOW2,
+	IBB_CONTAINER_VMDK,
+	IBB_CONTAINER_ISO
+};
+const char *ibb_container_name(enum ibb_container c); /* "fixed VHD", "VHDX", ... */
+/*
+ * Look at the signatures. A file whose last sector is no footer although the first one is a copy
+ * of one (dynamic VHD cut short), or whose footer fails its checksum, is IBB_E_CORRUPT, never raw.
+ */
+int ibb_container_detect(struct ibb_disk *file, enum ibb_container *ret,
+			 struct ibb_error *err) IBB_MUST_CHECK;
+/* Detect, then open raw and fixed VHD; the others: IBB_E_UNSUPPORTED with the conversion command.
+ * *ret_footer is filled for VHD. */
+int ibb_container_open(struct ibb_disk *file, enum ibb_container *ret_kind,
+		       struct ibb_vhd_footer *ret_footer, struct ibb_disk **ret,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Registry hives, on bytes.
+ *
+ * Format facts: msuhanov/regf, "Windows registry file format specification". Every offset and size
+ * of the file is checked before it is used. Keys are named by the offset of their key node (nk)
+ * cell relative to the first hive bin; a handle is valid until the key is deleted.
+ * Key paths use '\' between names; names compare by Windows' upcase table.
+ */
+#ifndef IBB_HIVE_HIVE_H
+#define IBB_HIVE_HIVE_H
+
+#include "base/buf.h"
+#include "base/hash.h"
+
+struct ibb_hive;
+typedef uint32_t ibb_key;
+
+/* winnt.h value types; types of 0xFFFF0000 | DEVPROPTYPE occur in DriverDatabase as well. */
+enum {
+	IBB_REG_NONE = 0,
+	IBB_REG_SZ = 1,
+	IBB_REG_EXPAND_SZ = 2,
+	IBB_REG_BINARY = 3,
+	IBB_REG_DWORD = 4,
+	IBB_REG_DWORD_BE = 5,
+	IBB_REG_LINK = 6,
+	IBB_REG_MULTI_SZ = 7,
+	IBB_REG_QWORD = 11
+};
+
+/* The base block, readable also when the hive as a whole is not. */
+struct ibb_hive_header {
+	uint32_t seq1, seq2;
+	uint64_t last_written; /* FILETIME */
+	uint32_t major, minor; /* 1.3 to 1.6 */
+	uint32_t file_type;    /* 0 primary */
+	uint32_t root_cell;
+	uint32_t bins_bytes;
+	uint32_t checksum, computed_checksum;
+	bool checksum_ok, dirty;    /* dirty: sequence numbers differ or the checksum is wrong */
+	char file_name[64 * 3 + 1]; /* UTF-8, as stored */
+};
+/* Signature and size only are required. IBB_E_CORRUPT. `name` is used in messages everywhere. */
+int ibb_hive_header_read(const char *name, struct ibb_bytes bytes, struct ibb_hive_header *ret,
+			 struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Open a hive for reading and editing. Ownership of *bytes moves to the
+ * hive on success (it is emptied). Checks: signature, version 1.3-1.6, file type, checksum, equal
+ * sequence numbers (else IBB_E_DIRTY; hint: boot Windows once and shut it down), bins size against
+ * file size, every bin header, the cell chain of every bin. Trees are checked as they are walked.
+ */
+int ibb_hive_open(const char *name, struct ibb_buf *bytes, struct ibb_hive **ret,
+		  struct ibb_error *err) IBB_MUST_CHECK;
+/* A new, minimal hive (format 1.5, one bin, root key with the given name, SYSTEM/Administrators
+ * full control). For tests and generators. */
+int ibb_hive_new(const char *root_name, uint64_t time, struct ibb_hive **ret,
+		 struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_hive_close(struct ibb_hive *h);
+IBB_DEFINE_CLEANUP(struct ibb_hive *, ibb_hive_close)
+const char *ibb_hive_name(const struct ibb_hive *h);
+const struct ibb_hive_header *ibb_hive_header(const struct ibb_hive *h);
+
+/* ---- reading ---- */
+
+ibb_key ibb_hive_root(const struct ibb_hive *h);
+/* Walk `path` (may be "") from `from`. IBB_E_NOTFOUND is expected; IBB_E_CORRUPT. */
+int ibb_hive_find(const struct ibb_hive *h, ibb_key from, const char *path, ibb_key *ret,
+		  struct ibb_error *err) IBB_MUST_CHECK;
+
+struct ibb_key_info {
+	const char *name;      /* UTF-8; valid during the callback, or until the next call */
+	uint64_t last_written; /* FILETIME */
+	uint32_t n_subkeys, n_values;
+	uint16_t flags;
+	uint32_t security_cell; /* sk */
+	bool is_link;		/* symbolic link key: not followed */
+};
+int ibb_hive_key_info(struct ibb_hive *h, ibb_key k, struct ibb_key_info *ret,
+		      struct ibb_error *err) IBB_MUST_CHECK;
+/* In hive order (sorted by upper-cased name). A non-zero return stops and is passed on. */
+typedef int (*ibb_subkey_fn)(void *ctx, ibb_key k, const char *name, struct ibb_error *err);
+int ibb_hive_subkeys(const struct ibb_hive *h, ibb_key k, ibb_subkey_fn fn, void *ctx,
+		     struct ibb_error *err) IBB_MUST_CHECK;
+
+struct ibb_value {
+	const char *name; /* UTF-8, "" for the default value; valid during the callback */
+	uint32_t type;
+	const uint8_t *data; /* valid while the hive is not edited; for big data: the callback */
+	uint32_t size;
+};
+typedef int (*ibb_value_fn)(void *ctx, const struct ibb_value *v, struct ibb_error *err);
+int ibb_hive_values(const struct ibb_hive *h, ibb_key k, ibb_value_fn fn, void *ctx,
+		    struct ibb_error *err) IBB_MUST_CHECK;
+
+/* One value. *ret_data receives a copy appended to an empty buffer. IBB_E_NOTFOUND expected. */
+int ibb_hive_get(const struct ibb_hive *h, ibb_key k, const char *value, uint32_t *ret_type,
+		 struct ibb_buf *ret_data, struct ibb_error *err) IBB_MUST_CHECK;
+/* Typed convenience; `path` below `from`. Wrong type or size: IBB_E_CORRUPT. */
+int ibb_hive_get_dword(const struct ibb_hive *h, ibb_key from, const char *path, const char *value,
+		       uint32_t *ret, struct ibb_error *err) IBB_MUST_CHECK;
+/* REG_SZ or REG_EXPAND_SZ as UTF-8 up to the first NUL; free() it. */
+int ibb_hive_get_string(const struct ibb_hive *h, ibb_key from, const char *path, const char *value,
+			char **ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- editing ---- */
+
+/* Where a new key takes its security descriptor from. */
+enum ibb_key_security {
+	IBB_KEY_SECURITY_PARENT, /* the parent's sk cell, shared */
+	IBB_KEY_SECURITY_LIKE	 /* the sk cell of another key, shared */
+};
+/*
+ * Make sure `path` below `from` exists; missing keys are created with the given time and
+ * security. *ret_created (may be NULL) is the number of keys created.
+ */
+int ibb_hive_create(struct ibb_hive *h, ibb_key from, const char *path,
+		    enum ibb_key_security security, ibb_key like, uint64_t time, ibb_key *ret,
+		    unsigned *ret_created, struct ibb_error *err) IBB_MUST_CHECK;
+/* Give a key a descriptor of its own (found among the hive's sk cells, or added). */
+int ibb_hive_set_security(struct ibb_hive *h, ibb_key k, struct ibb_bytes sd,
+			  struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_hive_get_security(const struct ibb_hive *h, ibb_key k, struct ibb_bytes *ret,
+			  struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * Set or replace a value of up to IBB_LIMIT_HIVE_VALUE_BYTES; the key's time becomes `time`.
+ * Replacing a value that is stored as big data is IBB_E_UNSUPPORTED.
+ */
+int ibb_hive_set(struct ibb_hive *h, ibb_key k, const char *value, uint32_t type, const void *data,
+		 size_t n, uint64_t time, struct ibb_error *err) IBB_MUST_CHECK;
+/* IBB_E_NOTFOUND when it is not there. */
+int ibb_hive_unset(struct ibb_hive *h, ibb_key k, const char *value, uint64_t time,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+/* Delete a key and everything below it. Not the root. */
+int ibb_hive_delete(struct ibb_hive *h, ibb_key k, uint64_t time,
+		    struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * The hive as clean bytes: sequence numbers equal and one above what they were (at least
+ * min_sequence), checksum right, last-written = time. The hive stays usable. A hive that was not
+ * edited gives the bytes it was opened from.
+ */
+int ibb_hive_serialize(struct ibb_hive *h, uint32_t min_sequence, uint64_t time,
+		       struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
+bool ibb_hive_edited(const struct ibb_hive *h);
+
+/* ---- proof ---- */
+
+/*
+ * Check the whole cell graph: every reachable cell allocated and in bounds, no cell used twice,
+ * subkey lists sorted and hashed right, value counts right, sk reference counts and ring right.
+ * Unreferenced allocated cells are counted, not an error (Windows leaves some).
+ */
+struct ibb_hive_check {
+	uint64_t keys, values, security_cells, big_values;
+	uint64_t free_bytes, leaked_cells;
+};
+int ibb_hive_check(const struct ibb_hive *h, struct ibb_hive_check *ret,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+
+/* Differences between two hives, in the order of the tree. */
+enum ibb_hive_diff_kind {
+	IBB_DIFF_KEY_ADDED,
+	IBB_DIFF_KEY_REMOVED,
+	IBB_DIFF_KEY_SECURITY, /* another security descriptor */
+	IBB_DIFF_VALUE_ADDED,
+	IBB_DIFF_VALUE_REMOVED,
+	IBB_DIFF_VALUE_CHANGED /* type or data */
+};
+struct ibb_hive_diff {
+	enum ibb_hive_diff_kind kind;
+	const char *path;		/* key, without the root's name */
+	const char *value;		/* NULL for key differences */
+	struct ibb_value before, after; /* where they apply */
+};
+/* An added or removed key is reported once, then its values and subkeys one by one. */
+typedef int (*ibb_hive_diff_fn)(void *ctx, const struct ibb_hive_diff *d, struct ibb_error *err);
+int ibb_hive_compare(const struct ibb_hive *before, const struct ibb_hive *after,
+		     ibb_hive_diff_fn fn, void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
+
+#endif
