@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Copy-on-write in memory. Changed blocks hang in a hash table (open addressing, linear probing)
+ * keyed by block index; a sorted list of the indices is made when runs are asked for.
+ *
+ * Every write compares the outcome with the lower disk and drops a block that equals it, so the
+ * set of dirty blocks is exact at any time. That costs a read of the lower disk per write, which
+ * the page cache serves; it saves writing what did not change (a plan that was undone, libntfs-3g
+ * rewriting an MFT record as it was).
+ */
+#include "disk/disk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK	     4096u
+#define WRITE_BLOCKS 32u /* blocks compared with the lower disk at a time */
+
+struct slot {
+	uint64_t block;
+	uint8_t *data; /* NULL: the slot is free */
+};
+
+struct overlay {
+	struct ibb_disk d;
+	struct ibb_disk *lower;
+	uint64_t limit_bytes;
+	uint64_t dirty_bytes;
+	struct slot *slots;
+	size_t n_slots; /* a power of two, or 0 */
+	size_t n_used;
+	uint64_t *order; /* n_used indices, ascending; NULL: to be made */
+	uint8_t *scratch;
+};
+
+static size_t block_len(const struct overlay *o, uint64_t block)
+{
+	uint64_t left = o->d.size_bytes - block * BLOCK;
+
+	return left < BLOCK ? (size_t)left : BLOCK;
+}
+
+static size_t home_of(const struct overlay *o, uint64_t block)
+{
+	/* Fibonacci hashing: neighbouring blocks spread over the table */
+	return (size_t)((block * 0x9e3779b97f4a7c15u) >> 32) & (o->n_slots - 1);
+}
+
+/* The slot of a block, or the free one where it belongs. The table is never full. */
+static struct slot *find(const struct overlay *o, uint64_t block)
+{
+	size_t i = home_of(o, block);
+
+	while (o->slots[i].data && o->slots[i].block != block)
+		i = (i + 1) & (o->n_slots - 1);
+	return &o->slots[i];
+}
+
+static uint8_t *dirty_data(const struct overlay *o, uint64_t block)
+{
+	return o->n_used ? find(o, block)->data : NULL;
+}
+
+static void forget_order(struct overlay *o)
+{
+	free(o->order);
+	o->order = NULL;
+}
+
+static int grow_table(struct overlay *o, struct ibb_error *err)
+{
+	struct slot *old = o->slots;
+	size_t n_old = o->n_slots, n = n_old ? n_old * 2 : 64;
+	struct slot *slots = ibb_calloc_array(n, sizeof(*slots));
+
+	if (!slots)
+		return ibb_err_nomem(err);
+	o->slots = slots;
+	o->n_slots = n;
+	for (size_t i = 0; i < n_old; i++)
+		if (old[i].data)
+			*find(o, old[i].block) = old[i];
+	free(old);
+	return IBB_OK;
+}
+
+static int add_block(struct overlay *o, uint64_t block, const uint8_t *data, struct ibb_error *err)
+{
+	size_t len = block_len(o, block);
+	uint8_t *copy;
+	int r;
+
+	if (len > o->limit_bytes - o->dirty_bytes) {
+		ibb_err(err, IBB_E_LIMIT, "%s: more than %llu MiB of changed blocks", o->d.name,
+			(unsigned long long)(o->limit_bytes >> 20));
+		return ibb_err_hint(err, IBB_E_LIMIT,
+				    "stage fewer or smaller driver packages in one run");
+	}
+	if (o->n_used >= o->n_slots / 2) {
+		r = grow_table(o, err);
+		if (r)
+			return r;
+	}
+	copy = ibb_memdup(data, len);
+	if (!copy)
+		return ibb_err_nomem(err);
+	*find(o, block) = (struct slot){block, copy};
+	o->n_used++;
+	o->dirty_bytes += len;
+	forget_order(o);
+	return IBB_OK;
+}
+
+/* Remove and close the gap, so that no probe sequence is cut (Knuth, 6.4, algorithm R). */
+static void drop_block(struct overlay *o, uint64_t block)
+{
+	size_t mask = o->n_slots - 1;
+	size_t gap = (size_t)(find(o, block) - o->slots);
+
+	free(o->slots[gap].data);
+	for (size_t i = (gap + 1) & mask; o->slots[i].data; i = (i + 1) & mask) {
+		size_t home = home_of(o, o->slots[i].block);
+
+		/* the block may move to the gap unless its home lies behind it */
+		if (((i - home) & mask) >= ((i - gap) & mask)) {
+			o->slots[gap] = o->slots[i];
+			gap = i;
+		}
+	}
+	o->slots[gap] = (struct slot){0};
+	o->n_used--;
+	o->dirty_bytes -= block_len(o, block);
+	forget_order(o);
+}
+
+/* How many bytes of [off, off+n) lie in blocks that are clean (or dirty) like the one at off. */
+static size_t same_run(const struct overlay *o, uint64_t off, size_t n)
+{
+	uint64_t block = off / BLOCK;
+	size_t len = BLOCK - (size_t)(off % BLOCK);
+
+	while (len < n && !dirty_data(o, ++block))
+		len += BLOCK;
+	return len < n ? len : n;
+}
+
+static int overlay_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off,
+			 struct ibb_error *err)
+{
+	const struct overlay *o = (const struct overlay *)d;
+	uint8_t *out = buf;
+
+	if (!o->n_used)
+		return ibb_disk_pread(o->lower, buf, n, off, err);
+	while (n) {
+		const uint8_t *data = dirty_data(o, off / BLOCK);
+		size_t in = (size_t)(off % BLOCK);
+		size_t k = BLOCK - in < n ? BLOCK - in : n;
+
+		if (data) {
+			memcpy(out, data + in, k);
+		} else {
+			int r;
+
+			k = same_run(o, off, n);
+			r = ibb_disk_pread(o->lower, out, k, off, err);
+			if (r)
+				return r;
+		}
+		out += k;
+		off += k;
+		n -= k;
+	}
+	return IBB_OK;
+}
+
+/*
+ * Lay n bytes at `in` into one block whose lower content is `lower` (scratch: it may be changed).
+ */
+static int write_block(struct overlay *o, uint64_t block, size_t in, size_t n, const uint8_t *bytes,
+		       uint8_t *lower, struct ibb_error *err)
+{
+	uint8_t *data = dirty_data(o, block);
+
+	if (data) {
+		memcpy(data + in, bytes, n);
+		if (memcmp(data, lower, block_len(o, block)) == 0)
+			drop_block(o, block);
+		return IBB_OK;
+	}
+	if (memcmp(lower + in, bytes, n) == 0)
+		return IBB_OK;
+	memcpy(lower + in, bytes, n);
+	return add_block(o, block, lower, err);
+}
+
+static int overlay_pwrite(struct ibb_disk *d, const void *buf, size_t n, uint64_t off,
+			  struct ibb_error *err)
+{
+	struct overlay *o = (struct overlay *)d;
+	const uint8_t *bytes = buf;
+
+	while (n) {
+		uint64_t start = off / BLOCK * BLOCK;
+		uint64_t span = WRITE_BLOCKS * BLOCK;
+		int r;
+
+		if (span > d->size_bytes - start)
+			span = d->size_bytes - start;
+		if (span > off + n - start)
+			span = block_len(o, (off + n - 1) / BLOCK) +
+			       ((off + n - 1) / BLOCK * BLOCK - start);
+		r = ibb_disk_pread(o->lower, o->scratch, (size_t)span, start, err);
+		if (r)
+			return r;
+		for (uint64_t at = start; at < start + span && n; at += BLOCK) {
+			size_t in = (size_t)(off - at);
+			size_t k = BLOCK - in < n ? BLOCK - in : n;
+
+			r = write_block(o, at / BLOCK, in, k, bytes, o->scratch + (at - start),
+					err);
+			if (r)
+				return r;
+			bytes += k;
+			off += k;
+			n -= k;
+		}
+	}
+	return IBB_OK;
+}
+
+static int cmp_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int make_order(struct overlay *o, struct ibb_error *err)
+{
+	size_t n = 0;
+
+	if (o->order)
+		return IBB_OK;
+	o->order = ibb_calloc_array(o->n_used, sizeof(*o->order));
+	if (!o->order)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < o->n_slots; i++)
+		if (o->slots[i].data)
+			o->order[n++] = o->slots[i].block;
+	qsort(o->order, n, sizeof(*o->order), cmp_u64);
+	return IBB_OK;
+}
+
+/* The first position in the order whose block is not below `block`. */
+static size_t lower_bound(const struct overlay *o, uint64_t block)
+{
+	size_t lo = 0, hi = o->n_used;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (o->order[mid] < block)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+struct merge {
+	struct overlay *o;
+	ibb_extent_fn fn;
+	void *ctx;
+};
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* A run of the lower disk: data stays data; in a hole the dirty blocks are data. */
+static int merge_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
+{
+	const struct merge *m = ctx;
+	struct overlay *o = m->o;
+	uint64_t pos = e->off_bytes, end = pos + e->len_bytes;
+	int r = IBB_OK;
+
+	if (e->data)
+		return m->fn(m->ctx, e, err);
+	for (size_t i = lower_bound(o, pos / BLOCK); !r && pos < end; i++) {
+		uint64_t at = i < o->n_used ? min_u64(o->order[i] * BLOCK, end) : end;
+
+		if (at > pos)
+			r = m->fn(m->ctx, &(struct ibb_extent){pos, at - pos, false}, err);
+		else
+			at = pos;
+		if (!r && at < end) {
+			pos = min_u64(o->order[i] * BLOCK + BLOCK, end);
+			r = m->fn(m->ctx, &(struct ibb_extent){at, pos - at, true}, err);
+		} else {
+			pos = at;
+		}
+	}
+	return r;
+}
+
+static int overlay_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn fn,
+			   void *ctx, struct ibb_error *err)
+{
+	struct overlay *o = (struct overlay *)d;
+	struct merge m = {o, fn, ctx};
+	int r = make_order(o, err);
+
+	return r ? r : ibb_disk_extents(o->lower, off, n, merge_extent, &m, err);
+}
+
+static void overlay_close(struct ibb_disk *d)
+{
+	struct overlay *o = (struct overlay *)d;
+
+	for (size_t i = 0; i < o->n_slots; i++)
+		free(o->slots[i].data);
+	free(o->slots);
+	free(o->order);
+	free(o->scratch);
+	ibb_disk_unref(o->lower);
+}
+
+static const struct ibb_disk_ops overlay_ops = {
+	.name = "overlay",
+	.pread = overlay_pread,
+	.pwrite = overlay_pwrite,
+	.extents = overlay_extents,
+	.close = overlay_close,
+};
+
+int ibb_disk_overlay_new(struct ibb_disk *lower, uint64_t limit_bytes, struct ibb_disk **ret,
+			 struct ibb_error *err)
+{
+	IBB_AUTO_FREE uint8_t *scratch = ibb_alloc(WRITE_BLOCKS * BLOCK);
+	IBB_AUTO_FREE struct overlay *o = ibb_zalloc(sizeof(*o));
+	int r;
+
+	if (!scratch || !o)
+		return ibb_err_nomem(err);
+	r = ibb_disk_init(&o->d, &overlay_ops, lower->name, lower->size_bytes, lower->sector_bytes,
+			  err);
+	if (r)
+		return r;
+	o->limit_bytes = limit_bytes;
+	o->scratch = IBB_TAKE(scratch);
+	o->lower = ibb_disk_ref(lower);
+	*ret = &IBB_TAKE(o)->d;
+	return IBB_OK;
+}
+
+uint64_t ibb_disk_overlay_dirty_bytes(const struct ibb_disk *overlay)
+{
+	IBB_ASSERT(overlay->ops == &overlay_ops);
+	return ((const struct overlay *)overlay)->dirty_bytes;
+}
+
+int ibb_disk_overlay_dirty(struct ibb_disk *overlay, ibb_dirty_fn fn, void *ctx,
+			   struct ibb_error *err)
+{
+	struct overlay *o = (struct overlay *)overlay;
+	int r;
+
+	IBB_ASSERT(overlay->ops == &overlay_ops);
+	r = make_order(o, err);
+	for (size_t i = 0; !r && i < o->n_used; i++)
+		r = fn(ctx, o->order[i] * BLOCK, find(o, o->order[i])->data,
+		       block_len(o, o->order[i]), err);
+	return r;
+}
