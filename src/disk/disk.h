@@ -31,14 +31,19 @@ struct ibb_disk_ops {
 	/* NULL: the disk is read-only */
 	int (*pwrite)(struct ibb_disk *d, const void *buf, size_t n, uint64_t off,
 		      struct ibb_error *err);
+	/* NULL: nothing to flush */
 	int (*flush)(struct ibb_disk *d, struct ibb_error *err);
 	/* Runs of [off, off+n) in order, without gaps. NULL: everything is data. */
 	int (*extents)(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn fn, void *ctx,
 		       struct ibb_error *err);
+	/* NULL: nothing to release */
 	void (*close)(struct ibb_disk *d);
 };
 
-/* Embedded as first member by every kind; fill ops, size_bytes, sector_bytes, name. */
+/*
+ * Embedded as first member by every kind, whose struct comes from ibb_alloc(): ops->close releases
+ * what the kind holds, then ibb_disk_unref() frees the name and the struct itself.
+ */
 struct ibb_disk {
 	const struct ibb_disk_ops *ops;
 	uint64_t size_bytes;
@@ -60,10 +65,11 @@ IBB_DEFINE_CLEANUP(struct ibb_disk *, ibb_disk_unref)
 /* Whole range or error. Outside the disk: IBB_E_CORRUPT (offsets come from untrusted tables). */
 int ibb_disk_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off,
 		   struct ibb_error *err) IBB_MUST_CHECK;
-/* IBB_E_READONLY, the sticky error, or what the layer says. */
+/* IBB_E_READONLY, the sticky error, or what the layer says. Any write that fails is sticky. */
 int ibb_disk_pwrite(struct ibb_disk *d, const void *buf, size_t n, uint64_t off,
 		    struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_disk_flush(struct ibb_disk *d, struct ibb_error *err) IBB_MUST_CHECK;
+/* Neighbouring runs of the same kind come as one. fn must not write to the disk. */
 int ibb_disk_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn fn, void *ctx,
 		     struct ibb_error *err) IBB_MUST_CHECK;
 
@@ -82,7 +88,7 @@ int ibb_disk_file_unchanged(struct ibb_disk *file, const struct ibb_file_id *id,
 /* The descriptor of a file disk, for reflink and copy; the disk keeps it. */
 int ibb_disk_file_fd(struct ibb_disk *file);
 
-/* A read-write disk in memory, for tests and generators. */
+/* A sparse read-write disk in memory, for tests and generators. */
 int ibb_disk_mem_new(uint64_t size_bytes, uint32_t sector_bytes, struct ibb_disk **ret,
 		     struct ibb_error *err) IBB_MUST_CHECK;
 
@@ -98,7 +104,8 @@ int ibb_disk_slice_new(struct ibb_disk *lower, uint64_t off, uint64_t len, struc
 int ibb_disk_overlay_new(struct ibb_disk *lower, uint64_t limit_bytes, struct ibb_disk **ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
 uint64_t ibb_disk_overlay_dirty_bytes(const struct ibb_disk *overlay);
-/* Dirty runs in ascending order; data points at len_bytes of new content. */
+/* One call per dirty block, ascending; data points at len_bytes of new content. The set is exact:
+ * a block that equals the lower disk's is not in it. fn must not write to the overlay. */
 typedef int (*ibb_dirty_fn)(void *ctx, uint64_t off_bytes, const uint8_t *data, size_t len_bytes,
 			    struct ibb_error *err);
 int ibb_disk_overlay_dirty(struct ibb_disk *overlay, ibb_dirty_fn fn, void *ctx,
@@ -113,7 +120,7 @@ struct ibb_fault {
 	int os_errno;	 /* EIO, ENOSPC, ... */
 	long count[3];	 /* operations seen, kept up to date */
 };
-/* `plan` is borrowed and must outlive the disk. */
+/* `plan` is borrowed, may be changed at any time, and must outlive the disk. */
 int ibb_disk_fault_new(struct ibb_disk *lower, struct ibb_fault *plan, struct ibb_disk **ret,
 		       struct ibb_error *err) IBB_MUST_CHECK;
 

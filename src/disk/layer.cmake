@@ -1,3 +1,3 @@
 ibb_layer(disk
-	SOURCES disk/disk.c disk/file.c disk/mem.c disk/slice.c disk/overlay.c
+	SOURCES disk/disk.c disk/file.c disk/mem.c disk/slice.c disk/overlay.c disk/fault.c
 	USES base)

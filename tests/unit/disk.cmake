@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+ibb_unit_test(test_disk LABEL unit SOURCES unit/test_disk.c LAYERS base disk)
