@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# cmake -C ci/cache/asan.cmake -S . -B build-asan
+set(IBB_SANITIZE "address,undefined" CACHE STRING "Sanitizers for -fsanitize=, comma separated")
+set(IBB_TESTS ON CACHE BOOL "Build the tests")
+set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type")
