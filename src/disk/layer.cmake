@@ -1,3 +1,4 @@
 ibb_layer(disk
 	SOURCES disk/disk.c disk/file.c disk/mem.c disk/slice.c disk/overlay.c disk/fault.c
+		disk/vhd.c disk/container.c
 	USES base)

@@ -41,7 +41,11 @@ void ibb_vhd_geometry(uint64_t size_bytes, uint16_t *ret_c, uint8_t *ret_h, uint
 void ibb_vhd_footer_init(struct ibb_vhd_footer *f, uint64_t size_bytes, int64_t unix_time,
 			 const struct ibb_guid *unique_id);
 
-/* The data part of a fixed VHD as a disk (512-byte sectors). */
+/*
+ * The data part of a fixed VHD as a disk (512-byte sectors). IBB_E_CORRUPT when the footer is
+ * damaged or its size is not the file's; IBB_E_UNSUPPORTED for other types and for a disk of a
+ * machine in saved state.
+ */
 int ibb_disk_vhd_fixed_open(struct ibb_disk *file, struct ibb_vhd_footer *ret_footer,
 			    struct ibb_disk **ret, struct ibb_error *err) IBB_MUST_CHECK;
 
@@ -60,12 +64,14 @@ enum ibb_container {
 const char *ibb_container_name(enum ibb_container c); /* "fixed VHD", "VHDX", ... */
 /*
  * Look at the signatures. A file whose last sector is no footer although the first one is a copy
- * of one (dynamic VHD cut short), or whose footer fails its checksum, is IBB_E_CORRUPT, never raw.
+ * of one (dynamic VHD cut short), or whose footer fails its checksum or lost its cookie, is
+ * IBB_E_CORRUPT, never raw; so is a file named .vhd without a footer, one named .vhdx that is none,
+ * and one that is no whole number of sectors.
  */
 int ibb_container_detect(struct ibb_disk *file, enum ibb_container *ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
 /* Detect, then open raw and fixed VHD; the others: IBB_E_UNSUPPORTED with the conversion command.
- * *ret_footer is filled for VHD. */
+ * *ret_footer is filled for a fixed VHD only. A raw disk is `file` itself, with a new reference. */
 int ibb_container_open(struct ibb_disk *file, enum ibb_container *ret_kind,
 		       struct ibb_vhd_footer *ret_footer, struct ibb_disk **ret,
 		       struct ibb_error *err) IBB_MUST_CHECK;
