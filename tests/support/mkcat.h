@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Makes signed security catalogs (version 2: SHA-256) for tests and the demonstration. The keys are
+ * the throw-away ones beside this file, serial numbers and dates are fixed: the same input always
+ * gives the same bytes.
+ */
+#ifndef IBB_TEST_MKCAT_H
+#define IBB_TEST_MKCAT_H
+
+#include "base/buf.h"
+#include "base/hash.h"
+
+#define MKCAT_PUBLISHER "ibbake demonstration publisher"
+#define MKCAT_ROOT	"ibbake demonstration root"
+#define MKCAT_SERIAL	"1bba4e02" /* of the publisher's certificate */
+
+struct mkcat_member {
+	const char *name;
+	struct ibb_bytes bytes;
+};
+
+struct mkcat_opts {
+	const char *key_dir; /* where demo-key.pem and demo-root-key.pem are */
+	const struct mkcat_member *members;
+	size_t n_members;
+	const char *const *hwids; /* HWID1... attributes, lower-cased as Microsoft's service does */
+	size_t n_hwids;
+	const char *publisher;	  /* common name; NULL: MKCAT_PUBLISHER */
+	const char *eku;	  /* a further extended key usage (dotted OID), or NULL */
+	const char *content_type; /* for hostile catalogs: instead of the CTL's OID, or NULL */
+	const char *list_usage;	  /* instead of the catalog list's OID, or NULL */
+	bool no_signer;		  /* no SignerInfo */
+	bool no_certificate;	  /* the publisher's certificate is left out */
+};
+
+int mkcat(const struct mkcat_opts *o, struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* The root certificate as PEM, for whoever is to verify such a catalog. */
+int mkcat_root_pem(const char *key_dir, struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * SHA-256 as a catalog lists a file: over the whole file, or, for a PE image, without checksum,
+ * certificate directory entry and certificates, padded to 8 bytes (Microsoft, "Windows Authenticode
+ * Portable Executable Signature Format"). *ret_pe says which.
+ */
+int mkcat_digest(struct ibb_bytes file, struct ibb_sha256 *ret, bool *ret_pe) IBB_MUST_CHECK;
+
+#endif
