@@ -10,9 +10,15 @@
 #include "base/hash.h"
 #include "inf/inf.h"
 
-/* Reads one file of the package directory; path relative to it, '/' separators, looked up
+/*
+ * Reads one file of the package directory; path relative to it, '/' separators, looked up
  * case-insensitively. *ret_spelling (free() it) is how the name is spelt there. IBB_E_NOTFOUND when
- * missing. */
+ * missing.
+ *
+ * A Linux directory may hold names that differ only in case (a real package has VBoxGuest.cat and
+ * vboxguest.cat, signed by different people): the exact spelling asked for wins; when none is exact
+ * and several match, the answer is IBB_E_CONFLICT naming them, never a guess.
+ */
 struct ibb_package_source {
 	int (*read)(void *ctx, const char *path, uint64_t limit, struct ibb_buf *ret,
 		    char **ret_spelling, struct ibb_error *err);
@@ -25,6 +31,8 @@ struct ibb_package_file {
 	struct ibb_buf bytes;
 	struct ibb_sha256 sha256;
 };
+
+struct ibb_package_index; /* device IDs, sorted; made when first asked for */
 
 struct ibb_package {
 	char *dir;	    /* host directory */
@@ -44,12 +52,14 @@ struct ibb_package {
 	bool boot_start_service; /* an associated service with StartType 0 */
 	char **services;
 	size_t n_services, cap_services;
+	struct ibb_package_index *index;
 };
 
 /*
- * Load inf_name from the source for the target. IBB_E_CORRUPT (INF), IBB_E_UNSUPPORTED (no models
- * section for the target, cabinets, several architectures...), IBB_E_NOTFOUND naming the file the
- * INF asks for and the package lacks.
+ * Load inf_name from the source for the target. IBB_E_CORRUPT (INF, catalog), IBB_E_UNSUPPORTED (no
+ * models section for the target, files still in a cabinet or compressed), IBB_E_NOTFOUND naming the
+ * file the INF asks for and the package lacks, IBB_E_CONFLICT (names that differ only in case),
+ * IBB_E_LIMIT.
  */
 int ibb_package_load(const struct ibb_package_source *src, const char *inf_name,
 		     const struct ibb_inf_target *target, struct ibb_package **ret,
@@ -68,13 +78,51 @@ struct ibb_match {
 int ibb_package_match(struct ibb_package *p, const char *id, struct ibb_match *ret,
 		      struct ibb_error *err) IBB_MUST_CHECK;
 
+/* A device's IDs, each list in the bus driver's order (most specific first). */
+struct ibb_device_ids {
+	const char *const *hardware;
+	size_t n_hardware;
+	const char *const *compatible;
+	size_t n_compatible;
+};
+
+/* The best of all matches between a device and a package. */
+struct ibb_device_match {
+	struct ibb_match match; /* match.model is NULL when the package does not serve the device */
+	const char *id;		/* the device's ID that matched, borrowed from the list */
+	/*
+	 * Windows' driver rank without its signature byte, 0x00GGTHHH, lower is better: feature
+	 * score GG, kind of match T (0 hardware ID with the INF's hardware ID, 1 hardware with
+	 * compatible, 2 compatible with hardware, 3 compatible with compatible), position HHH.
+	 * Microsoft, "Identifier Score", "Driver Package Rank Example".
+	 */
+	uint32_t rank;
+};
+int ibb_package_match_device(struct ibb_package *p, const struct ibb_device_ids *dev,
+			     struct ibb_device_match *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
 /*
- * Would Windows rank `a` above `b` for a device whose IDs are ids[0..n) in order of preference?
- * By the documented order: feature score, identifier score, DriverVer date, version
- * (signature: all trusted packages equal). >0 a wins, <0 b wins, 0 equal. *ret_reason is static
- * text.
+ * Would Windows rank `a` above `b` for the device? By the documented order: signed before unsigned
+ * (all trusted signers are equal), feature score, identifier score, DriverVer date, version. A
+ * package that serves the device is above one that does not. >0 a wins, <0 b wins, 0 equal.
+ * *ret_reason is static text that says what decided.
  */
+int ibb_package_rank_device(struct ibb_package *a, struct ibb_package *b,
+			    const struct ibb_device_ids *dev, int *ret, const char **ret_reason,
+			    struct ibb_error *err) IBB_MUST_CHECK;
+/* The same for a device of which only hardware IDs are known: ids[0..n), most specific first. */
 int ibb_package_rank(struct ibb_package *a, struct ibb_package *b, const char *const *ids, size_t n,
 		     int *ret, const char **ret_reason, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* One device ID that the chosen models lines serve, with the best way it is served. */
+struct ibb_served_id {
+	const char *id;		/* as first spelt, borrowed from the INF */
+	bool compatible;	/* no line has it as its hardware ID */
+	size_t index;		/* position among the compatible IDs of its line, else 0 */
+	unsigned feature_score; /* of that line's install section */
+};
+/* Every ID once, in the order of the INF. free() the array. */
+int ibb_package_served_ids(struct ibb_package *p, struct ibb_served_id **ret, size_t *ret_n,
+			   struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

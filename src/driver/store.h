@@ -36,19 +36,23 @@ int ibb_store_package_name(const struct ibb_package *p, char **ret,
 /* Has the name the form Windows accepts? */
 bool ibb_store_package_name_ok(const char *name);
 
-/* Are DeviceIds' indexes etc. as of Windows 10 (true) or 8/8.1 (false)? Fields per OS: */
+/* What this Windows records that others do not. */
 struct ibb_store_fields {
 	bool import_date;  /* Windows 10 and later */
 	bool catalog;	   /* build 18362 and later */
 	bool include_flag; /* StatusFlags 0x100: Windows 10 and later */
-	bool update_date;  /* root value UpdateDate is kept where it exists */
+	bool update_date;  /* Windows 10 and later, and only where the root value exists already */
 };
 struct ibb_store_fields ibb_store_fields_for(const struct ibb_inf_target *t);
 
 /* StatusFlags from what the INF does; 0 means the value is not written. */
 uint32_t ibb_store_status_flags(const struct ibb_package *p, const struct ibb_store_fields *f);
 /* SignerScore: 0x0D000005 WHQL or attested by Microsoft's hardware publisher, 0x0F000000 another
- * signer (Authenticode), 0x80000000 unsigned. Never 0xFF000000. Not verified. */
+ * signer (Authenticode), 0x80000000 unsigned. Never 0xFF000000. Not verified: it is what the
+ * catalog claims. */
+#define IBB_SIGNER_SCORE_WHQL	      0x0D000005u
+#define IBB_SIGNER_SCORE_AUTHENTICODE 0x0F000000u
+#define IBB_SIGNER_SCORE_UNSIGNED     0x80000000u
 uint32_t ibb_store_signer_score(const struct ibb_package *p);
 
 /* One value of DeviceIds: the key below DeviceIds and its 4 bytes. */
@@ -63,10 +67,10 @@ int ibb_store_device_ids(struct ibb_package *p, struct ibb_device_id **ret, size
 
 /* OemInfMap: bit N is byte N/8, mask 0x80 >> N%8. */
 bool ibb_oem_map_get(struct ibb_bytes map, unsigned n);
-/* Sets the bit, growing the map with zero bytes. */
+/* Sets the bit, growing the map with zero bytes. IBB_E_LIMIT over IBB_LIMIT_OEM_NUMBER, NOMEM. */
 int ibb_oem_map_set(struct ibb_buf *map, unsigned n) IBB_MUST_CHECK;
 /* "oem12.inf" -> 12; false when it is not of that form. `suffix` ".inf", ".PNF", ".cat", any case.
- */
+ * "oem012.inf" is another file and not of that form. */
 bool ibb_oem_number(const char *name, const char *suffix, unsigned *ret);
 
 #endif
