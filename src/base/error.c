@@ -49,8 +49,33 @@ const char *ibb_code_name(int code)
 	return "internal";
 }
 
+/*
+ * Messages carry names out of hostile files to a terminal: no control characters, one line, and
+ * no half of a UTF-8 sequence where vsnprintf() cut the text.
+ */
+static void tidy(char *s, size_t size)
+{
+	size_t n = strlen(s), head = n;
+
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			s[i] = '?';
+	if (n + 1 < size)
+		return;
+	while (head && ((unsigned char)s[head - 1] & 0xc0) == 0x80)
+		head--;
+	if (head && (unsigned char)s[head - 1] >= 0xc0) {
+		unsigned char lead = (unsigned char)s[head - 1];
+		size_t want = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+
+		if (n - (head - 1) < want)
+			s[head - 1] = '\0';
+	}
+}
+
 static void set(struct ibb_error *err, int code, int os_errno, const char *source)
 {
+	tidy(err->msg, sizeof(err->msg));
 	err->code = code;
 	err->os_errno = os_errno;
 	err->source = source;
@@ -116,6 +141,7 @@ int ibb_err_prefix(struct ibb_error *err, int code, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(err->msg);
 	snprintf(err->msg + n, sizeof(err->msg) - n, ": %s", tail);
+	tidy(err->msg, sizeof(err->msg));
 	return code;
 }
 
@@ -128,6 +154,7 @@ int ibb_err_hint(struct ibb_error *err, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(err->hint, sizeof(err->hint), fmt, ap);
 	va_end(ap);
+	tidy(err->hint, sizeof(err->hint));
 	return code;
 }
 

@@ -178,11 +178,14 @@ static int check_target(const char *path, bool replace, struct ibb_error *err)
 
 static int open_tmp(struct ibb_atomic *a, const char *dir, struct ibb_error *err)
 {
-	a->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
-	if (a->fd >= 0)
-		return IBB_OK;
-	if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
-		return ibb_err_os(err, errno, "%s: create a file in %s", a->path, dir);
+	/* an unnamed file gets its name through /proc, which a bare chroot lacks */
+	if (access("/proc/self/fd", X_OK) == 0) {
+		a->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+		if (a->fd >= 0)
+			return IBB_OK;
+		if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
+			return ibb_err_os(err, errno, "%s: create a file in %s", a->path, dir);
+	}
 	a->tmp = ibb_asprintf("%s/.%s.ibbake-%ld.tmp", dir, base_of(a->path), (long)getpid());
 	if (!a->tmp)
 		return ibb_err_nomem(err);
@@ -235,6 +238,29 @@ static int link_tmp(struct ibb_atomic *a, const char *name, struct ibb_error *er
 	return ibb_err_os(err, errno, "%s: link into place", a->path);
 }
 
+/* rename() that never replaces, also where the file system (NFS, 9p) has no such flag. */
+static int rename_new(const char *from, const char *to)
+{
+	struct stat st;
+
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+		return -1;
+	if (link(from, to) == 0) {
+		(void)unlink(from);
+		return 0;
+	}
+	if (errno == EEXIST)
+		return -1;
+	/* no hard links either: look first, the best that is left */
+	if (lstat(to, &st) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return errno == ENOENT ? rename(from, to) : -1;
+}
+
 static int publish(struct ibb_atomic *a, struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *dir = NULL;
@@ -257,8 +283,7 @@ static int publish(struct ibb_atomic *a, struct ibb_error *err)
 			return r;
 		}
 	}
-	if (a->replace ? rename(a->tmp, a->path)
-		       : renameat2(AT_FDCWD, a->tmp, AT_FDCWD, a->path, RENAME_NOREPLACE)) {
+	if (a->replace ? rename(a->tmp, a->path) : rename_new(a->tmp, a->path)) {
 		if (errno == EEXIST)
 			return ibb_err(err, IBB_E_EXISTS, "%s: appeared while it was being written",
 				       a->path);
@@ -324,7 +349,7 @@ int ibb_lock_take(struct ibb_lock *l, const char *path, struct ibb_error *err)
 		if (saved == EWOULDBLOCK)
 			return ibb_err(err, IBB_E_CONFLICT, "%s: another ibbake is writing it",
 				       path);
-		return ibb_err_os(err, saved, "%s: lock", path);
+		return ibb_err_os(err, saved, "%s: lock file .%s.ibbake-lock", path, base_of(path));
 	}
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/json_syntax.h"
 #include "base/limits.h"
 #include "base/utf16.h"
 
@@ -22,48 +23,18 @@ static struct ibb_json *out(cJSON *j)
 	return (struct ibb_json *)j;
 }
 
-static void position(const char *text, size_t n, const char *at, unsigned *line, unsigned *col)
+static void position(const char *text, size_t at, unsigned *line, unsigned *col)
 {
 	*line = 1;
 	*col = 1;
-	for (const char *p = text; p < at && p < text + n; p++) {
-		if (*p == '\n') {
+	for (size_t i = 0; i < at; i++) {
+		if (text[i] == '\n') {
 			(*line)++;
 			*col = 1;
 		} else {
 			(*col)++;
 		}
 	}
-}
-
-/* What cJSON lets through: NUL, "\u0000", and deep nesting that overflows the stack. */
-static const char *prescan(const char *s, size_t n, const char **at)
-{
-	unsigned depth = 0;
-	bool str = false;
-
-	for (size_t i = 0; i < n; i++) {
-		*at = s + i;
-		if (!s[i])
-			return "a NUL byte";
-		if (str) {
-			if (s[i] == '\\') {
-				if (n - i > 5 && memcmp(s + i, "\\u0000", 6) == 0)
-					return "\\u0000 in a string";
-				i++;
-			} else if (s[i] == '"') {
-				str = false;
-			}
-			continue;
-		}
-		if (s[i] == '"')
-			str = true;
-		else if ((s[i] == '{' || s[i] == '[') && ++depth > IBB_LIMIT_JSON_DEPTH)
-			return "nested too deeply";
-		else if ((s[i] == '}' || s[i] == ']') && depth)
-			depth--;
-	}
-	return NULL;
 }
 
 static int by_name(const void *a, const void *b)
@@ -105,9 +76,10 @@ static int check_tree(const char *name, const cJSON *j, struct ibb_error *err)
 int ibb_json_parse(const char *name, const void *text, size_t n, struct ibb_json **ret,
 		   struct ibb_error *err)
 {
-	const char *s = text, *at = s, *end = NULL, *why;
+	const char *s = n ? text : "", *why = NULL;
 	IBB_AUTO_FREE char *copy = NULL;
 	unsigned line, col;
+	size_t at = 0;
 	cJSON *j;
 	int r;
 
@@ -116,19 +88,15 @@ int ibb_json_parse(const char *name, const void *text, size_t n, struct ibb_json
 			       name, n);
 	if (!ibb_utf8_valid(s, n))
 		return ibb_err(err, IBB_E_CORRUPT, "%s: not UTF-8", name);
-	why = prescan(s, n, &at);
-	if (why) {
-		position(s, n, at, &line, &col);
-		return ibb_err(err, IBB_E_CORRUPT, "%s:%u:%u: %s", name, line, col, why);
+	r = ibb_json_syntax(s, n, &why, &at);
+	if (r) {
+		position(s, at, &line, &col);
+		return ibb_err(err, r, "%s:%u:%u: not valid JSON: %s", name, line, col, why);
 	}
 	copy = ibb_strndup(s, n);
-	if (!copy)
+	j = copy ? cJSON_ParseWithOpts(copy, NULL, 1) : NULL;
+	if (!j)
 		return ibb_err_nomem(err);
-	j = cJSON_ParseWithOpts(copy, &end, 1);
-	if (!j) {
-		position(copy, n, end ? end : copy, &line, &col);
-		return ibb_err(err, IBB_E_CORRUPT, "%s:%u:%u: not valid JSON", name, line, col);
-	}
 	r = check_tree(name, j, err);
 	if (r) {
 		cJSON_Delete(j);
@@ -253,7 +221,9 @@ static struct ibb_json *attach(struct ibb_jb *b, struct ibb_json *parent, const 
 		b->rc = IBB_E_NOMEM;
 		return NULL;
 	}
-	if (b->rc || (!parent && b->root)) {
+	if (!b->rc && !parent && b->root)
+		b->rc = IBB_E_INTERNAL; /* a second root: the caller lost a parent */
+	if (b->rc) {
 		cJSON_Delete(item);
 		return NULL;
 	}
@@ -291,16 +261,15 @@ static char *sanitize(const char *s)
 	int r = ibb_buf_reserve(&o, left + 1);
 
 	for (size_t i = 0; i < left && !r;) {
-		size_t n = 1;
+		unsigned char lead = (unsigned char)s[i];
+		size_t n = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+		bool whole = n <= left - i && ibb_utf8_valid(s + i, n);
 
-		while (n < 4 && i + n < left && ((unsigned char)s[i + n] & 0xc0) == 0x80)
-			n++;
-		if (ibb_utf8_valid(s + i, n) &&
-		    !((unsigned char)s[i] == 0xed && (unsigned char)s[i + 1] >= 0xa0)) {
+		if (whole && !(lead == 0xed && (unsigned char)s[i + 1] >= 0xa0))
 			r = ibb_buf_append(&o, s + i, n);
-		} else {
+		else
 			r = ibb_buf_append(&o, "\xef\xbf\xbd", 3);
-		}
+		n = whole ? n : 1;
 		i += n;
 	}
 	if (r) {
@@ -397,7 +366,9 @@ int ibb_jb_done(struct ibb_jb *b, struct ibb_json **ret, struct ibb_error *err)
 {
 	if (b->rc || !b->root) {
 		ibb_jb_clear(b);
-		return ibb_err_nomem(err);
+		if (b->rc == IBB_E_NOMEM)
+			return ibb_err_nomem(err);
+		return ibb_err(err, IBB_E_INTERNAL, "JSON: a document has one root");
 	}
 	*ret = b->root;
 	b->root = NULL;

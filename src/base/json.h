@@ -14,7 +14,8 @@ struct ibb_json;
 /*
  * Parse a whole document: one value, nothing behind it, depth <= IBB_LIMIT_JSON_DEPTH, no
  * duplicate keys, UTF-8, no "\u0000". `name` is used in messages. ibb_json_free() the result.
- * IBB_E_CORRUPT (with line and column), IBB_E_LIMIT, IBB_E_NOMEM.
+ * Strictly RFC 8259. IBB_E_CORRUPT (with line and column, counted in bytes), IBB_E_LIMIT,
+ * IBB_E_NOMEM.
  */
 int ibb_json_parse(const char *name, const void *text, size_t n, struct ibb_json **ret,
 		   struct ibb_error *err) IBB_MUST_CHECK;
@@ -70,7 +71,8 @@ void ibb_jb_hex(struct ibb_jb *b, struct ibb_json *parent, const char *key, cons
 /* A deep copy of another document's value. */
 void ibb_jb_copy(struct ibb_jb *b, struct ibb_json *parent, const char *key,
 		 const struct ibb_json *value);
-/* Hand the finished root over; IBB_E_NOMEM when any step failed (all is freed then). */
+/* Hand the finished root over; IBB_E_NOMEM when any step failed (all is freed then),
+ * IBB_E_INTERNAL when there is no root, or a second one. */
 int ibb_jb_done(struct ibb_jb *b, struct ibb_json **ret, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_jb_clear(struct ibb_jb *b);
 

@@ -45,7 +45,11 @@ void *ibb_zalloc(size_t n)
 
 void *ibb_calloc_array(size_t n, size_t size)
 {
-	return must_fail() ? NULL : calloc(n ? n : 1, size ? size : 1);
+	size_t total;
+
+	if (must_fail() || __builtin_mul_overflow(n, size, &total))
+		return NULL;
+	return calloc(1, total ? total : 1);
 }
 
 void *ibb_realloc_array(void *p, size_t n, size_t size)
@@ -68,7 +72,7 @@ void *ibb_memdup(const void *p, size_t n)
 
 char *ibb_strndup(const char *s, size_t n)
 {
-	char *q = ibb_alloc(n + 1);
+	char *q = n < SIZE_MAX ? ibb_alloc(n + 1) : NULL;
 
 	if (!q)
 		return NULL;
@@ -180,7 +184,7 @@ void *ibb_arena_array(struct ibb_arena *a, size_t n, size_t size)
 
 char *ibb_arena_strndup(struct ibb_arena *a, const char *s, size_t n)
 {
-	char *p = ibb_arena_alloc(a, n + 1);
+	char *p = n < SIZE_MAX ? ibb_arena_alloc(a, n + 1) : NULL;
 
 	if (!p)
 		return NULL;

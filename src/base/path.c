@@ -7,6 +7,15 @@
 #include "base/limits.h"
 #include "base/utf16.h"
 
+/* Windows takes the superscripts one, two and three of Latin-1 for digits here. */
+static bool is_device_digit(const char *s, size_t n)
+{
+	if (n == 1)
+		return *s >= '0' && *s <= '9';
+	return n == 2 && (memcmp(s, "\u00b9", 2) == 0 || memcmp(s, "\u00b2", 2) == 0 ||
+			  memcmp(s, "\u00b3", 2) == 0);
+}
+
 static bool is_device_name(const char *name, size_t n)
 {
 	static const char *const plain[] = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"};
@@ -21,8 +30,8 @@ static bool is_device_name(const char *name, size_t n)
 		if (ibb_ncasecmp(name, stem, plain[i], strlen(plain[i])) == 0)
 			return true;
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(numbered); i++)
-		if (stem == 4 && ibb_ncasecmp(name, 3, numbered[i], 3) == 0 && name[3] >= '0' &&
-		    name[3] <= '9')
+		if (stem > 3 && ibb_ncasecmp(name, 3, numbered[i], 3) == 0 &&
+		    is_device_digit(name + 3, stem - 3))
 			return true;
 	return false;
 }
@@ -80,7 +89,8 @@ int ibb_path_normalize(const char *in, char **ret, struct ibb_error *err)
 			const char *why = ibb_name_problem(in + i, n);
 
 			if (why)
-				return ibb_err(err, IBB_E_INVALID, "path '%s': %s", in, why);
+				return ibb_err(err, IBB_E_INVALID, "path '%.300s': '%.*s': %s", in,
+					       n < 300 ? (int)n : 300, in + i, why);
 			if (out)
 				p[out++] = '/';
 			memcpy(p + out, in + i, n);

@@ -8,9 +8,9 @@
 /*
  * May this one name stand in a Windows directory? Refuses the empty name, "." and "..", control
  * characters, <>:"/\|?*, trailing dots and spaces, names over 255 UTF-16 units, and the DOS device
- * names (CON, PRN, AUX, NUL, COM0-9, LPT0-9, CONIN$, CONOUT$) with or without extension. Sources:
- * Microsoft, "Naming Files, Paths, and Namespaces". Returns NULL when it may, else why not
- * (static).
+ * names (CON, PRN, AUX, NUL, COM0-9, LPT0-9, also with superscript digits, CONIN$, CONOUT$) with or
+ * without extension. Source: Microsoft, "Naming Files, Paths, and Namespaces". Returns NULL when it
+ * may, else why not (static).
  */
 const char *ibb_name_problem(const char *name, size_t n);
 

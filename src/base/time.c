@@ -7,9 +7,16 @@
 #define EPOCH_DIFF   11644473600LL
 #define TICKS_PER_S  10000000ULL
 #define SECS_PER_DAY 86400LL
+/* What ISO 8601 writes with four digits: 0000-01-01T00:00:00Z to 9999-12-31T23:59:59Z. */
+#define MIN_SECONDS (-62167219200LL)
+#define MAX_SECONDS 253402300799LL
 
 uint64_t ibb_filetime_from_unix(int64_t seconds)
 {
+	if (seconds <= -EPOCH_DIFF)
+		return 0;
+	if (seconds > (int64_t)(INT64_MAX / TICKS_PER_S) - EPOCH_DIFF)
+		return INT64_MAX;
 	return (uint64_t)(seconds + EPOCH_DIFF) * TICKS_PER_S;
 }
 
@@ -76,9 +83,13 @@ void ibb_filetime_to_date(uint64_t filetime, int *ret_year, int *ret_month, int 
 
 void ibb_unix_format(int64_t seconds, char out[IBB_ISO8601_SIZE])
 {
-	int64_t days = floor_days(seconds), s = seconds - days * SECS_PER_DAY;
+	int64_t days, s;
 	int y, m, d;
 
+	seconds = seconds < MIN_SECONDS ? MIN_SECONDS : seconds;
+	seconds = seconds > MAX_SECONDS ? MAX_SECONDS : seconds;
+	days = floor_days(seconds);
+	s = seconds - days * SECS_PER_DAY;
 	civil_from_days(days, &y, &m, &d);
 	snprintf(out, IBB_ISO8601_SIZE, "%04d-%02d-%02dT%02d:%02d:%02dZ", y, m, d, (int)(s / 3600),
 		 (int)(s / 60 % 60), (int)(s % 60));

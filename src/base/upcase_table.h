@@ -2,8 +2,8 @@
 /*
  * Windows' upcase mapping of UTF-16 code units, as ranges {first, last, step, delta}: 973 units
  * map to themselves + delta. Read out of the $UpCase file of NTFS volumes formatted by Windows 10
- * (the registry's RtlUpcaseUnicodeChar uses the same mapping). tests/unit/test_base.c compares the
- * table with $UpCase of a volume where one is at hand.
+ * (the registry's RtlUpcaseUnicodeChar uses the same mapping). tests/unit/test_base_text.c
+ * compares the digest of the whole table with that file's.
  */
 static const struct {
 	uint16_t first, last;

@@ -61,14 +61,22 @@ static bool decode(const unsigned char *s, size_t left, uint32_t *cp, size_t *n)
 	return true;
 }
 
+/* A pair of surrogates in six bytes (CESU-8) would be a second spelling of a four-byte character.
+ */
+static bool is_split_pair(uint32_t before, uint32_t cp)
+{
+	return (before & 0xfffffc00) == 0xd800 && (cp & 0xfffffc00) == 0xdc00;
+}
+
 bool ibb_utf8_valid(const char *s, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)s;
-	uint32_t cp;
+	uint32_t cp = 0, before;
 	size_t k;
 
 	while (n) {
-		if (!decode(p, n, &cp, &k))
+		before = cp;
+		if (!decode(p, n, &cp, &k) || is_split_pair(before, cp))
 			return false;
 		p += k;
 		n -= k;
@@ -88,11 +96,12 @@ int ibb_utf16le_append(struct ibb_buf *out, const char *s)
 {
 	size_t left = strlen(s), k, start = out->len;
 	const unsigned char *p = (const unsigned char *)s;
-	uint32_t cp = 0;
+	uint32_t cp = 0, before;
 	int r = IBB_OK;
 
 	while (left && !r) {
-		if (!decode(p, left, &cp, &k)) {
+		before = cp;
+		if (!decode(p, left, &cp, &k) || is_split_pair(before, cp)) {
 			r = IBB_E_INVALID;
 		} else if (cp < 0x10000) {
 			r = put_unit(out, cp);

@@ -28,7 +28,8 @@ int ibb_utf8_append(struct ibb_buf *out, const uint8_t *p, size_t n_bytes) IBB_M
 /* As above into a fresh C string that ends at the first U+0000; NULL when memory is short. */
 char *ibb_utf8_from_utf16le(const uint8_t *p, size_t n_bytes) IBB_MUST_CHECK;
 
-/* Is s well-formed UTF-8 (unpaired surrogates allowed, no overlong forms, up to U+10FFFF)? */
+/* Is s well-formed UTF-8 (unpaired surrogates allowed, no overlong forms, no paired
+ * surrogates of three bytes each, up to U+10FFFF)? */
 bool ibb_utf8_valid(const char *s, size_t n);
 
 /*
@@ -42,7 +43,7 @@ static inline bool ibb_caseeq(const char *a, const char *b)
 {
 	return ibb_casecmp(a, b) == 0;
 }
-/* Does s begin with, or end in, the given text, ignoring case? */
+/* Does s begin with, or end in, the given ASCII text, ignoring case? */
 bool ibb_case_prefix(const char *s, const char *prefix);
 bool ibb_case_suffix(const char *s, const char *suffix);
 
