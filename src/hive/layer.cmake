@@ -1,0 +1,5 @@
+ibb_layer(hive
+	SOURCES hive/cell.c hive/check.c hive/compare.c hive/edit.c hive/edit_key.c hive/header.c
+		hive/list.c hive/name.c hive/new.c hive/open.c hive/read.c hive/security.c
+		hive/value.c
+	USES base)

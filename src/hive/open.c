@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Opening, closing, serialising. */
+#include "hive/hive_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int hv_bad(const struct ibb_hive *h, uint32_t off, struct ibb_error *err, const char *fmt, ...)
+{
+	char what[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	ibb_err(err, IBB_E_CORRUPT, "hive %s: cell at 0x%x: %s", h->name, off, what);
+	return ibb_err_hint(err, IBB_E_CORRUPT,
+			    "the hive is damaged; restore it, or let Windows repair it: boot the "
+			    "image once and shut it down");
+}
+
+static int check_header(const char *name, const struct ibb_hive_header *hd, size_t file_bytes,
+			const uint8_t *base, struct ibb_error *err)
+{
+	const char *boot = "boot Windows once and shut it down cleanly (not fast startup), then "
+			   "try again";
+
+	if (hd->major != 1 || hd->minor < 3 || hd->minor > 6)
+		return ibb_err(err, IBB_E_UNSUPPORTED,
+			       "hive %s: format version %u.%u is not supported (1.3 to 1.6 are)",
+			       name, hd->major, hd->minor);
+	if (hd->file_type != 0)
+		return ibb_err(err, IBB_E_UNSUPPORTED,
+			       "hive %s: file type %u is not a primary hive file (a transaction "
+			       "log?)",
+			       name, hd->file_type);
+	if (ibb_get_le32(base + 32) != 1)
+		return ibb_err(err, IBB_E_UNSUPPORTED, "hive %s: file format %u is not supported",
+			       name, ibb_get_le32(base + 32));
+	if (!hd->checksum_ok) {
+		ibb_err(err, IBB_E_DIRTY,
+			"hive %s: the header checksum is 0x%08x, should be 0x%08x: the hive was "
+			"not cleanly closed",
+			name, hd->checksum, hd->computed_checksum);
+		return ibb_err_hint(err, IBB_E_DIRTY, "%s", boot);
+	}
+	if (hd->seq1 != hd->seq2) {
+		ibb_err(err, IBB_E_DIRTY,
+			"hive %s: sequence numbers %u and %u differ: the hive was not cleanly "
+			"closed",
+			name, hd->seq1, hd->seq2);
+		return ibb_err_hint(err, IBB_E_DIRTY, "%s", boot);
+	}
+	if (!hd->bins_bytes || hd->bins_bytes % HV_BIN_ALIGN)
+		return ibb_err(err, IBB_E_CORRUPT,
+			       "hive %s: header: size 0x%x of the hive bins is not a multiple of "
+			       "4096",
+			       name, hd->bins_bytes);
+	if (hd->bins_bytes > file_bytes - HV_BASE)
+		return ibb_err(err, IBB_E_CORRUPT,
+			       "hive %s: truncated: the header promises 0x%x bytes of hive bins, "
+			       "the file has 0x%zx",
+			       name, hd->bins_bytes, file_bytes - HV_BASE);
+	return IBB_OK;
+}
+
+int ibb_hive_open(const char *name, struct ibb_buf *bytes, struct ibb_hive **ret,
+		  struct ibb_error *err)
+{
+	IBB_AUTO(ibb_hive_close) struct ibb_hive *h = NULL;
+	struct ibb_hive_header hd;
+	struct hv_key root;
+	int r;
+
+	if (bytes->len > IBB_LIMIT_HIVE_BYTES)
+		return ibb_err(err, IBB_E_LIMIT, "hive %s: %zu bytes exceed the limit of %u", name,
+			       bytes->len, IBB_LIMIT_HIVE_BYTES);
+	r = ibb_hive_header_read(name, ibb_buf_bytes(bytes), &hd, err);
+	if (!r)
+		r = check_header(name, &hd, bytes->len, bytes->data, err);
+	if (r)
+		return r;
+	h = ibb_zalloc(sizeof(*h));
+	if (!h)
+		return ibb_err_nomem(err);
+	h->name = ibb_strdup(name);
+	if (!h->name)
+		return ibb_err_nomem(err);
+	h->header = hd;
+	h->img = bytes->data;
+	h->file_bytes = bytes->len;
+	h->cap = bytes->cap;
+	h->bins_bytes = hd.bins_bytes;
+	r = hv_map_bins(h, err);
+	if (!r)
+		r = hv_key(h, hd.root_cell, &root, err);
+	if (r) {
+		h->img = NULL; /* still the caller's */
+		return ibb_err_prefix(err, r, "cannot open");
+	}
+	*bytes = (struct ibb_buf){0};
+	*ret = IBB_TAKE(h);
+	return IBB_OK;
+}
+
+void ibb_hive_close(struct ibb_hive *h)
+{
+	if (!h)
+		return;
+	free(h->name);
+	free(h->img);
+	free(h->starts);
+	hv_classes_clear(h);
+	ibb_buf_clear(&h->scratch);
+	free(h);
+}
+
+const char *ibb_hive_name(const struct ibb_hive *h)
+{
+	return h->name;
+}
+
+const struct ibb_hive_header *ibb_hive_header(const struct ibb_hive *h)
+{
+	return &h->header;
+}
+
+ibb_key ibb_hive_root(const struct ibb_hive *h)
+{
+	return h->header.root_cell;
+}
+
+bool ibb_hive_edited(const struct ibb_hive *h)
+{
+	return h->edited;
+}
+
+int ibb_hive_serialize(struct ibb_hive *h, uint32_t min_sequence, uint64_t time,
+		       struct ibb_buf *ret, struct ibb_error *err)
+{
+	size_t n = h->edited ? (size_t)HV_BASE + h->bins_bytes : h->file_bytes;
+	IBB_AUTO_BUF struct ibb_buf out = {0};
+	uint32_t seq = h->header.seq2 + 1;
+	uint8_t *p;
+
+	out.data = ibb_alloc(n); /* exactly, not rounded up: hives are large */
+	if (!out.data)
+		return ibb_err_nomem(err);
+	out.len = out.cap = n;
+	p = memcpy(out.data, h->img, n);
+	if (h->edited) {
+		if (seq < min_sequence)
+			seq = min_sequence;
+		ibb_put_le32(p + 4, seq);
+		ibb_put_le32(p + 8, seq);
+		ibb_put_le64(p + 12, time);
+		ibb_put_le32(p + 40, h->bins_bytes);
+		/* the first bin keeps a copy of the header's time */
+		ibb_put_le64(p + HV_BASE + 20, time);
+		ibb_put_le32(p + 508, hv_checksum(p));
+	}
+	ibb_buf_clear(ret);
+	*ret = out;
+	out = (struct ibb_buf){0};
+	return IBB_OK;
+}
