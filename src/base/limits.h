@@ -21,6 +21,7 @@
 #define IBB_LIMIT_PACKAGES	   256u
 #define IBB_LIMIT_JSON_BYTES	   (64u << 20)
 #define IBB_LIMIT_JSON_DEPTH	   64u
+#define IBB_LIMIT_CATALOG_ENTRIES  4096u /* of one list of a driver catalog */
 #define IBB_LIMIT_PATH_CHARS	   4096u
 #define IBB_LIMIT_PARTITIONS	   1024u
 #define IBB_LIMIT_OEM_NUMBER	   65535u

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+ibb_layer(inf
+	SOURCES inf/decode.c inf/decoration.c inf/files.c inf/inf.c inf/install.c inf/lex.c
+		inf/map.c inf/models.c inf/strings.c inf/version.c
+	USES base)
