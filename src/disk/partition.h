@@ -12,7 +12,7 @@
 enum ibb_ptable_kind { IBB_PTABLE_NONE, IBB_PTABLE_MBR, IBB_PTABLE_GPT };
 
 struct ibb_partition {
-	unsigned number; /* 1-based: GPT entry index + 1; MBR 1-4, logical from 5 */
+	unsigned number; /* 1-based: GPT entry index + 1; MBR 1-4, logical from 5; 0: no table */
 	uint64_t off_bytes, len_bytes;
 	uint8_t mbr_type;      /* MBR only */
 	bool active;	       /* MBR boot flag */
@@ -24,6 +24,7 @@ struct ibb_partition {
 
 struct ibb_ptable {
 	enum ibb_ptable_kind kind;
+	uint32_t sector_bytes;	 /* the logical sector size the table was written for */
 	struct ibb_guid disk_id; /* GPT */
 	uint32_t mbr_signature;
 	bool primary_damaged; /* GPT: read from the backup header */
@@ -36,6 +37,12 @@ struct ibb_ptable {
  * Read the partition table of a disk. Overlapping partitions, partitions past the end, a chain of
  * extended records that loops, a GPT with both headers damaged: IBB_E_CORRUPT with the place.
  * No table at all (a bare volume): kind NONE and one partition spanning the disk, number 0.
+ * Extended partitions are not listed, the logical ones in them are. Beside a hybrid MBR the GPT
+ * counts. IBB_E_LIMIT beyond IBB_LIMIT_PARTITIONS.
+ *
+ * A raw file does not tell its sector size: a GPT is looked for with that of the disk, then with
+ * the other one (512, 4096). On success d->sector_bytes is the one found, so that slices made
+ * afterwards inherit it.
  */
 int ibb_ptable_read(struct ibb_disk *d, struct ibb_ptable *ret,
 		    struct ibb_error *err) IBB_MUST_CHECK;
