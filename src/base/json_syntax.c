@@ -230,7 +230,8 @@ int ibb_json_syntax(const char *s, size_t n, const char **ret_why, size_t *ret_a
 	if (n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0)
 		c.i = 3;
 	ok = value(&c);
-	skip_space(&c);
+	if (ok)
+		skip_space(&c);
 	if (ok && c.i < n)
 		ok = bad(&c, peek(&c) ? "something stands behind the end" : "a NUL byte");
 	if (ok)
