@@ -34,7 +34,7 @@ if(IBB_SANITIZE)
 	get_property(tests DIRECTORY PROPERTY TESTS)
 	set(supp ${PROJECT_SOURCE_DIR}/ci/suppressions/lsan.supp)
 	set_property(TEST ${tests} APPEND PROPERTY ENVIRONMENT
-		"ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1:detect_stack_use_after_return=1"
+		"ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:strict_string_checks=1:detect_stack_use_after_return=1"
 		"LSAN_OPTIONS=suppressions=${supp}:print_suppressions=0"
 		"UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1")
 endif()
