@@ -1,0 +1,6 @@
+ibb_layer(volume
+	SOURCES volume/volume.c volume/security.c volume/ntfs.c volume/ntfs_dev.c
+		volume/ntfs_state.c volume/ntfs_meta.c volume/ntfs_write.c volume/dir.c
+		volume/dir_commit.c
+	USES base disk
+	LIBS PkgConfig::NTFS3G)

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+ibb_unit_test(test_volume_ntfs LABEL unit SOURCES unit/test_volume_ntfs.c
+	LAYERS base disk volume)
