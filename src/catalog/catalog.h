@@ -42,6 +42,7 @@ struct ibb_function {
 	const char *const *bare_ids; /* IDs that match but are not enough (bare DEV_xxxx) */
 	size_t n_an;
 	const char *const *an_ids; /* accelerated-networking IDs of the same NIC, taken over too */
+	const char *caveat;	   /* what makes the IDs doubtful, or NULL */
 	const char *confidence, *source;
 };
 
@@ -57,6 +58,7 @@ struct ibb_size {
 	const char *status, *retire_date; /* date NULL when unknown or none */
 	const char *constrained_of; /* the full size a constrained variant belongs to, or NULL */
 	const struct ibb_function *function; /* NULL when none is known */
+	const char *function_confidence;     /* that this size exposes it; NULL without function */
 	const char *confidence, *note;
 	size_t n_sources;
 	const struct ibb_source *const *sources;
@@ -105,7 +107,8 @@ struct ibb_resolution {
 	const char *service;		 /* "mlx5" */
 	const char *package_inf;	 /* "mlx5.inf", the INF that serves the function */
 	const char *recommended_version; /* "24.10.50010" or NULL; its reason in a trace */
-	const char *recommended_reason, *recommended_url;
+	const char *recommended_reason, *recommended_url, *recommended_confidence;
+	const char *recommended_sha256; /* of the file at the URL, or NULL */
 	size_t n_trace;
 	const struct ibb_rule_trace *trace;
 	size_t n_warnings;
