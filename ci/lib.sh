@@ -130,21 +130,30 @@ apt_get() {
 
 jobs() { nproc 2>/dev/null || echo 1; }
 
-# configure_and_build <build directory> [cmake arguments]: incremental.
+# configure_and_build <build directory> [cmake arguments] [-- targets]: incremental.
 configure_and_build() {
-	local dir=$1 fresh=() home
+	local dir=$1 options=() home
 	shift
 	mkdir -p "$dir" 2>/dev/null && [ -w "$dir" ] ||
 		die "cannot write to $top/$dir: made by another user? remove it"
 	if [ -f "$dir/CMakeCache.txt" ]; then
 		home=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$dir/CMakeCache.txt")
-		[ "$home" = "$top" ] || fresh=(--fresh) # the checkout was moved or copied
+		[ "$home" = "$top" ] || options+=(--fresh) # the checkout was moved or copied
 	fi
-	cmake "${fresh[@]}" "$@" -S . -B "$dir" >"$dir/configure.log" 2>&1 || {
+	while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	[ "$#" = 0 ] || shift
+	case ${IBB_WERROR:-0} in
+	1) options+=(-DIBB_WERROR=ON) ;;
+	*) options+=(-DIBB_WERROR=OFF) ;;
+	esac
+	cmake "${options[@]}" -S . -B "$dir" >"$dir/configure.log" 2>&1 || {
 		cat "$dir/configure.log" >&2
 		die "cmake could not configure $dir"
 	}
-	cmake --build "$dir" --parallel "$(jobs)" -- --no-print-directory >"$dir/build.log" 2>&1 || {
+	cmake --build "$dir" --parallel "$(jobs)" ${1:+--target "$@"} >"$dir/build.log" 2>&1 || {
 		grep -aE 'error|warning|Error|undefined reference' "$dir/build.log" >&2 || true
 		die "the build failed; all of its output: $top/$dir/build.log"
 	}

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who includes whom: every #include of src/ and include/ against the layers.
 
-A layer's USES (src/<layer>/layer.cmake) is what it may include; it may only name layers below it,
-and BELOW is the order that src/README.md documents. Third-party headers are bound to named files.
+BELOW is the table that src/README.md documents. Third-party headers are bound to named files.
 
 includes.py SOURCE_DIR
 """
@@ -12,7 +11,8 @@ import pathlib
 import re
 import sys
 
-# From the bottom up. A layer may use those its line names; base is open to all.
+# From the bottom up: whose headers a layer's files may include; base is open to all. What those
+# headers include in turn may stand in USES, too, or they would not compile.
 BELOW = {
     "base": [],
     "disk": [],
@@ -54,6 +54,16 @@ def uses_of(src, layer):
         elif on:
             uses.append(word)
     return uses
+
+
+def reachable(layer):
+    seen, todo = set(), [layer]
+    while todo:
+        for other in BELOW[todo.pop()]:
+            if other not in seen:
+                seen.add(other)
+                todo.append(other)
+    return seen
 
 
 def check_include(path, layer, kind, target, known):
@@ -106,18 +116,30 @@ def check_table():
     return faults
 
 
+def check_readme(src):
+    """The tables of src/README.md say the same."""
+    rows = {}
+    for line in (src / "README.md").read_text(encoding="utf-8").split("\n"):
+        cells = [c.strip() for c in line.strip().strip("|").split("|")]
+        name = re.fullmatch(r"`([\w*/-]+)`", cells[0])
+        if line.startswith("|") and name:
+            rows[name.group(1)] = re.findall(r"`([^`]+)`", cells[-1])
+    return [f"src/README.md: {name}: {rows.get(name)} there, {want} in {pathlib.Path(__file__).name}"
+            for name, want in {**BELOW, **THIRD_PARTY}.items() if rows.get(name) != want]
+
+
 def main():
     top = pathlib.Path(sys.argv[1])
     src = top / "src"
     known = set(BELOW)
-    faults, n = check_table(), 0
+    faults, n = check_table() + check_readme(src), 0
     for path in sorted(src.rglob("*.[ch]")):
         faults += check_file(src, path, known)
         n += 1
     for layer in BELOW:
         if (src / layer / "layer.cmake").exists():
             for other in uses_of(src, layer) or []:
-                if other != "base" and other not in BELOW[layer]:
+                if other != "base" and other not in reachable(layer):
                     faults.append(f"{layer}/layer.cmake: USES {other}: not below {layer}")
     for path in sorted((top / "include").rglob("*.h")):
         text = path.read_text(encoding="utf-8")

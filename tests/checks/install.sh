@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Install into an empty root, build a program against what is there through pkg-config, run both.
+# Install into an empty root, build a program against what is there through pkg-config, and run both
+# as an ordinary user.
 #
 #   install.sh CMAKE BUILD_DIR PREFIX CC [cflags]
 set -euo pipefail
 cmake=$1 build=$2 prefix=$3 cc=$4
 shift 4
-root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+. "$(dirname "${BASH_SOURCE[0]}")/../support/as_user.sh"
+umask 022
+root=
+as_user_tmpdir root
 fail() {
 	echo "$*"
 	exit 1
@@ -36,13 +39,13 @@ END
 read -ra flags < <(pkg-config --cflags --libs "$module")
 "$cc" "$@" -std=c11 -Wall -Wextra -Werror "$root/consumer.c" -o "$root/consumer" "${flags[@]}"
 lib=$(dirname "$(find "$root$prefix" -name 'libibbake.so' | head -n 1)")
-said=$(LD_LIBRARY_PATH=$lib "$root/consumer")
+said=$(as_user env LD_LIBRARY_PATH="$lib" "$root/consumer")
 [ "$said" = "$version" ] || fail "ibb_version() says '$said', pkg-config '$version'"
 
 # The program finds its library and its catalogs where they were installed.
 program=$root$prefix/bin/ibbake
 [ -x "$program" ] || fail "bin/ibbake is not installed"
-said=$("$program" --version) || fail "the installed ibbake does not start"
+said=$(as_user "$program" --version) || fail "the installed ibbake does not start"
 [[ $said == *"$version"* ]] || fail "ibbake --version says '$said', pkg-config '$version'"
 find "$root$prefix" -path '*/share/ibbake/catalogs/*.json' | grep -q . || fail "no catalog installed"
 find "$root" -type f -newer "$root/install.log" -path "*$prefix/*" -perm /022 | grep . &&
