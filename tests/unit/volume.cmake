@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+ibb_unit_test(test_security LABEL unit SOURCES unit/test_security.c LAYERS base disk volume)
 ibb_unit_test(test_volume_ntfs LABEL unit SOURCES unit/test_volume_ntfs.c
 	LAYERS base disk volume)
