@@ -2,3 +2,7 @@
 set(pkgtest support/pkgtest.c support/mkpkg.c support/mkpe.c support/mkcat.c support/dirsource.c)
 ibb_unit_test(test_store LABEL golden SOURCES unit/test_store.c ${pkgtest}
 	LAYERS base inf authenticode driver)
+ibb_unit_test(test_package LABEL unit SOURCES unit/test_package.c ${pkgtest}
+	LAYERS base inf authenticode driver)
+ibb_unit_test(test_match LABEL unit SOURCES unit/test_match.c ${pkgtest}
+	LAYERS base inf authenticode driver)
