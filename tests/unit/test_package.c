@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/limits.h"
+#include "base/utf16.h"
 #include "dirsource.h"
 #include "driver/store.h"
 #include "pkgtest.h"
@@ -388,6 +390,38 @@ static void ambiguous_names(void **state)
 	pkgtest_rmdir(dir);
 }
 
+/* A source that has every file, one byte long, beside the INF of its context. */
+static int endless_read(void *ctx, const char *path, uint64_t limit, struct ibb_buf *ret,
+			char **ret_spelling, struct ibb_error *err)
+{
+	const struct ibb_buf *inf = ctx;
+	int rc;
+
+	(void)limit;
+	if (ibb_case_suffix(path, ".inf"))
+		rc = ibb_buf_append(ret, inf->data, inf->len);
+	else
+		rc = ibb_buf_append(ret, "x", 1);
+	*ret_spelling = ibb_strdup(path);
+	return rc ? ibb_err_nomem(err) : IBB_OK;
+}
+
+static void too_many_files(void **state)
+{
+	struct ibb_buf inf = {0};
+	struct ibb_package_source src = {endless_read, &inf, "DIR"};
+	struct ibb_package *p = NULL;
+	struct ibb_error err = {0};
+
+	(void)state;
+	assert_int_equal(ibb_buf_append_str(&inf, HEAD MODELS "[F]\r\n[SourceDisksFiles]\r\n"), 0);
+	for (unsigned i = 0; i < IBB_LIMIT_PACKAGE_FILES; i++)
+		assert_int_equal(ibb_buf_printf(&inf, "f%u.bin=1\r\n", i), 0);
+	assert_fails(ibb_package_load(&src, "x.inf", &server_2019, &p, &err), IBB_E_LIMIT, err,
+		     "4096 files");
+	ibb_buf_clear(&inf);
+}
+
 /* ---- generated packages ---- */
 
 static void generated(void **state)
@@ -479,6 +513,48 @@ static void allocation_failures(void **state)
 	pkgtest_rmdir(dir);
 }
 
+/* A package whose INF is damaged at random loads or is refused with a message; nothing else. */
+static void flipped_inf(void **state)
+{
+	struct mkpkg_opts o = {.no_catalog = true};
+	struct ibb_buf inf = {0}, bad = {0};
+	struct ibb_error err = {0};
+	uint32_t seed = 20261120;
+	unsigned loaded = 0;
+
+	(void)state;
+	assert_ok(mkpkg_inf(&o, &inf, &err), err);
+	assert_int_equal(ibb_buf_append(&bad, inf.data, inf.len), 0);
+	for (unsigned i = 0; i < 1500; i++) {
+		struct memdir d = {.n = 0};
+		struct ibb_package *p = NULL;
+		struct ibb_device_id *ids = NULL;
+		size_t n = 0;
+		int rc;
+
+		memcpy(bad.data, inf.data, inf.len);
+		for (unsigned k = 0; k <= i % 3; k++) {
+			seed = seed * 1664525u + 1013904223u;
+			bad.data[(seed >> 8) % bad.len] ^= (uint8_t)(1u << (seed >> 5) % 8);
+		}
+		memdir_add(&d, "x.inf", bad.data, bad.len);
+		memdir_add(&d, "ibbdemo.sys", "MZ", 0);
+		err.msg[0] = '\0';
+		rc = load_mem(&d, &p, &err);
+		if (!rc)
+			rc = ibb_store_device_ids(p, &ids, &n, &err);
+		loaded += rc == IBB_OK;
+		if (rc && (rc == IBB_E_INTERNAL || rc == IBB_E_NOMEM || !err.msg[0]))
+			fail_msg("round %u: %d %s", i, rc, err.msg);
+		free(ids);
+		ibb_package_free(p);
+	}
+	print_message("%u of 1500 loaded\n", loaded);
+	assert_true(loaded > 100 && loaded < 1500);
+	ibb_buf_clear(&inf);
+	ibb_buf_clear(&bad);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,6 +563,7 @@ int main(void)
 		cmocka_unit_test(file_list),	   cmocka_unit_test(names_that_leave),
 		cmocka_unit_test(ambiguous_names), cmocka_unit_test(generated),
 		cmocka_unit_test(generated_omits), cmocka_unit_test(allocation_failures),
+		cmocka_unit_test(too_many_files),  cmocka_unit_test(flipped_inf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

@@ -358,7 +358,7 @@ static void device_ids(void **state)
 			  "D=B,PCI\\ven_2,PCI\\ven_1&dev_1,PCI\\cc_1\r\n" /* a hardware ID already
 									   */
 			  "D=B,*PNP0F03\r\n"
-			  "D=C,*pnp0f03\r\n" /* better feature score */
+			  "D=C,*pnp0f03,PCI\\VEN_2\r\n" /* better score; but compatible */
 			  "[A]\r\nFeatureScore=0x80\r\n[B]\r\nX=1\r\n[C]\r\nFeatureScore=0x10\r\n");
 	struct want_id spelt[IBB_ARRAY_SIZE(want)];
 
