@@ -95,15 +95,15 @@ install_needed() {
 	packages=${packages% }
 	[ -n "$packages" ] || return 0
 	command -v apt-get >/dev/null ||
-		die "lacks $packages (names of Debian packages), and there is no apt-get: install them"
+		die "lacks $packages (Debian's names), and there is no apt-get to install them"
 	if [ "$(id -u)" != 0 ]; then
 		command -v sudo >/dev/null ||
-			die "lacks $packages, and neither root nor sudo is at hand: apt-get install $packages"
+			die "lacks $packages, and neither root nor sudo is at hand to install them"
 		root=(sudo)
 		if ! [ -t 0 ]; then
 			root=(sudo -n)
 			sudo -n true 2>/dev/null ||
-				die "lacks $packages, and sudo asks for a password: apt-get install $packages"
+				die "lacks $packages, and sudo asks for a password to install them"
 		fi
 	fi
 	say "installs $packages"

@@ -3,6 +3,8 @@
 #include "test.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "base/guid.h"
 #include "base/hash.h"
@@ -107,6 +109,35 @@ static void test_error_one_line(void **state)
 	assert_string_equal(err.msg, "p?q: name 'a??[2Jb?'");
 	ibb_err_hint(&err, IBB_E_CORRUPT, "x\ny");
 	assert_string_equal(err.hint, "x?y");
+}
+
+/* Alive in every build: the process ends and says where. */
+static void test_assert(void **state)
+{
+	int out[2], status;
+	char text[256];
+	ssize_t n;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(out), 0);
+	child = fork();
+	if (!child) {
+		dup2(out[1], STDERR_FILENO);
+		signal(SIGABRT, SIG_DFL);
+		IBB_ASSERT(1 + 1 == 2);
+		IBB_ASSERT(1 + 1 == 3);
+		_exit(0);
+	}
+	close(out[1]);
+	n = read(out[0], text, sizeof(text) - 1);
+	close(out[0]);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "ibbake: internal error: "));
+	assert_non_null(strstr(text, ": 1 + 1 == 3\n"));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
 static void test_exit_status(void **state)
@@ -534,6 +565,7 @@ int main(void)
 		cmocka_unit_test(test_error_null),
 		cmocka_unit_test(test_error_truncated),
 		cmocka_unit_test(test_error_one_line),
+		cmocka_unit_test(test_assert),
 		cmocka_unit_test(test_exit_status),
 		cmocka_unit_test(test_mem_overflow),
 		cmocka_unit_test(test_mem_basic),
