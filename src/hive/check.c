@@ -177,13 +177,17 @@ static int check_key(struct check *c, const struct hv_key *k, unsigned depth, st
 	return r ? r : check_subkeys(c, k, depth, err);
 }
 
-/* Too few references counted only wastes a cell; too many would let one in use be freed. */
+/*
+ * A count that is too high only wastes a cell; one too low would let a cell in use be freed, and
+ * an absurd one would wrap around.
+ */
 static int check_refs(struct check *c, bool exact, struct ibb_error *err)
 {
 	for (size_t i = 0; i < c->n_sk; i++) {
 		const struct sk_count *s = &c->sk[i];
 
-		if (s->found > s->stored || (exact && s->found != s->stored))
+		if (s->found > s->stored || s->stored > INT32_MAX ||
+		    (exact && s->found != s->stored))
 			return hv_bad(c->h, s->off, err, "security cell says %u keys use it, %u do",
 				      s->stored, s->found);
 	}

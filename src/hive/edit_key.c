@@ -47,13 +47,12 @@ static int plan_create(const struct ibb_hive *h, uint32_t at, const struct hv_po
 {
 	unsigned depth = depth_of(h, at);
 	struct hv_name name;
-	int r;
+	int r = hv_need_insert(h, pos, need, err);
 
-	hv_need_insert(h, pos, need);
-	while (rest.n) {
+	while (!r && rest.n) {
 		r = hv_path_next(&rest, &name, err);
 		if (r)
-			return r;
+			break;
 		if (++depth > IBB_LIMIT_HIVE_DEPTH)
 			return ibb_err(err, IBB_E_LIMIT,
 				       "hive %s: keys may be nested %u levels deep at most",
@@ -61,7 +60,7 @@ static int plan_create(const struct ibb_hive *h, uint32_t at, const struct hv_po
 		hv_need_cell(need, NK_NAME + 2ull * name.n);
 		hv_need_cell(need, 12); /* its own list, when a further key follows */
 	}
-	return IBB_OK;
+	return r;
 }
 
 /* Walk as far as the path exists: where, and the rest of it. */

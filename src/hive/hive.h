@@ -5,7 +5,9 @@
  * Format facts: msuhanov/regf, "Windows registry file format specification". Every offset and size
  * of the file is checked before it is used. Keys are named by the offset of their key node (nk)
  * cell relative to the first hive bin; a handle is valid until the key is deleted.
- * Key paths use '\' between names; names compare by Windows' upcase table.
+ * Key paths use '\' between names; names compare by Windows' upcase table. An empty name in a path
+ * is IBB_E_INVALID. U+0000 in a name of the hive is shown as U+2400; such a name is not found by
+ * its spelling.
  */
 #ifndef IBB_HIVE_HIVE_H
 #define IBB_HIVE_HIVE_H
@@ -60,6 +62,7 @@ int ibb_hive_new(const char *root_name, uint64_t time, struct ibb_hive **ret,
 void ibb_hive_close(struct ibb_hive *h);
 IBB_DEFINE_CLEANUP(struct ibb_hive *, ibb_hive_close)
 const char *ibb_hive_name(const struct ibb_hive *h);
+/* As opened; only bins_bytes follows edits. */
 const struct ibb_hive_header *ibb_hive_header(const struct ibb_hive *h);
 
 /* ---- reading ---- */
@@ -106,6 +109,14 @@ int ibb_hive_get_string(const struct ibb_hive *h, ibb_key from, const char *path
 
 /* ---- editing ---- */
 
+/*
+ * The first edit checks the whole hive as ibb_hive_check() does (a few milliseconds) and refuses a
+ * damaged one: IBB_E_CORRUPT. Only security reference counts that are too high are tolerated.
+ * Every edit is done whole or, when it fails, not at all. Data and descriptors given may lie in the
+ * hive itself. Creating or deleting a subkey sets the parent's time as Windows does.
+ * IBB_E_NOMEM, IBB_E_LIMIT; handles of other keys stay valid, pointers into the hive do not.
+ */
+
 /* Where a new key takes its security descriptor from. */
 enum ibb_key_security {
 	IBB_KEY_SECURITY_PARENT, /* the parent's sk cell, shared */
@@ -125,14 +136,17 @@ int ibb_hive_get_security(const struct ibb_hive *h, ibb_key k, struct ibb_bytes 
 			  struct ibb_error *err) IBB_MUST_CHECK;
 /*
  * Set or replace a value of up to IBB_LIMIT_HIVE_VALUE_BYTES; the key's time becomes `time`.
- * Replacing a value that is stored as big data is IBB_E_UNSUPPORTED.
+ * More data, and replacing a value that is stored as big data, are IBB_E_UNSUPPORTED.
  */
 int ibb_hive_set(struct ibb_hive *h, ibb_key k, const char *value, uint32_t type, const void *data,
 		 size_t n, uint64_t time, struct ibb_error *err) IBB_MUST_CHECK;
-/* IBB_E_NOTFOUND when it is not there. */
+/* IBB_E_NOTFOUND when it is not there; IBB_E_UNSUPPORTED when it is stored as big data. */
 int ibb_hive_unset(struct ibb_hive *h, ibb_key k, const char *value, uint64_t time,
 		   struct ibb_error *err) IBB_MUST_CHECK;
-/* Delete a key and everything below it. Not the root. */
+/*
+ * Delete a key and everything below it. Not the root (IBB_E_INVALID). IBB_E_UNSUPPORTED when big
+ * data or a key marked as not to be deleted lies in it.
+ */
 int ibb_hive_delete(struct ibb_hive *h, ibb_key k, uint64_t time,
 		    struct ibb_error *err) IBB_MUST_CHECK;
 

@@ -209,7 +209,8 @@ struct hv_pos {
 int hv_find_child(const struct ibb_hive *h, const struct hv_key *k, const struct hv_name *name,
 		  struct hv_pos *ret, struct ibb_error *err) IBB_MUST_CHECK;
 /* Both need a sound hive; insert is covered by hv_need_insert() and hv_reserve(). */
-void hv_need_insert(const struct ibb_hive *h, const struct hv_pos *pos, struct hv_need *need);
+int hv_need_insert(const struct ibb_hive *h, const struct hv_pos *pos, struct hv_need *need,
+		   struct ibb_error *err) IBB_MUST_CHECK;
 void hv_list_insert(struct ibb_hive *h, uint32_t parent, struct hv_pos pos, uint32_t child);
 void hv_list_remove(struct ibb_hive *h, uint32_t parent, const struct hv_pos *pos);
 

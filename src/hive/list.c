@@ -281,8 +281,11 @@ static struct hv_list sound_list(const struct ibb_hive *h, uint32_t off, bool ro
 	return l;
 }
 
-void hv_need_insert(const struct ibb_hive *h, const struct hv_pos *pos, struct hv_need *need)
+int hv_need_insert(const struct ibb_hive *h, const struct hv_pos *pos, struct hv_need *need,
+		   struct ibb_error *err)
 {
+	struct hv_list root;
+
 	uint64_t n = pos->root == HV_NONE ? 0 : sound_list(h, pos->leaf, false).n;
 
 	/* a leaf (others than Windows make long ones) grows, or is split and one half grows */
@@ -291,8 +294,15 @@ void hv_need_insert(const struct ibb_hive *h, const struct hv_pos *pos, struct h
 	/* an index root comes into being, or grows */
 	hv_need_cell(need, 8);
 	hv_need_regrow(need, 12);
-	if (pos->is_ri)
-		hv_need_regrow(need, 8 + 4ull * sound_list(h, pos->root, true).n);
+	if (!pos->is_ri)
+		return IBB_OK;
+	root = sound_list(h, pos->root, true);
+	if (root.n == UINT16_MAX)
+		return ibb_err(err, IBB_E_LIMIT,
+			       "hive %s: cell at 0x%x: the index of subkey lists is full", h->name,
+			       pos->root);
+	hv_need_regrow(need, 8 + 4ull * root.n);
+	return IBB_OK;
 }
 
 static void put_elem(struct ibb_hive *h, const struct hv_list *l, uint32_t i, uint32_t child)
