@@ -17,6 +17,20 @@ static int file_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off, str
 	return ibb_pread_full(((struct file *)d)->fd, buf, n, off, d->name, err);
 }
 
+/* No data from pos on: a last hole, unless the file shrank under us. */
+static int check_size(const struct file *f, uint64_t pos, struct ibb_error *err)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st))
+		return ibb_err_os(err, errno, "%s: stat", f->d.name);
+	if ((uint64_t)st.st_size < f->d.size_bytes)
+		return ibb_err(err, IBB_E_CHANGED,
+			       "%s: shrank while it was read: no data at offset %llu", f->d.name,
+			       (unsigned long long)pos);
+	return IBB_OK;
+}
+
 /*
  * Where the run that begins at pos ends. A file system without SEEK_DATA says EINVAL or
  * EOPNOTSUPP: then everything is data. ENXIO: no data up to the end.
@@ -33,8 +47,13 @@ static int next_run(struct file *f, uint64_t pos, uint64_t end, struct ibb_exten
 	}
 	if (data)
 		at = lseek(f->fd, (off_t)pos, SEEK_HOLE);
-	if (at < 0 && errno == ENXIO)
+	if (at < 0 && errno == ENXIO) {
+		int r = check_size(f, pos, err);
+
+		if (r)
+			return r;
 		at = (off_t)end;
+	}
 	if (at < 0)
 		return ibb_err_os(err, errno, "%s: look for holes at offset %llu", f->d.name,
 				  (unsigned long long)pos);

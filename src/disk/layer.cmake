@@ -2,4 +2,5 @@ ibb_layer(disk
 	SOURCES disk/disk.c disk/file.c disk/mem.c disk/slice.c disk/overlay.c disk/fault.c
 		disk/vhd.c disk/container.c disk/crc32.c
 		disk/partition.c disk/mbr.c disk/gpt.c
+		disk/copy.c disk/digest.c
 	USES base)
