@@ -37,6 +37,10 @@ needed_by_tests='
 pc:cmocka		libcmocka-dev
 cmd:setpriv		util-linux
 '
+needed_to_sanitize='
+cmd:clang		clang
+rt:address,undefined	libclang-rt-14-dev
+'
 # Independent readers of what ibbake writes. A test whose oracle is absent is skipped.
 light_oracles='
 cmd:hivexsh		libhivex-bin
@@ -47,8 +51,6 @@ cmd:reglookup		reglookup
 heavy_oracles='
 cmd:git			git
 cmd:g++			g++
-cmd:clang		clang
-rt:address,undefined	libclang-rt-14-dev
 cmd:llvm-symbolizer	llvm
 cmd:clang-format-14	clang-format-14
 cmd:shellcheck		shellcheck
@@ -119,6 +121,11 @@ install_needed() {
 	rm -f "$log"
 	packages=$(missing_of "$(printf '%s\n' "$@")" | sort -u | tr '\n' ' ')
 	[ -z "$packages" ] || die "installed, but still of no use on this machine: $packages"
+}
+
+# As install_needed, but goes on without them.
+install_wanted() {
+	(install_needed "$@") || say "goes on without them: their tests are skipped"
 }
 
 apt_get() {
