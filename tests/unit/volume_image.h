@@ -123,10 +123,11 @@ static inline struct ibb_disk *make_ntfs(unsigned mib, unsigned sector, unsigned
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	assert_true(fd >= 0 && ftruncate(fd, (off_t)mib << 20) == 0);
 	close(fd);
-	assert_int_equal(run("PATH=\"$PATH:/sbin:/usr/sbin\" mkntfs -F -Q -q -L Windows -s %u -c %u "
-			     "-p 0 -H 255 -S 63 '%s'",
-			     sector, cluster, path),
-			 0);
+	assert_int_equal(
+		run("PATH=\"$PATH:/sbin:/usr/sbin\" mkntfs -F -Q -q -L Windows -s %u -c %u "
+		    "-p 0 -H 255 -S 63 '%s'",
+		    sector, cluster, path),
+		0);
 	d = disk_from_file(path, sector);
 	unlink(path);
 	return d;
@@ -189,9 +190,9 @@ static inline void check_ntfs(struct ibb_disk *d)
 
 	disk_to_file(d, path);
 	if (have_tool("ntfsresize"))
-		assert_int_equal(run("PATH=\"$PATH:/sbin:/usr/sbin\" ntfsresize --info --force '%s'",
-				     path),
-				 0);
+		assert_int_equal(
+			run("PATH=\"$PATH:/sbin:/usr/sbin\" ntfsresize --info --force '%s'", path),
+			0);
 	if (have_tool("ntfsfix"))
 		assert_int_equal(run("ntfsfix -n '%s'", path), 0);
 	unlink(path);
