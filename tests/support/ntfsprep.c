@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ntfsprep.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h> /* before the library: ntfstime.h makes a struct timespec otherwise */
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <ntfs-3g/types.h>
+#include <ntfs-3g/attrib.h>
+#include <ntfs-3g/dir.h>
+#include <ntfs-3g/inode.h>
+#include <ntfs-3g/layout.h>
+#include <ntfs-3g/logging.h>
+#include <ntfs-3g/security.h>
+#include <ntfs-3g/unistr.h>
+#include <ntfs-3g/volume.h>
+
+#include "base/error.h"
+#include "mksd.h"
+
+static int64_t frozen_clock;
+
+void ntfsprep_freeze_clock(int64_t unix_time)
+{
+	frozen_clock = unix_time;
+}
+
+/* Takes the place of libc's for the libraries of this program as well. */
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (!frozen_clock)
+		return (int)syscall(SYS_clock_gettime, id, ts);
+	*ts = (struct timespec){.tv_sec = frozen_clock};
+	return 0;
+}
+
+static int lib_err(struct ibb_error *err, const char *what)
+{
+	return ibb_err_lib(err, IBB_E_IO, "ntfs-3g", "%s: %s", what, strerror(errno));
+}
+
+static int mount_fd(int fd, ntfs_volume **ret, struct ibb_error *err)
+{
+	char path[64];
+	ntfs_volume *vol;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ntfs_log_set_levels(0);
+	vol = ntfs_mount(path, NTFS_MNT_NONE);
+	if (!vol)
+		return lib_err(err, "cannot open the new volume");
+	*ret = vol;
+	return IBB_OK;
+}
+
+static int unmount(ntfs_volume *vol, int r, struct ibb_error *err)
+{
+	if (ntfs_umount(vol, FALSE) && !r)
+		return lib_err(err, "cannot close the new volume");
+	return r;
+}
+
+static int set_sd(ntfs_volume *vol, ntfs_inode *ni, const char *sddl, struct ibb_error *err)
+{
+	struct PERMISSIONS_CACHE *cache = NULL; /* a NULL pointer to it crashes the library */
+	struct SECURITY_CONTEXT scx = {.vol = vol, .pseccache = &cache};
+	IBB_AUTO_BUF struct ibb_buf sd = {0};
+	int r = mksd(sddl, &sd, err);
+
+	if (r)
+		return r;
+	if (ntfs_set_ntfs_acl(&scx, ni, (const char *)sd.data, sd.len, 0))
+		r = lib_err(err, "cannot set a security descriptor");
+	free(cache);
+	return r;
+}
+
+/* Create `name` in the directory `dir`, and close the new inode. */
+static int create_in(ntfs_inode *dir, const char *name, mode_t type, struct ibb_error *err)
+{
+	ntfschar *u = NULL;
+	int n = ntfs_mbstoucs(name, &u);
+	ntfs_inode *ni;
+
+	if (n <= 0)
+		return lib_err(err, name);
+	ni = ntfs_create(dir, const_cpu_to_le32(0), u, (u8)n, type);
+	free(u);
+	if (!ni)
+		return lib_err(err, name);
+	/* the library's rule: a new inode is closed while its directory is open */
+	if (ntfs_inode_close_in_dir(ni, dir))
+		return lib_err(err, name);
+	return IBB_OK;
+}
+
+static ntfs_inode *open_path(ntfs_volume *vol, const char *path)
+{
+	return *path ? ntfs_pathname_to_inode(vol, NULL, path) : ntfs_inode_open(vol, FILE_root);
+}
+
+static int make_dir(ntfs_volume *vol, const char *path, struct ibb_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[256];
+	ntfs_inode *dir;
+	int r;
+
+	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) : 0, path);
+	dir = *parent ? ntfs_pathname_to_inode(vol, NULL, parent) : ntfs_inode_open(vol, FILE_root);
+	if (!dir)
+		return lib_err(err, parent);
+	r = create_in(dir, slash ? slash + 1 : path, S_IFDIR, err);
+	if (ntfs_inode_close(dir) && !r)
+		r = lib_err(err, parent);
+	return r;
+}
+
+/* The last thing done to a file: its creation time is nobody else's to set later. */
+static int stamp(ntfs_volume *vol, const char *path, uint64_t time, struct ibb_error *err)
+{
+	const u64 times[4] = {time, time, time, time};
+	const u32 plain = 0; /* the library makes directories with the archive attribute */
+	ntfs_inode *ni = open_path(vol, path);
+	int r = IBB_OK;
+
+	if (!ni)
+		return lib_err(err, path);
+	if ((ni->mft_no > FILE_Extend &&
+	     ntfs_set_ntfs_attrib(ni, (const char *)&plain, sizeof(plain), 0)) ||
+	    ntfs_inode_set_times(ni, (const char *)times, sizeof(times), 0))
+		r = lib_err(err, path);
+	if (ntfs_inode_close(ni) && !r)
+		r = lib_err(err, path);
+	return r;
+}
+
+static int one_dir(ntfs_volume *vol, const struct ntfsprep_dir *d, struct ibb_error *err)
+{
+	ntfs_inode *ni;
+	int r = *d->path ? make_dir(vol, d->path, err) : IBB_OK;
+
+	if (r || !d->sddl)
+		return r;
+	ni = open_path(vol, d->path);
+	if (!ni)
+		return lib_err(err, d->path);
+	r = set_sd(vol, ni, d->sddl, err);
+	if (ntfs_inode_close(ni) && !r)
+		r = lib_err(err, d->path);
+	return r;
+}
+
+int ntfsprep_dirs(int fd, const struct ntfsprep_dir *dirs, size_t n, uint64_t time,
+		  struct ibb_error *err)
+{
+	ntfs_volume *vol = NULL;
+	int r = mount_fd(fd, &vol, err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < n && !r; i++)
+		r = one_dir(vol, &dirs[i], err);
+	for (size_t i = n; i-- && !r;)
+		r = stamp(vol, dirs[i].path, time, err);
+	return unmount(vol, r, err);
+}
+
+static int add_stream(ntfs_inode *ni, const char *name, const void *data, s64 size,
+		      struct ibb_error *err)
+{
+	ntfschar *u = NULL;
+	int n = ntfs_mbstoucs(name, &u);
+	int r = IBB_OK;
+
+	if (n <= 0)
+		return lib_err(err, name);
+	if (ntfs_attr_add(ni, AT_DATA, u, (u8)n, (const u8 *)data, size))
+		r = lib_err(err, name);
+	free(u);
+	return r;
+}
+
+int ntfsprep_usn(int fd, uint64_t time, struct ibb_error *err)
+{
+	static const char journal[4096];
+	/* $Max: maximum size, allocation delta, journal id, lowest valid usn */
+	static const uint8_t max[32] = {0, 0, 0, 2, 0, 0, 0, 0, 0,    0, 0x80, 0, 0, 0, 0, 0,
+					1, 2, 3, 4, 5, 6, 7, 8, 0x40, 0, 0,    0, 0, 0, 0, 0};
+	ntfs_volume *vol = NULL;
+	ntfs_inode *ni;
+	int r = mount_fd(fd, &vol, err);
+
+	if (r)
+		return r;
+	ni = ntfs_inode_open(vol, FILE_Extend);
+	r = ni ? create_in(ni, "$UsnJrnl", S_IFREG, err) : lib_err(err, "$Extend");
+	if (ni && ntfs_inode_close(ni) && !r)
+		r = lib_err(err, "$Extend");
+	ni = r ? NULL : ntfs_pathname_to_inode(vol, NULL, "$Extend/$UsnJrnl");
+	if (!r && !ni)
+		r = lib_err(err, "$Extend/$UsnJrnl");
+	if (!r)
+		r = add_stream(ni, "$J", journal, sizeof(journal), err);
+	if (!r)
+		r = add_stream(ni, "$Max", max, sizeof(max), err);
+	if (ni && ntfs_inode_close(ni) && !r)
+		r = lib_err(err, "$Extend/$UsnJrnl");
+	if (!r)
+		r = stamp(vol, "$Extend/$UsnJrnl", time, err);
+	if (!r)
+		r = stamp(vol, "$Extend", time, err);
+	return unmount(vol, r, err);
+}
+
+int ntfsprep_dirty(int fd, struct ibb_error *err)
+{
+	ntfs_volume *vol = NULL;
+	int r = mount_fd(fd, &vol, err);
+
+	if (r)
+		return r;
+	if (ntfs_volume_write_flags(vol, vol->flags | VOLUME_IS_DIRTY))
+		r = lib_err(err, "cannot set the dirty flag");
+	return unmount(vol, r, err);
+}
