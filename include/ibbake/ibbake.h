@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * libibbake: bakes InfiniBand drivers into Windows images, offline.
+ *
+ * One struct ibb_request says what to do, one function a task does it, and the answer is a JSON
+ * document (UTF-8, NUL-terminated, owned by the caller: ibb_free()). The documents' schemas are
+ * installed beside the driver catalog. Functions never print, never exit, and read no environment.
+ * They may be called from several threads at once on different images, except that libntfs-3g's
+ * message handler is process-wide (it is switched off).
+ */
+#ifndef IBBAKE_IBBAKE_H
+#define IBBAKE_IBBAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ibbake/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "0.1.0"; static storage. */
+IBB_API const char *ibb_version(void);
+
+/* Release what a function returned through a ret_ parameter. Accepts NULL. */
+IBB_API void ibb_free(void *p);
+
+/* Where a long task is. */
+struct ibb_progress {
+	const char *phase;    /* "inspect", "packages", "plan", "apply", "copy", "check" */
+	uint64_t done, total; /* bytes while copying; total 0 when there is nothing to count */
+};
+/* Called now and then from the calling thread; non-zero stops the task: IBB_E_CANCELLED. */
+typedef int (*ibb_progress_fn)(void *ctx, const struct ibb_progress *p);
+
+enum ibb_digest { IBB_DIGEST_NONE, IBB_DIGEST_CONTENT, IBB_DIGEST_SHA256 };
+
+/* Bits of ibb_request.require: readiness lines that must not be missing. */
+enum { IBB_REQUIRE_DRIVER = 1, IBB_REQUIRE_ADDRESS = 2, IBB_REQUIRE_USER_ND = 4 };
+
+/* Zero-initialise, set struct_bytes, fill what the task needs. All pointers are borrowed. */
+struct ibb_request {
+	size_t struct_bytes;	  /* sizeof(struct ibb_request) */
+	const char *image;	  /* path of the image; never written */
+	unsigned partition;	  /* number of the Windows partition; 0: look inside all */
+	const char *const *sizes; /* ARM size names */
+	size_t n_sizes;
+	const char *const *driver_dirs; /* searched recursively for driver packages */
+	size_t n_driver_dirs;
+	const char *catalog;	/* path of a driver catalog; NULL: the built-in one */
+	const char *os;		/* ibb_resolve(): Windows by name or build */
+	const char *output;	/* ibb_bake(): the image to make; NULL: dry run */
+	const char *manifest;	/* ibb_bake(): written; ibb_verify(): read */
+	bool overwrite;		/* replace an existing output and manifest */
+	bool force;		/* go on although servicing is pending */
+	bool allow_unsupported; /* go on although the catalog says unsupported */
+	bool booted;		/* ibb_verify(): Windows has run since the bake */
+	unsigned require;	/* IBB_REQUIRE_* */
+	enum ibb_digest digest; /* also digest whole images, for the manifest */
+	int64_t unix_time;	/* time stamped on everything written, seconds since 1970 */
+	ibb_progress_fn progress;
+	void *progress_ctx;
+};
+
+/*
+ * The sizes of the driver catalog. Schema "ibbake-sizes/1".
+ * IBB_E_CORRUPT: the catalog given is faulty.
+ */
+IBB_API int ibb_sizes(const struct ibb_request *q, char **ret_json,
+		      struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Which driver set sizes[] need on `os`, and every rule that decided. Schema "ibbake-resolve/1".
+ * A refusal by the catalog is a result (state "unsupported" or "impossible") and an error:
+ * *ret_json is set for IBB_OK and for IBB_E_UNSUPPORTED of a known size.
+ */
+IBB_API int ibb_resolve(const struct ibb_request *q, char **ret_json,
+			struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * What the image is. Schema "ibbake-inspect/1". *ret_json is set also when Windows could not be
+ * looked at (then the error says why, and the document describes what was seen); NULL otherwise.
+ */
+IBB_API int ibb_inspect(const struct ibb_request *q, char **ret_json,
+			struct ibb_error *err) IBB_MUST_CHECK;
+
+/* Everything ibb_bake() would do; writes nothing. Schema "ibbake-plan/1". */
+IBB_API int ibb_plan(const struct ibb_request *q, char **ret_json,
+		     struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Bake: plan, carry out in memory, read back, write the output image whole, then the manifest.
+ * The document is the manifest (schema "ibbake-manifest/1"); it is also written to q->manifest
+ * when that is set. Without q->output nothing is written (dry run).
+ */
+IBB_API int ibb_bake(const struct ibb_request *q, char **ret_json,
+		     struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Does the image still hold what the manifest says? Schema "ibbake-verify/1". IBB_E_DIFFERS when
+ * not; *ret_json lists the differences then.
+ */
+IBB_API int ibb_verify(const struct ibb_request *q, char **ret_json,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+
+/* The driver packages staged in the image. Schema "ibbake-drivers/1". */
+IBB_API int ibb_drivers_list(const struct ibb_request *q, char **ret_json,
+			     struct ibb_error *err) IBB_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

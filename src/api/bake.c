@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ibb_bake(). */
+#include <stdlib.h>
+
+#include "api/doc.h"
+#include "api/output.h"
+
+static int apply_all(struct ibb_session *s, struct ibb_applied *applied, struct ibb_error *err)
+{
+	int r = ibb_session_phase(s->q, "apply", 0, 0, err);
+
+	if (!r)
+		r = ibb_apply(s->plan, s->facts, s->image->volume, applied, err);
+	if (!r)
+		r = ibb_volume_commit(s->image->volume, err);
+	if (!r)
+		r = ibb_image_reopen(s->image, err);
+	if (!r)
+		r = ibb_apply_read_back(applied, s->image->volume, err);
+	return r;
+}
+
+static int manifest_text(struct ibb_session *s, const struct ibb_applied *applied,
+			 const struct ibb_identity *in, const struct ibb_identity *out, char **ret,
+			 struct ibb_error *err)
+{
+	struct ibb_manifest_input m = {
+		.input = in,
+		.output = out,
+		.facts = s->facts,
+		.selections = s->selections,
+		.n_selections = s->n_targets,
+		.plan = s->plan,
+		.applied = applied,
+		.warnings = s->warnings,
+		.n_warnings = s->n_warnings,
+		.options = {.force = s->q->force,
+			    .allow_unsupported = s->q->allow_unsupported,
+			    .catalog_as_of = ibb_catalog_version(s->catalog),
+			    .catalog_sha256 = ibb_catalog_sha256(s->catalog),
+			    .version = ibb_version(),
+			    .unix_time = s->q->unix_time},
+	};
+	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
+	IBB_AUTO_BUF struct ibb_buf text = {0};
+	int r = ibb_manifest_build(&m, &doc, err);
+
+	if (!r)
+		r = ibb_json_print(doc, &text, err);
+	if (r)
+		return r;
+	*ret = ibb_buf_take_str(&text);
+	return *ret ? IBB_OK : ibb_err_nomem(err);
+}
+
+/* The manifest's text once the output's identity is known; called before anything is published. */
+struct manifest_ctx {
+	const struct ibb_applied *applied;
+	const struct ibb_identity *input;
+	char **text;
+};
+
+static int make_manifest(void *ctx, struct ibb_session *s, const struct ibb_identity *out,
+			 const char **ret_text, struct ibb_error *err)
+{
+	struct manifest_ctx *c = ctx;
+	int r = manifest_text(s, c->applied, c->input, out, c->text, err);
+
+	if (!r)
+		*ret_text = *c->text;
+	return r;
+}
+
+static int finish(struct ibb_session *s, const struct ibb_applied *applied,
+		  const struct ibb_identity *in, char **ret_text, struct ibb_error *err)
+{
+	struct manifest_ctx c = {applied, in, ret_text};
+	struct ibb_identity out = {0};
+	int r;
+
+	if (s->q->output)
+		return ibb_output_write(s, applied, make_manifest, &c, err);
+	/* a dry run's result is the input with the overlay over it: its identity is the input's */
+	r = ibb_image_identity(s->image, s->q->image, &out, err);
+	if (!r)
+		r = manifest_text(s, applied, in, &out, ret_text, err);
+	ibb_identity_clear(&out);
+	return r;
+}
+
+static int bake(struct ibb_session *s, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_identity in = {0};
+	struct ibb_applied applied = {0};
+	struct ibb_lock lock = {.fd = -1};
+	IBB_AUTO_FREE char *text = NULL;
+	int r = ibb_session_open(s, true, err);
+
+	if (!r)
+		r = ibb_output_check(s, err);
+	if (!r && s->q->output)
+		r = ibb_lock_take(&lock, s->q->output, err);
+	if (!r)
+		r = ibb_session_plan(s, err);
+	if (!r)
+		r = ibb_image_identity(s->image, s->q->image, &in, err);
+	if (!r)
+		r = ibb_output_digest(s->q, s->image->file, &in, err);
+	if (!r)
+		r = apply_all(s, &applied, err);
+	if (!r)
+		r = finish(s, &applied, &in, &text, err);
+	ibb_lock_release(&lock);
+	ibb_applied_clear(&applied);
+	ibb_identity_clear(&in);
+	if (!r)
+		*ret_json = IBB_TAKE(text);
+	return r;
+}
+
+int ibb_bake(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_session s = {.q = q};
+	int r = ibb_doc_check_request(q, true, true, err);
+
+	if (!r)
+		r = bake(&s, ret_json, err);
+	ibb_session_clear(&s);
+	return r;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What every public function begins and ends with. */
+#ifndef IBB_API_DOC_H
+#define IBB_API_DOC_H
+
+#include "base/json.h"
+#include "ibbake/ibbake.h"
+
+/* Is the request of this library version, and has it what the task needs? IBB_E_INVALID. */
+int ibb_doc_check_request(const struct ibb_request *q, bool image, bool sizes,
+			  struct ibb_error *err) IBB_MUST_CHECK;
+/* A document's root object with its schema. */
+struct ibb_json *ibb_doc_begin(struct ibb_jb *b, const char *schema);
+/* The finished document as text for the caller. */
+int ibb_doc_print(struct ibb_jb *b, char **ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+#endif

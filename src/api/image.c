@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "api/image.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+
+#define SYSTEM_HIVE "Windows/System32/config/SYSTEM"
+
+/* Look into one partition; what stops us is remembered, not returned (but for lack of memory). */
+static int look_into(struct ibb_image *im, size_t i, struct ibb_error *err)
+{
+	const struct ibb_partition *p = &im->table.parts[i];
+	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *slice = NULL;
+	struct ibb_found *f = &im->found[i];
+	struct ibb_stat st;
+	int r = ibb_disk_slice_new(im->overlay, p->off_bytes, p->len_bytes, &slice, err);
+
+	if (r)
+		return r;
+	r = ibb_volume_open_ntfs(slice, false, &v, &f->problem);
+	if (!r) {
+		f->ntfs = true;
+		snprintf(f->kind, sizeof(f->kind), "NTFS");
+		r = ibb_volume_stat(v, SYSTEM_HIVE, &st, &f->problem);
+		f->windows = !r && st.type == IBB_FILE_REGULAR;
+	}
+	if (r == IBB_E_NOMEM)
+		return ibb_err_nomem(err);
+	if (r == IBB_E_NOTFOUND || !r)
+		f->problem = (struct ibb_error){0};
+	return IBB_OK;
+}
+
+int ibb_image_open(const char *path, struct ibb_image **ret, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_image_close) struct ibb_image *im = ibb_zalloc(sizeof(*im));
+	int r;
+
+	if (!im)
+		return ibb_err_nomem(err);
+	im->path = ibb_strdup(path);
+	if (!im->path)
+		return ibb_err_nomem(err);
+	r = ibb_disk_file_open(path, &im->id, &im->file, err);
+	if (!r)
+		r = ibb_container_open(im->file, &im->container, &im->footer, &im->disk, err);
+	if (!r)
+		r = ibb_disk_overlay_new(im->disk, IBB_LIMIT_OVERLAY_BYTES, &im->overlay, err);
+	if (!r)
+		r = ibb_ptable_read(im->overlay, &im->table, err);
+	if (r)
+		return r;
+	im->found = ibb_calloc_array(im->table.n, sizeof(*im->found));
+	if (!im->found)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < im->table.n && !r; i++)
+		r = look_into(im, i, err);
+	if (r)
+		return r;
+	*ret = IBB_TAKE(im);
+	return IBB_OK;
+}
+
+static int no_windows(const struct ibb_image *im, struct ibb_error *err)
+{
+	/* a partition that could not be looked into is the likely place: say why */
+	for (size_t i = 0; i < im->table.n; i++) {
+		if (!im->found[i].problem.code)
+			continue;
+		*err = im->found[i].problem;
+		return ibb_err_prefix(err, err->code, "%s: partition %u", im->path,
+				      im->table.parts[i].number);
+	}
+	return ibb_err(err, IBB_E_UNSUPPORTED,
+		       "%s: no partition holds a Windows (looked for " SYSTEM_HIVE
+		       " in %zu partition(s))",
+		       im->path, im->table.n);
+}
+
+static int several(const struct ibb_image *im, struct ibb_error *err)
+{
+	char list[128] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < im->table.n && n + 16 < sizeof(list); i++)
+		if (im->found[i].windows)
+			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%u", n ? ", " : "",
+					      im->table.parts[i].number);
+	ibb_err(err, IBB_E_UNSUPPORTED, "%s: several partitions hold a Windows: %s", im->path,
+		list);
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "say which one with --partition N");
+}
+
+static int find_windows(const struct ibb_image *im, unsigned number, size_t *ret,
+			struct ibb_error *err)
+{
+	size_t n = 0, at = 0;
+
+	for (size_t i = 0; i < im->table.n; i++) {
+		if (number && im->table.parts[i].number == number) {
+			*ret = i;
+			return IBB_OK;
+		}
+		if (im->found[i].windows) {
+			at = i;
+			n++;
+		}
+	}
+	if (number)
+		return ibb_err(err, IBB_E_UNSUPPORTED, "%s: there is no partition %u", im->path,
+			       number);
+	if (!n)
+		return no_windows(im, err);
+	if (n > 1)
+		return several(im, err);
+	*ret = at;
+	return IBB_OK;
+}
+
+int ibb_image_open_windows(struct ibb_image *im, unsigned number, bool writable,
+			   struct ibb_error *err)
+{
+	const struct ibb_partition *p;
+	struct ibb_stat st;
+	size_t at;
+	int r = find_windows(im, number, &at, err);
+
+	if (r)
+		return r;
+	p = &im->table.parts[at];
+	im->windows = at;
+	r = ibb_disk_slice_new(im->overlay, p->off_bytes, p->len_bytes, &im->slice, err);
+	if (!r)
+		r = ibb_volume_open_ntfs(im->slice, writable, &im->volume, err);
+	if (!r)
+		r = ibb_volume_stat(im->volume, SYSTEM_HIVE, &st, err);
+	if (r == IBB_E_NOTFOUND)
+		r = ibb_err(err, IBB_E_UNSUPPORTED, "holds no Windows (no " SYSTEM_HIVE ")");
+	if (!r)
+		r = ibb_volume_info(im->volume, &im->info, err);
+	return r ? ibb_err_prefix(err, r, "%s: partition %u", im->path, p->number) : IBB_OK;
+}
+
+int ibb_image_reopen(struct ibb_image *im, struct ibb_error *err)
+{
+	ibb_volume_close(im->volume);
+	im->volume = NULL;
+	return ibb_volume_open_ntfs(im->slice, false, &im->volume, err);
+}
+
+void ibb_image_close(struct ibb_image *im)
+{
+	if (!im)
+		return;
+	ibb_volume_close(im->volume);
+	ibb_disk_unref(im->slice);
+	ibb_disk_unref(im->overlay);
+	ibb_disk_unref(im->disk);
+	ibb_disk_unref(im->file);
+	ibb_ptable_clear(&im->table);
+	free(im->found);
+	free(im->path);
+	free(im);
+}
+
+int ibb_image_identity(const struct ibb_image *im, const char *path, struct ibb_identity *ret,
+		       struct ibb_error *err)
+{
+	static const char *const tables[] = {"none", "MBR", "GPT"};
+	const char *base = strrchr(path, '/');
+	struct ibb_identity id = {
+		.file_name = ibb_strdup(base ? base + 1 : path),
+		.container = ibb_container_name(im->container),
+		.file_bytes = im->file->size_bytes,
+		.disk_bytes = im->disk->size_bytes,
+		.sector_bytes = im->disk->sector_bytes,
+		.table = tables[im->table.kind],
+		.has_disk_guid = im->table.kind == IBB_PTABLE_GPT,
+		.disk_guid = im->table.disk_id,
+		.mbr_signature = im->table.mbr_signature,
+	};
+
+	if (!id.file_name)
+		return ibb_err_nomem(err);
+	if (im->container == IBB_CONTAINER_VHD_FIXED) {
+		id.has_vhd_id = true;
+		id.vhd_id = im->footer.unique_id;
+	}
+	if (im->volume) {
+		const struct ibb_partition *p = &im->table.parts[im->windows];
+
+		id.partition = p->number;
+		id.partition_off = p->off_bytes;
+		id.partition_bytes = p->len_bytes;
+		id.has_partition_guid = id.has_disk_guid;
+		id.partition_guid = p->id;
+		snprintf(id.ntfs_serial, sizeof(id.ntfs_serial), "%s", im->info.serial);
+	}
+	*ret = id;
+	return IBB_OK;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* An image opened down to its Windows volume. The source file is only ever read. */
+#ifndef IBB_API_IMAGE_H
+#define IBB_API_IMAGE_H
+
+#include "disk/partition.h"
+#include "disk/vhd.h"
+#include "inspect/facts.h"
+#include "manifest/manifest.h"
+
+/* What lies in one partition. */
+struct ibb_found {
+	bool ntfs, windows;
+	char kind[16];		  /* "NTFS", "unknown", ... */
+	struct ibb_error problem; /* why it could not be looked into; code 0 when it could */
+};
+
+struct ibb_image {
+	char *path;
+	struct ibb_file_id id;
+	struct ibb_disk *file;	  /* the file as it is */
+	struct ibb_disk *disk;	  /* its content: the virtual disk */
+	struct ibb_disk *overlay; /* copy-on-write over disk */
+	struct ibb_disk *slice;	  /* the Windows partition of the overlay */
+	enum ibb_container container;
+	struct ibb_vhd_footer footer;
+	struct ibb_ptable table;
+	struct ibb_found *found; /* one per partition */
+	size_t windows;		 /* index of the Windows partition, when `volume` is set */
+	struct ibb_volume *volume;
+	struct ibb_volume_info info;
+};
+
+/* Container and partition table; looks into every NTFS partition. IBB_E_CORRUPT, ... */
+int ibb_image_open(const char *path, struct ibb_image **ret, struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * Open the Windows volume: partition `number`, or the one that holds Windows when 0. None or
+ * several: IBB_E_UNSUPPORTED (with the reason why a partition could not be looked into).
+ */
+int ibb_image_open_windows(struct ibb_image *im, unsigned number, bool writable,
+			   struct ibb_error *err) IBB_MUST_CHECK;
+/* Close the volume and open it again on the overlay, read-only. */
+int ibb_image_reopen(struct ibb_image *im, struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_image_close(struct ibb_image *im);
+IBB_DEFINE_CLEANUP(struct ibb_image *, ibb_image_close)
+
+/* Identity of the image as it lies in the file `path` of file_bytes. */
+int ibb_image_identity(const struct ibb_image *im, const char *path, struct ibb_identity *ret,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ibb_inspect() and ibb_drivers_list(). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/doc.h"
+#include "api/session.h"
+#include "base/time.h"
+
+static void partitions_json(const struct ibb_image *im, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_json *list = ibb_jb_array(b, obj, "partitions");
+	char guid[IBB_GUID_STR_SIZE];
+
+	ibb_jb_bool(b, obj, "gpt_primary_damaged", im->table.primary_damaged);
+	ibb_jb_bool(b, obj, "gpt_backup_damaged", im->table.backup_damaged);
+	for (size_t i = 0; i < im->table.n; i++) {
+		const struct ibb_partition *p = &im->table.parts[i];
+		const struct ibb_found *f = &im->found[i];
+		struct ibb_json *o = ibb_jb_object(b, list, NULL);
+
+		ibb_jb_int(b, o, "number", p->number);
+		ibb_jb_u64(b, o, "offset_bytes", p->off_bytes);
+		ibb_jb_u64(b, o, "bytes", p->len_bytes);
+		if (im->table.kind == IBB_PTABLE_GPT) {
+			ibb_guid_format(&p->type, guid);
+			ibb_jb_str(b, o, "type", guid);
+			ibb_jb_str(b, o, "name", p->name);
+		} else {
+			ibb_jb_fmt(b, o, "type", "0x%02x", p->mbr_type);
+		}
+		ibb_jb_bool(b, o, "ntfs", f->ntfs);
+		ibb_jb_bool(b, o, "windows", f->windows);
+		ibb_jb_str(b, o, "problem", f->problem.code ? f->problem.msg : NULL);
+	}
+}
+
+/* Generation 2 boots from an EFI system partition, generation 1 from an active MBR partition. */
+static const char *generation(const struct ibb_image *im)
+{
+	static const char esp[] = "{c12a7328-f81f-11d2-ba4b-00a0c93ec93b}";
+	char guid[IBB_GUID_STR_SIZE];
+
+	for (size_t i = 0; i < im->table.n; i++) {
+		const struct ibb_partition *p = &im->table.parts[i];
+
+		ibb_guid_format(&p->type, guid);
+		if (im->table.kind == IBB_PTABLE_GPT && strcmp(guid, esp) == 0)
+			return "V2";
+		if (im->table.kind == IBB_PTABLE_MBR && p->active)
+			return "V1";
+	}
+	return NULL;
+}
+
+static int readiness_of_functions(const struct ibb_session *s, struct ibb_jb *b,
+				  struct ibb_json *obj, struct ibb_error *err)
+{
+	struct ibb_json *list = ibb_jb_array(b, obj, "infiniband");
+	const struct ibb_function *seen[64];
+	size_t n_seen = 0;
+
+	for (size_t i = 0; i < ibb_catalog_n_sizes(s->catalog); i++) {
+		const struct ibb_function *fn = ibb_catalog_size_at(s->catalog, i)->function;
+		struct ibb_fact_match m;
+		struct ibb_json *o;
+		bool bare, known = !fn;
+		int r;
+
+		for (size_t k = 0; k < n_seen; k++)
+			known |= seen[k] == fn;
+		if (known || n_seen == IBB_ARRAY_SIZE(seen))
+			continue;
+		seen[n_seen++] = fn;
+		r = ibb_select_in_image(s->facts, fn, &m, &bare, err);
+		if (r)
+			return r;
+		o = ibb_jb_object(b, list, NULL);
+		ibb_jb_str(b, o, "function", fn->id);
+		ibb_jb_str(b, o, "description", fn->description);
+		ibb_jb_bool(b, o, "driver_staged", m.package && !bare);
+		ibb_jb_str(b, o, "published", m.package ? m.package->published : NULL);
+		ibb_jb_str(b, o, "matched_id", m.package ? m.id : NULL);
+		ibb_jb_bool(b, o, "only_bare_id", bare);
+	}
+	return IBB_OK;
+}
+
+static int inspect_doc(struct ibb_session *s, int problem, const struct ibb_error *why,
+		       char **ret_json, struct ibb_error *err)
+{
+	struct ibb_identity id = {0};
+	struct ibb_jb b = {0};
+	struct ibb_json *root, *o;
+	int r = ibb_image_identity(s->image, s->q->image, &id, err);
+
+	if (r)
+		return r;
+	root = ibb_doc_begin(&b, "ibbake-inspect/1");
+	ibb_identity_json(&id, &b, ibb_jb_object(&b, root, "identity"));
+	ibb_identity_clear(&id);
+	ibb_jb_str(&b, root, "generation", generation(s->image));
+	partitions_json(s->image, &b, root);
+	if (s->facts) {
+		ibb_facts_json(s->facts, &b, ibb_jb_object(&b, root, "image"));
+		ibb_jb_u64(&b, root, "free_bytes", s->image->info.free_bytes);
+		r = readiness_of_functions(s, &b, root, err);
+	}
+	o = ibb_jb_array(&b, root, "warnings");
+	for (size_t i = 0; i < s->n_warnings; i++)
+		ibb_jb_str(&b, o, NULL, s->warnings[i]);
+	if (problem) {
+		o = ibb_jb_object(&b, root, "problem");
+		ibb_jb_str(&b, o, "code", ibb_code_name(problem));
+		ibb_jb_str(&b, o, "message", why->msg);
+		ibb_jb_str(&b, o, "hint", *why->hint ? why->hint : NULL);
+	} else {
+		ibb_jb_null(&b, root, "problem");
+	}
+	if (r) {
+		ibb_jb_clear(&b);
+		return r;
+	}
+	return ibb_doc_print(&b, ret_json, err);
+}
+
+int ibb_inspect(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_session s = {.q = q};
+	struct ibb_error why = {0};
+	char *json = NULL;
+	int r = ibb_doc_check_request(q, true, false, err), problem = 0;
+
+	if (r)
+		return r;
+	r = ibb_session_catalog(q, &s.catalog, err);
+	if (!r) {
+		problem = ibb_session_open(&s, false, &why);
+		if (!problem) {
+			problem = ibb_facts_check(s.facts, true, &why);
+			if (problem)
+				ibb_err_prefix(&why, problem, "%s", q->image);
+		}
+		if (problem && (!s.image || problem == IBB_E_NOMEM)) {
+			if (err)
+				*err = why;
+			r = problem;
+		} else {
+			r = inspect_doc(&s, problem, &why, &json, err);
+		}
+	}
+	ibb_session_clear(&s);
+	if (r)
+		return r;
+	*ret_json = json;
+	if (problem && err)
+		*err = why;
+	return problem;
+}
+
+static void staged_json(const struct ibb_fact_package *p, struct ibb_jb *b, struct ibb_json *arr)
+{
+	struct ibb_json *o = ibb_jb_object(b, arr, NULL);
+	const uint16_t *v = p->version.version;
+	char guid[IBB_GUID_STR_SIZE];
+	int y, m, d;
+
+	ibb_jb_str(b, o, "published", p->published);
+	ibb_jb_str(b, o, "inf", p->inf_name ? p->inf_name : p->published);
+	ibb_jb_str(b, o, "package_name", p->name);
+	ibb_jb_str(b, o, "provider", p->provider);
+	ibb_jb_bool(b, o, "inbox", !p->oem);
+	ibb_jb_str(b, o, "node", p->node == IBB_NODE_SYSTEM ? "SYSTEM" : "DRIVERS");
+	ibb_jb_bool(b, o, "boot_critical_class", p->boot_critical);
+	ibb_jb_str(b, o, "signer", p->signer);
+	if (!p->has_version)
+		return;
+	ibb_guid_format(&p->version.class_guid, guid);
+	ibb_filetime_to_date(p->version.date, &y, &m, &d);
+	ibb_jb_str(b, o, "class_guid", guid);
+	ibb_jb_fmt(b, o, "date", "%04d-%02d-%02d", y, m, d);
+	ibb_jb_fmt(b, o, "version", "%u.%u.%u.%u", v[0], v[1], v[2], v[3]);
+}
+
+int ibb_drivers_list(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_session s = {.q = q};
+	struct ibb_jb b = {0};
+	struct ibb_json *root, *list;
+	int r = ibb_doc_check_request(q, true, false, err);
+
+	if (r)
+		return r;
+	r = ibb_session_open(&s, false, err);
+	if (!r)
+		r = ibb_facts_check(s.facts, true, err);
+	if (!r) {
+		root = ibb_doc_begin(&b, "ibbake-drivers/1");
+		list = ibb_jb_array(&b, root, "packages");
+		for (size_t i = 0; i < s.facts->n_packages; i++)
+			staged_json(&s.facts->packages[i], &b, list);
+		r = ibb_doc_print(&b, ret_json, err);
+	}
+	ibb_session_clear(&s);
+	return r;
+}

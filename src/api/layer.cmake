@@ -1,0 +1,29 @@
+ibb_layer(api
+	SOURCES api/api.c api/bake.c api/doc.c api/image.c api/inspect.c api/output.c api/packages.c
+		api/plan.c api/session.c api/verify.c
+	USES base disk hive inf authenticode catalog volume driver inspect plan apply manifest)
+
+# The library: every layer's objects; only what include/ibbake/ marks IBB_API is visible.
+add_library(libibbake SHARED)
+add_library(ibb_internal STATIC)
+foreach(layer base disk hive inf authenticode catalog volume driver inspect plan apply manifest api)
+	foreach(lib libibbake ibb_internal)
+		target_sources(${lib} PRIVATE $<TARGET_OBJECTS:ibb_${layer}>)
+		target_link_libraries(${lib} PRIVATE ${IBB_LIBS_${layer}})
+	endforeach()
+endforeach()
+target_link_libraries(libibbake PRIVATE ibb_flags)
+target_link_libraries(ibb_internal PUBLIC ibb_flags PkgConfig::CJSON OpenSSL::Crypto
+	PkgConfig::NTFS3G m)
+set_target_properties(libibbake PROPERTIES OUTPUT_NAME ibbake LINKER_LANGUAGE C
+	VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+set_target_properties(ibb_internal PROPERTIES LINKER_LANGUAGE C)
+target_include_directories(libibbake INTERFACE
+	$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+
+configure_file(${CMAKE_CURRENT_SOURCE_DIR}/api/libibbake.pc.in
+	${CMAKE_CURRENT_BINARY_DIR}/libibbake.pc @ONLY)
+install(TARGETS libibbake LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ibbake DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/libibbake.pc
+	DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

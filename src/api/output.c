@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "api/output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "disk/copy.h"
+
+static int check_path(const struct ibb_session *s, const char *path, const char *what,
+		      struct ibb_error *err)
+{
+	struct stat st;
+
+	if (ibb_path_is(path, &s->image->id))
+		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the input image %s itself", path,
+			       what, s->q->image);
+	if (lstat(path, &st)) {
+		if (errno == ENOENT && *path && path[strlen(path) - 1] != '/')
+			return IBB_OK;
+		return ibb_err_os(err, errno, "%s: the %s cannot be made there", path, what);
+	}
+	if (S_ISDIR(st.st_mode))
+		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is a directory", path, what);
+	if (!S_ISREG(st.st_mode))
+		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is a %s, not a regular file", path,
+			       what,
+			       S_ISLNK(st.st_mode)			    ? "symbolic link"
+			       : S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode) ? "device"
+									    : "special file");
+	if (!s->q->overwrite) {
+		ibb_err(err, IBB_E_EXISTS, "%s: the %s exists already", path, what);
+		return ibb_err_hint(err, IBB_E_EXISTS,
+				    "choose another name, or replace it with --overwrite");
+	}
+	return IBB_OK;
+}
+
+static bool same_existing_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The same name in the same directory, though the file does not exist yet. */
+static bool same_new_file(const char *a, const char *b)
+{
+	const char *base_a = strrchr(a, '/'), *base_b = strrchr(b, '/');
+	IBB_AUTO_FREE char *dir_a = NULL, *dir_b = NULL;
+
+	if (strcmp(base_a ? base_a + 1 : a, base_b ? base_b + 1 : b) != 0)
+		return false;
+	dir_a = base_a ? ibb_strndup(a, (size_t)(base_a - a) + 1) : ibb_strdup(".");
+	dir_b = base_b ? ibb_strndup(b, (size_t)(base_b - b) + 1) : ibb_strdup(".");
+	/* without memory for the comparison, rather refuse */
+	return !dir_a || !dir_b || same_existing_file(dir_a, dir_b);
+}
+
+int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
+{
+	const struct ibb_request *q = s->q;
+	int r = IBB_OK;
+
+	if (q->output)
+		r = check_path(s, q->output, "output", err);
+	if (!r && q->manifest)
+		r = check_path(s, q->manifest, "manifest", err);
+	if (!r && q->output && q->manifest &&
+	    (same_existing_file(q->output, q->manifest) || same_new_file(q->output, q->manifest)))
+		r = ibb_err(err, IBB_E_EXISTS, "%s: output and manifest are the same file",
+			    q->output);
+	return r;
+}
+
+static int copy_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	struct ibb_session *s = ctx;
+	struct ibb_progress p = {.phase = "copy", .done = done, .total = total};
+
+	return s->q->progress ? s->q->progress(s->q->progress_ctx, &p) : 0;
+}
+
+static int fill(struct ibb_session *s, struct ibb_atomic *out, struct ibb_error *err)
+{
+	struct ibb_image *im = s->image;
+	struct ibb_copy_stats stats = {0};
+	int r = ibb_copy_file(im->file, out->fd, out->path, copy_progress, s, &stats, err);
+
+	/* raw and fixed VHD both begin with the disk's first sector: the overlay's offsets are the
+	 * file's */
+	if (!r)
+		r = ibb_copy_overlay(im->overlay, out->fd, out->path, 0, &stats, err);
+	if (!r)
+		r = ibb_session_phase(s->q, "check", 0, 0, err);
+	if (!r)
+		r = ibb_disk_file_unchanged(im->file, &im->id, err);
+	return r;
+}
+
+int ibb_output_digest(const struct ibb_request *q, struct ibb_disk *d, struct ibb_identity *id,
+		      struct ibb_error *err)
+{
+	if (q->digest == IBB_DIGEST_NONE)
+		return IBB_OK;
+	id->digest_kind = q->digest == IBB_DIGEST_CONTENT ? "content" : "sha256";
+	return q->digest == IBB_DIGEST_CONTENT ? ibb_digest_content(d, &id->digest, err)
+					       : ibb_digest_flat(d, &id->digest, err);
+}
+
+/* The output opened through its descriptor, before it has a name. */
+static int check_output(struct ibb_session *s, int fd, const struct ibb_applied *applied,
+			struct ibb_identity *ret, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_image_close) struct ibb_image *im = NULL;
+	unsigned number = s->image->table.parts[s->image->windows].number;
+	char proc[64];
+	int r;
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	r = ibb_image_open(proc, &im, err);
+	if (!r)
+		r = ibb_image_open_windows(im, number, false, err);
+	if (!r)
+		r = ibb_apply_read_back(applied, im->volume, err);
+	if (!r)
+		r = ibb_image_identity(im, s->q->output, ret, err);
+	if (!r)
+		r = ibb_output_digest(s->q, im->file, ret, err);
+	return r ? ibb_err_prefix(err, r, "%s: the finished output does not check", s->q->output)
+		 : IBB_OK;
+}
+
+/* The manifest is written out in full before the image appears, so that little can go wrong
+ * between the two names. */
+static int publish(struct ibb_session *s, struct ibb_atomic *image, const char *text,
+		   struct ibb_error *err)
+{
+	struct ibb_atomic man = {.fd = -1, .dir_fd = -1};
+	int r = IBB_OK;
+
+	if (s->q->manifest) {
+		r = ibb_atomic_begin(&man, s->q->manifest, s->q->overwrite, err);
+		if (!r)
+			r = ibb_pwrite_full(man.fd, text, strlen(text), 0, s->q->manifest, err);
+	}
+	if (!r)
+		r = ibb_atomic_commit(image, err);
+	if (!r && s->q->manifest) {
+		r = ibb_atomic_commit(&man, err);
+		if (r)
+			(void)ibb_err_prefix(err, r,
+					     "the image %s is complete, but its manifest is not",
+					     s->q->output);
+	}
+	ibb_atomic_abort(&man);
+	return r;
+}
+
+int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, ibb_manifest_fn fn,
+		     void *ctx, struct ibb_error *err)
+{
+	struct ibb_identity id = {0};
+	struct ibb_atomic out;
+	const char *text = NULL;
+	int r = ibb_output_check(s, err);
+
+	if (!r)
+		r = ibb_atomic_begin(&out, s->q->output, s->q->overwrite, err);
+	if (r)
+		return r;
+	r = fill(s, &out, err);
+	if (!r)
+		r = check_output(s, out.fd, applied, &id, err);
+	if (!r)
+		r = fn(ctx, s, &id, &text, err);
+	if (!r)
+		r = publish(s, &out, text, err);
+	ibb_atomic_abort(&out);
+	ibb_identity_clear(&id);
+	return r;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "api/packages.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/limits.h"
+#include "base/utf16.h"
+#include "volume/volume.h"
+
+/* ---- a package directory is a volume: its names are found whatever their case ---- */
+
+static int read_file(void *ctx, const char *path, uint64_t limit, struct ibb_buf *ret,
+		     char **ret_spelling, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *spelling = NULL;
+	int r = ibb_volume_spelling(ctx, path, &spelling, err);
+
+	if (!r)
+		r = ibb_volume_read(ctx, spelling, limit, ret, err);
+	if (!r)
+		*ret_spelling = IBB_TAKE(spelling);
+	return r;
+}
+
+static int load(const char *dir, const char *inf, const struct ibb_inf_target *t,
+		struct ibb_package **ret, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
+	struct ibb_package_source src = {.read = read_file, .dir = dir};
+	int r = ibb_volume_open_dir(dir, &v, err);
+
+	src.ctx = v;
+	return r ? r : ibb_package_load(&src, inf, t, ret, err);
+}
+
+/* ---- does an INF concern us? ---- */
+
+static int passed_over(struct ibb_package_set *s, const char *dir, const char *inf,
+		       const char *reason, struct ibb_error *err)
+{
+	struct ibb_passed_over *p;
+
+	if (ibb_grow(&s->passed, &s->cap_passed, s->n_passed, sizeof(*s->passed)))
+		return ibb_err_nomem(err);
+	p = &s->passed[s->n_passed];
+	p->path = ibb_asprintf("%s/%s", dir, inf);
+	p->reason = ibb_strdup(reason);
+	if (!p->path || !p->reason) {
+		free(p->path);
+		free(p->reason);
+		return ibb_err_nomem(err);
+	}
+	s->n_passed++;
+	return IBB_OK;
+}
+
+static bool lists(const struct ibb_inf_model *m, const char *id)
+{
+	if (ibb_caseeq(m->hardware_id, id))
+		return true;
+	for (size_t i = 0; i < m->n_compatible; i++)
+		if (ibb_caseeq(m->compatible_ids[i], id))
+			return true;
+	return false;
+}
+
+/* Parse just the INF first: a vendor's directory holds many that are for other devices, and
+ * their files need not be there. */
+static int concerns(const char *path, const struct ibb_inf_target *t, const char *const *ids,
+		    size_t n_ids, bool *ret, char why[512], struct ibb_error *err)
+{
+	IBB_AUTO(ibb_inf_free) struct ibb_inf *inf = NULL;
+	IBB_AUTO_BUF struct ibb_buf bytes = {0};
+	struct ibb_inf_models models;
+	int r = ibb_read_file(path, IBB_LIMIT_INF_BYTES, &bytes, err);
+
+	*ret = false;
+	if (!r)
+		r = ibb_inf_parse(path, ibb_buf_bytes(&bytes), &inf, err);
+	if (r)
+		return r;
+	r = ibb_inf_models(inf, t, &models, err);
+	if (r == IBB_E_UNSUPPORTED) {
+		strncpy(why, err->msg, 511);
+		why[511] = '\0';
+		return IBB_OK;
+	}
+	if (r)
+		return r;
+	for (size_t i = 0; i < models.n && !*ret; i++)
+		for (size_t k = 0; k < n_ids && !*ret; k++)
+			*ret = lists(&models.models[i], ids[k]);
+	strcpy(why, "serves none of the device IDs asked for");
+	return IBB_OK;
+}
+
+static int add_package(struct ibb_package_set *s, const char *dir, const char *inf,
+		       struct ibb_package *p, struct ibb_error *err)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (memcmp(&s->packages[i]->digest, &p->digest, sizeof(p->digest)) == 0) {
+			ibb_package_free(p);
+			return passed_over(s, dir, inf, "the same package was found before", err);
+		}
+	if (s->n >= IBB_LIMIT_PACKAGES || ibb_grow(&s->packages, &s->cap, s->n, sizeof(p))) {
+		ibb_package_free(p);
+		return s->n >= IBB_LIMIT_PACKAGES
+			       ? ibb_err(err, IBB_E_LIMIT, "more than %u driver packages found",
+					 IBB_LIMIT_PACKAGES)
+			       : ibb_err_nomem(err);
+	}
+	s->packages[s->n++] = p;
+	return IBB_OK;
+}
+
+struct search {
+	const struct ibb_inf_target *t;
+	const char *const *ids;
+	size_t n_ids;
+	struct ibb_package_set *set;
+	unsigned n_files;
+	struct ibb_error *err;
+};
+
+static int try_inf(struct search *s, const char *dir, const char *name)
+{
+	IBB_AUTO_FREE char *path = ibb_asprintf("%s/%s", dir, name);
+	struct ibb_package *p = NULL;
+	char why[512] = "";
+	bool ours;
+	int r;
+
+	if (!path)
+		return ibb_err_nomem(s->err);
+	r = concerns(path, s->t, s->ids, s->n_ids, &ours, why, s->err);
+	if (r)
+		return r;
+	if (!ours)
+		return passed_over(s->set, dir, name, why, s->err);
+	r = load(dir, name, s->t, &p, s->err);
+	return r ? r : add_package(s->set, dir, name, p, s->err);
+}
+
+/* ---- the search ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void free_names(char **names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
+/* Sorted, so that the outcome does not depend on the host's directory order. */
+static int read_names(struct search *s, const char *dir, char ***ret, size_t *ret_n)
+{
+	DIR *d = opendir(dir);
+	char **names = NULL;
+	size_t n = 0, cap = 0;
+	struct dirent *e;
+	int r = IBB_OK;
+
+	if (!d)
+		return ibb_err_os(s->err, errno, "%s: open the directory", dir);
+	while (!r && (errno = 0, e = readdir(d))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (++s->n_files > IBB_LIMIT_SCAN_FILES)
+			r = ibb_err(s->err, IBB_E_LIMIT, "%s: more than %u files to search", dir,
+				    IBB_LIMIT_SCAN_FILES);
+		else if (ibb_grow(&names, &cap, n, sizeof(*names)) ||
+			 !(names[n] = ibb_strdup(e->d_name)))
+			r = ibb_err_nomem(s->err);
+		else
+			n++;
+	}
+	if (!r && errno)
+		r = ibb_err_os(s->err, errno, "%s: read the directory", dir);
+	closedir(d);
+	if (r) {
+		free_names(names, n);
+		return r;
+	}
+	if (n)
+		qsort(names, n, sizeof(*names), by_name);
+	*ret = names;
+	*ret_n = n;
+	return IBB_OK;
+}
+
+static int search_dir(struct search *s, const char *dir, unsigned depth)
+{
+	char **names = NULL;
+	size_t n = 0;
+	int r;
+
+	if (depth > IBB_LIMIT_SCAN_DEPTH)
+		return ibb_err(s->err, IBB_E_LIMIT, "%s: nested too deeply", dir);
+	r = read_names(s, dir, &names, &n);
+	for (size_t i = 0; i < n && !r; i++) {
+		IBB_AUTO_FREE char *path = ibb_asprintf("%s/%s", dir, names[i]);
+		struct stat st;
+
+		if (!path)
+			r = ibb_err_nomem(s->err);
+		else if (lstat(path, &st))
+			r = ibb_err_os(s->err, errno, "%s: stat", path);
+		else if (S_ISDIR(st.st_mode))
+			r = search_dir(s, path, depth + 1);
+		else if (S_ISREG(st.st_mode) && ibb_case_suffix(names[i], ".inf"))
+			r = try_inf(s, dir, names[i]);
+	}
+	free_names(names, n);
+	return r;
+}
+
+int ibb_packages_find(const char *const *dirs, size_t n_dirs, const struct ibb_inf_target *t,
+		      const char *const *ids, size_t n_ids, struct ibb_package_set *ret,
+		      struct ibb_error *err)
+{
+	struct ibb_package_set set = {0};
+	struct search s = {.t = t, .ids = ids, .n_ids = n_ids, .set = &set, .err = err};
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < n_dirs && !r; i++) {
+		size_t n = strlen(dirs[i]);
+		IBB_AUTO_FREE char *dir = NULL;
+
+		while (n > 1 && dirs[i][n - 1] == '/')
+			n--;
+		dir = ibb_strndup(dirs[i], n);
+		r = dir ? search_dir(&s, dir, 0) : ibb_err_nomem(err);
+	}
+	if (r) {
+		ibb_package_set_clear(&set);
+		return r;
+	}
+	*ret = set;
+	return IBB_OK;
+}
+
+void ibb_package_set_clear(struct ibb_package_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		ibb_package_free(s->packages[i]);
+	for (size_t i = 0; i < s->n_passed; i++) {
+		free(s->passed[i].path);
+		free(s->passed[i].reason);
+	}
+	free(s->packages);
+	free(s->passed);
+	*s = (struct ibb_package_set){0};
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ibb_plan(). */
+#include "api/doc.h"
+#include "api/session.h"
+
+static void warnings_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_json *list = ibb_jb_array(b, obj, "warnings");
+
+	for (size_t i = 0; i < s->n_warnings; i++)
+		ibb_jb_str(b, list, NULL, s->warnings[i]);
+}
+
+static int plan_doc(struct ibb_session *s, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_identity id = {0};
+	struct ibb_jb b = {0};
+	struct ibb_json *root, *list, *o;
+	int r = ibb_image_identity(s->image, s->q->image, &id, err);
+
+	if (r)
+		return r;
+	root = ibb_doc_begin(&b, "ibbake-plan/1");
+	ibb_jb_str(&b, root, "signature", "not verified");
+	ibb_identity_json(&id, &b, ibb_jb_object(&b, root, "input"));
+	ibb_identity_clear(&id);
+	ibb_facts_json(s->facts, &b, ibb_jb_object(&b, root, "image"));
+	list = ibb_jb_array(&b, root, "targets");
+	for (size_t i = 0; i < s->n_targets; i++) {
+		o = ibb_jb_object(&b, list, NULL);
+		ibb_resolution_json(s->resolutions[i], &b, ibb_jb_object(&b, o, "resolution"));
+		ibb_selection_json(&s->selections[i], &b, ibb_jb_object(&b, o, "selection"));
+	}
+	ibb_plan_json(s->plan, &b, root);
+	warnings_json(s, &b, root);
+	return ibb_doc_print(&b, ret_json, err);
+}
+
+int ibb_plan(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_session s = {.q = q};
+	int r = ibb_doc_check_request(q, true, true, err);
+
+	if (r)
+		return r;
+	r = ibb_session_open(&s, false, err);
+	if (!r)
+		r = ibb_session_plan(&s, err);
+	if (!r)
+		r = plan_doc(&s, ret_json, err);
+	ibb_session_clear(&s);
+	return r;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "api/session.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "catalog/builtin.h"
+
+int ibb_session_warn(struct ibb_session *s, struct ibb_error *err, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	for (size_t i = 0; i < s->n_warnings; i++)
+		if (strcmp(s->warnings[i], text) == 0)
+			return IBB_OK;
+	if (ibb_grow(&s->warnings, &s->cap_warnings, s->n_warnings, sizeof(*s->warnings)))
+		return ibb_err_nomem(err);
+	s->warnings[s->n_warnings] = ibb_strdup(text);
+	if (!s->warnings[s->n_warnings])
+		return ibb_err_nomem(err);
+	s->n_warnings++;
+	return IBB_OK;
+}
+
+int ibb_session_phase(const struct ibb_request *q, const char *phase, uint64_t done, uint64_t total,
+		      struct ibb_error *err)
+{
+	struct ibb_progress p = {.phase = phase, .done = done, .total = total};
+
+	if (q->progress && q->progress(q->progress_ctx, &p))
+		return ibb_err(err, IBB_E_CANCELLED, "stopped on request");
+	return IBB_OK;
+}
+
+int ibb_session_catalog(const struct ibb_request *q, struct ibb_catalog **ret,
+			struct ibb_error *err)
+{
+	IBB_AUTO_BUF struct ibb_buf text = {0};
+	int r;
+
+	if (!q->catalog)
+		return ibb_catalog_load("built-in driver catalog", ibb_catalog_builtin,
+					ibb_catalog_builtin_len, ret, err);
+	r = ibb_read_file(q->catalog, IBB_LIMIT_JSON_BYTES, &text, err);
+	return r ? r : ibb_catalog_load(q->catalog, text.data, text.len, ret, err);
+}
+
+int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err)
+{
+	int r = ibb_session_phase(s->q, "inspect", 0, 0, err);
+
+	if (!r)
+		r = ibb_image_open(s->q->image, &s->image, err);
+	if (!r)
+		r = ibb_image_open_windows(s->image, s->q->partition, writable, err);
+	if (!r)
+		r = ibb_facts_read(s->image->volume, &s->facts, err);
+	for (size_t i = 0; !r && i < s->facts->n_warnings; i++)
+		r = ibb_session_warn(s, err, "%s", s->facts->warnings[i]);
+	return r;
+}
+
+void ibb_session_windows(const struct ibb_session *s, struct ibb_windows *ret)
+{
+	const struct ibb_inf_target *t = &s->facts->target;
+
+	*ret = (struct ibb_windows){.major = t->major,
+				    .minor = t->minor,
+				    .build = t->build,
+				    .server = s->facts->server,
+				    .arch = t->arch == IBB_ARCH_AMD64 ? "x64"
+					    : t->arch == IBB_ARCH_X86 ? "x86"
+								      : "arm64"};
+	ibb_catalog_name_windows(s->catalog, ret);
+}
+
+static int resolve_all(struct ibb_session *s, struct ibb_error *err)
+{
+	struct ibb_select_options o = {.allow_unsupported = s->q->allow_unsupported};
+	struct ibb_windows w;
+	int r = IBB_OK;
+
+	ibb_session_windows(s, &w);
+	s->resolutions = ibb_calloc_array(s->q->n_sizes, sizeof(*s->resolutions));
+	s->selections = ibb_calloc_array(s->q->n_sizes, sizeof(*s->selections));
+	s->chosen = ibb_calloc_array(s->q->n_sizes, sizeof(struct ibb_package *));
+	if (!s->resolutions || !s->selections || !s->chosen)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < s->q->n_sizes && !r; i++) {
+		const struct ibb_size *size;
+		struct ibb_resolution *res;
+
+		r = ibb_catalog_find_size(s->catalog, s->q->sizes[i], &size, err);
+		if (!r)
+			r = ibb_catalog_resolve(s->catalog, size, &w, &res, err);
+		if (r)
+			return r;
+		s->resolutions[s->n_targets++] = res;
+		r = ibb_select_check(res, &o, err);
+		if (!r && res->state == IBB_SUPPORT_UNSUPPORTED)
+			r = ibb_session_warn(
+				s, err,
+				"%s on this Windows is not supported; going on because "
+				"of --allow-unsupported",
+				size->name);
+		for (size_t k = 0; k < res->n_warnings && !r; k++)
+			r = ibb_session_warn(s, err, "%s", res->warnings[k]);
+	}
+	return r;
+}
+
+/* Every ID that a target's function has, for the search. */
+static int collect_ids(const struct ibb_session *s, const char ***ret, size_t *ret_n,
+		       struct ibb_error *err)
+{
+	const char **ids;
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_targets; i++) {
+		const struct ibb_function *f = s->resolutions[i]->size->function;
+
+		n += f->n_ids + f->n_bare;
+	}
+	ids = ibb_calloc_array(n, sizeof(*ids));
+	if (!ids)
+		return ibb_err_nomem(err);
+	n = 0;
+	for (size_t i = 0; i < s->n_targets; i++) {
+		const struct ibb_function *f = s->resolutions[i]->size->function;
+
+		for (size_t k = 0; k < f->n_ids; k++)
+			ids[n++] = f->hardware_ids[k];
+		for (size_t k = 0; k < f->n_bare; k++)
+			ids[n++] = f->bare_ids[k];
+	}
+	*ret = ids;
+	*ret_n = n;
+	return IBB_OK;
+}
+
+/* Directories given by the user, and the catalog's entries on this machine. */
+static int find_packages(struct ibb_session *s, struct ibb_error *err)
+{
+	IBB_AUTO_FREE const char **ids = NULL, **dirs = NULL;
+	size_t n_ids, n = s->q->n_driver_dirs, n_local = 0;
+	int r = collect_ids(s, &ids, &n_ids, err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < s->n_targets; i++)
+		n_local += s->resolutions[i]->n_local;
+	dirs = ibb_calloc_array(n + n_local, sizeof(*dirs));
+	if (!dirs)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < n; i++)
+		dirs[i] = s->q->driver_dirs[i];
+	for (size_t i = 0; i < s->n_targets; i++)
+		for (size_t k = 0; k < s->resolutions[i]->n_local; k++)
+			dirs[n++] = s->resolutions[i]->local[k].path;
+	return ibb_packages_find(dirs, n, &s->facts->target, ids, n_ids, &s->found, err);
+}
+
+static int warn_selection(struct ibb_session *s, const struct ibb_selection *sel,
+			  struct ibb_error *err)
+{
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < sel->n_rejected && !r; i++)
+		r = ibb_session_warn(s, err, "%s/%s left out: %s", sel->rejected[i].package->dir,
+				     sel->rejected[i].package->inf_name, sel->rejected[i].reason);
+	for (size_t i = 0; i < sel->n_taken_over && !r; i++)
+		r = ibb_session_warn(s, err,
+				     "%s also takes over the accelerated-networking function %s",
+				     sel->package->inf_name, sel->taken_over[i].id);
+	if (!r && !sel->wins)
+		r = ibb_session_warn(s, err, "Windows may not choose this package: %s",
+				     sel->rank_reason);
+	for (size_t i = 0; i < sel->n_bound && !r; i++)
+		r = ibb_session_warn(s, err,
+				     "needs-install-at-boot: device %s\\%s (%s) already runs a "
+				     "driver",
+				     sel->bound[i]->device_id, sel->bound[i]->instance,
+				     sel->bound[i]->control_set);
+	return r;
+}
+
+static int add_chosen(struct ibb_session *s, struct ibb_package *p)
+{
+	for (size_t i = 0; i < s->n_chosen; i++)
+		if (s->chosen[i] == p)
+			return IBB_OK;
+	s->chosen[s->n_chosen++] = p;
+	return IBB_OK;
+}
+
+static int add_passed_over(struct ibb_session *s, struct ibb_error *err)
+{
+	/* nothing was a candidate: the reasons of the INFs seen are what the user needs */
+	char list[400] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->found.n_passed && n + 8 < sizeof(list); i++)
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "; %s: %s",
+				      s->found.passed[i].path, s->found.passed[i].reason);
+	n = strlen(err->msg);
+	snprintf(err->msg + n, sizeof(err->msg) - n, "%s", list);
+	return err->code;
+}
+
+static int select_all(struct ibb_session *s, struct ibb_error *err)
+{
+	IBB_AUTO_FREE const char **names = ibb_calloc_array(s->found.n, sizeof(*names));
+	int r;
+
+	if (!names)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < s->found.n; i++)
+		names[i] = s->found.packages[i]->inf_name;
+	r = ibb_facts_read_store(s->facts, s->image->volume, names, s->found.n, err);
+	for (size_t i = 0; i < s->n_targets && !r; i++) {
+		r = ibb_select(s->facts, s->resolutions[i], s->found.packages, s->found.n,
+			       &s->selections[i], err);
+		if (r == IBB_E_UNSUPPORTED && !s->found.n && s->found.n_passed)
+			return add_passed_over(s, err);
+		if (!r)
+			r = warn_selection(s, &s->selections[i], err);
+		if (!r)
+			r = add_chosen(s, s->selections[i].package);
+	}
+	return r;
+}
+
+static int check_required(const struct ibb_session *s, struct ibb_error *err)
+{
+	for (size_t i = 0; i < s->n_targets; i++) {
+		struct ibb_readiness ready;
+		const char *line = NULL, *why = "";
+
+		ibb_plan_readiness(&s->selections[i], &ready);
+		if ((s->q->require & IBB_REQUIRE_USER_ND) && ready.user_nd == IBB_READY_NO) {
+			line = "user-nd";
+			why = ready.user_nd_reason;
+		}
+		if ((s->q->require & IBB_REQUIRE_ADDRESS) && ready.address == IBB_READY_NO) {
+			line = "address";
+			why = ready.address_reason;
+		}
+		if ((s->q->require & IBB_REQUIRE_DRIVER) && ready.driver == IBB_READY_NO) {
+			line = "driver";
+			why = ready.driver_reason;
+		}
+		if (line)
+			return ibb_err(err, IBB_E_UNSUPPORTED,
+				       "%s would not have '%s', which --require asks for: %s",
+				       s->resolutions[i]->size->name, line, why);
+	}
+	return IBB_OK;
+}
+
+int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
+{
+	int r = ibb_session_catalog(s->q, &s->catalog, err);
+
+	if (!r)
+		r = ibb_facts_check(s->facts, s->q->force, err);
+	if (r)
+		return r == IBB_E_INVALID || r == IBB_E_NOMEM
+			       ? r
+			       : ibb_err_prefix(err, r, "%s", s->q->image);
+	r = resolve_all(s, err);
+	if (!r)
+		r = ibb_session_phase(s->q, "packages", 0, 0, err);
+	if (!r)
+		r = find_packages(s, err);
+	if (!r)
+		r = select_all(s, err);
+	if (!r)
+		r = ibb_session_phase(s->q, "plan", 0, 0, err);
+	if (!r)
+		r = ibb_plan_build(s->facts, s->chosen, s->n_chosen, s->q->unix_time, &s->plan,
+				   err);
+	if (!r)
+		r = ibb_plan_check_space(s->plan, &s->image->info, err);
+	if (!r && (s->facts->pending_xml || s->facts->reboot_pending))
+		r = ibb_session_warn(s, err,
+				     "Windows servicing is pending; going on because of --force");
+	return r ? r : check_required(s, err);
+}
+
+void ibb_session_clear(struct ibb_session *s)
+{
+	ibb_plan_free(s->plan);
+	for (size_t i = 0; i < s->n_targets; i++) {
+		ibb_selection_clear(&s->selections[i]);
+		ibb_resolution_free(s->resolutions[i]);
+	}
+	free(s->selections);
+	free(s->resolutions);
+	free(s->chosen);
+	ibb_package_set_clear(&s->found);
+	ibb_facts_free(s->facts);
+	ibb_image_close(s->image);
+	ibb_catalog_free(s->catalog);
+	for (size_t i = 0; i < s->n_warnings; i++)
+		free(s->warnings[i]);
+	free(s->warnings);
+}

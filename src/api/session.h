@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What plan and bake share: from a request to a plan. */
+#ifndef IBB_API_SESSION_H
+#define IBB_API_SESSION_H
+
+#include "api/image.h"
+#include "api/packages.h"
+#include "ibbake/ibbake.h"
+#include "plan/plan.h"
+
+struct ibb_session {
+	const struct ibb_request *q;
+	struct ibb_catalog *catalog;
+	struct ibb_image *image;
+	struct ibb_facts *facts;
+	size_t n_targets;
+	struct ibb_resolution **resolutions;
+	struct ibb_selection *selections;
+	struct ibb_package_set found;
+	struct ibb_package **chosen; /* distinct */
+	size_t n_chosen;
+	struct ibb_plan *plan;
+	char **warnings;
+	size_t n_warnings, cap_warnings;
+};
+
+int ibb_session_warn(struct ibb_session *s, struct ibb_error *err, const char *fmt, ...)
+	IBB_PRINTF(3, 4) IBB_MUST_CHECK;
+/* Report where we are; IBB_E_CANCELLED when the caller says so. */
+int ibb_session_phase(const struct ibb_request *q, const char *phase, uint64_t done, uint64_t total,
+		      struct ibb_error *err) IBB_MUST_CHECK;
+
+/* The catalog of the request, or the built-in one. */
+int ibb_session_catalog(const struct ibb_request *q, struct ibb_catalog **ret,
+			struct ibb_error *err) IBB_MUST_CHECK;
+/* Open the image and its Windows volume, read the facts. */
+int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err) IBB_MUST_CHECK;
+/* Resolve the sizes, find and choose packages, build the plan, check space and --require. */
+int ibb_session_plan(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_session_clear(struct ibb_session *s);
+
+/* The Windows of the image as the catalog names it. */
+void ibb_session_windows(const struct ibb_session *s, struct ibb_windows *ret);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ibb_verify(). */
+#include "api/doc.h"
+#include "api/session.h"
+#include "base/limits.h"
+
+/* Is the package of each target still the one Windows would choose? */
+static int targets_json(const struct ibb_session *s, const struct ibb_json *manifest,
+			struct ibb_jb *b, struct ibb_json *obj, struct ibb_error *err)
+{
+	struct ibb_json *list = ibb_jb_array(b, obj, "readiness");
+
+	ibb_json_foreach (t, ibb_json_get(manifest, "targets")) {
+		const char *name = ibb_json_str(ibb_json_get(t, "resolution"), "size");
+		const struct ibb_size *size;
+		struct ibb_fact_match m = {0};
+		struct ibb_error sub = {0};
+		struct ibb_json *o = ibb_jb_object(b, list, NULL);
+		bool bare = false, ready;
+
+		ibb_jb_str(b, o, "size", name);
+		if (!name || ibb_catalog_find_size(s->catalog, name, &size, &sub) ||
+		    !size->function) {
+			ibb_jb_str(b, o, "driver", "unknown to this catalog");
+			continue;
+		}
+		if (s->facts->hives[IBB_HIVE_SYSTEM].hive) {
+			int r = ibb_select_in_image(s->facts, size->function, &m, &bare, err);
+
+			if (r)
+				return r;
+		}
+		ready = m.package && !bare;
+		ibb_jb_str(b, o, "driver", ready ? "ready" : "absent");
+		ibb_jb_str(b, o, "published", m.package ? m.package->published : NULL);
+		ibb_jb_str(b, o, "package_name", m.package ? m.package->name : NULL);
+		ibb_jb_str(b, o, "address", "absent");
+		ibb_jb_str(b, o, "user-nd", "absent");
+	}
+	return IBB_OK;
+}
+
+static int verify(struct ibb_session *s, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_verify_options o = {.booted = s->q->booted};
+	IBB_AUTO(ibb_json_free) struct ibb_json *m = NULL;
+	IBB_AUTO_BUF struct ibb_buf text = {0};
+	struct ibb_identity id = {0};
+	struct ibb_jb b = {0};
+	struct ibb_json *root;
+	size_t n = 0;
+	int r = ibb_read_file(s->q->manifest, IBB_LIMIT_JSON_BYTES, &text, err);
+
+	if (!r)
+		r = ibb_manifest_parse(s->q->manifest, text.data, text.len, &m, err);
+	if (!r)
+		r = ibb_session_catalog(s->q, &s->catalog, err);
+	if (!r)
+		r = ibb_session_open(s, false, err);
+	if (!r)
+		r = ibb_image_identity(s->image, s->q->image, &id, err);
+	if (r)
+		return r;
+	root = ibb_doc_begin(&b, "ibbake-verify/1");
+	ibb_jb_str(&b, root, "signature", "not verified");
+	r = ibb_manifest_verify(m, &id, s->facts, s->image->volume, &o, &b, root, &n, err);
+	if (!r)
+		r = targets_json(s, m, &b, root, err);
+	ibb_jb_bool(&b, root, "identical", n == 0);
+	ibb_identity_clear(&id);
+	if (r) {
+		ibb_jb_clear(&b);
+		return r;
+	}
+	r = ibb_doc_print(&b, ret_json, err);
+	if (!r && n)
+		r = ibb_err(err, IBB_E_DIFFERS, "%s differs from %s in %zu place(s)", s->q->image,
+			    s->q->manifest, n);
+	return r;
+}
+
+int ibb_verify(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_session s = {.q = q};
+	int r = ibb_doc_check_request(q, true, false, err);
+
+	if (!r && !q->manifest)
+		r = ibb_err(err, IBB_E_INVALID, "no manifest was named");
+	if (!r)
+		r = verify(&s, ret_json, err);
+	ibb_session_clear(&s);
+	return r;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "apply/apply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/registry.h"
+#include "base/limits.h"
+
+#define FILE_ATTRIBUTE_ARCHIVE 0x20
+/* Base block and, in the newer format, the first log entry: without them a log is never replayed.
+ */
+#define LOG_CLEAR_BYTES 4096
+
+struct work {
+	const struct ibb_plan *p;
+	struct ibb_facts *f;
+	struct ibb_volume *v;
+	struct ibb_applied *out;
+	struct ibb_error *err;
+};
+
+static int record(struct work *w, const char *path, const char *kind, bool existed,
+		  struct ibb_bytes before, struct ibb_bytes after)
+{
+	struct ibb_applied *a = w->out;
+	struct ibb_applied_file *f;
+
+	if (ibb_grow(&a->files, &a->cap_files, a->n_files, sizeof(*a->files)))
+		return ibb_err_nomem(w->err);
+	f = &a->files[a->n_files];
+	*f = (struct ibb_applied_file){.path = ibb_strdup(path),
+				       .kind = kind,
+				       .existed = existed,
+				       .before_bytes = before.len,
+				       .after_bytes = after.len};
+	if (!f->path)
+		return ibb_err_nomem(w->err);
+	a->n_files++;
+	if ((existed && ibb_sha256(before.data, before.len, &f->before)) ||
+	    ibb_sha256(after.data, after.len, &f->after))
+		return ibb_err_nomem(w->err);
+	return IBB_OK;
+}
+
+/* Put, then read what the volume now says the file holds. */
+static int put_checked(struct work *w, const char *path, struct ibb_bytes bytes,
+		       enum ibb_put_mode mode)
+{
+	struct ibb_meta meta = {.time = w->p->time, .attributes = FILE_ATTRIBUTE_ARCHIVE};
+	IBB_AUTO_BUF struct ibb_buf back = {0};
+	int r = ibb_volume_put(w->v, path, bytes, mode, &meta, w->err);
+
+	if (!r)
+		r = ibb_volume_read(w->v, path, (uint64_t)bytes.len + 1, &back, w->err);
+	if (!r &&
+	    (back.len != bytes.len || (bytes.len && memcmp(back.data, bytes.data, bytes.len) != 0)))
+		r = ibb_err(w->err, IBB_E_IO, "%s reads back different from what was written",
+			    path);
+	return r;
+}
+
+/* ---- hives ---- */
+
+static int reopen(const char *name, const struct ibb_buf *bytes, struct ibb_hive **ret,
+		  struct ibb_error *err)
+{
+	struct ibb_buf copy = {0};
+	int r = ibb_buf_append(&copy, bytes->data, bytes->len);
+
+	r = r ? ibb_err_nomem(err) : ibb_hive_open(name, &copy, ret, err);
+	ibb_buf_clear(&copy);
+	return r;
+}
+
+static int prove_hive(struct work *w, enum ibb_node node, const char *path,
+		      const struct ibb_buf *before, const struct ibb_buf *after)
+{
+	IBB_AUTO(ibb_hive_close) struct ibb_hive *old = NULL, *new = NULL;
+	struct ibb_hive_check check;
+	int r = reopen(path, after, &new, w->err);
+
+	if (!r)
+		r = ibb_hive_check(new, &check, w->err);
+	if (r)
+		return ibb_err_prefix(w->err, IBB_E_INTERNAL, "the edited hive is not sound");
+	r = reopen(path, before, &old, w->err);
+	return r ? r : ibb_apply_check_difference(w->p, node, old, new, w->err);
+}
+
+static int apply_hive(struct work *w, enum ibb_node node)
+{
+	enum ibb_hive_id id = node == IBB_NODE_SYSTEM ? IBB_HIVE_SYSTEM : IBB_HIVE_DRIVERS;
+	struct ibb_fact_hive *fh = &w->f->hives[id];
+	IBB_AUTO_BUF struct ibb_buf before = {0}, after = {0};
+	int r = ibb_apply_registry(w->p, node, fh->hive, w->err);
+
+	if (r || !ibb_hive_edited(fh->hive))
+		return r;
+	r = ibb_hive_serialize(fh->hive, 0, w->p->time, &after, w->err);
+	if (!r)
+		r = ibb_volume_read(w->v, fh->path, IBB_LIMIT_HIVE_BYTES, &before, w->err);
+	if (!r)
+		r = prove_hive(w, node, fh->path, &before, &after);
+	if (!r)
+		r = put_checked(w, fh->path, ibb_buf_bytes(&after), IBB_PUT_IN_PLACE);
+	if (!r)
+		r = record(w, fh->path, "hive", true, ibb_buf_bytes(&before),
+			   ibb_buf_bytes(&after));
+	w->out->hives_edited++;
+	return r;
+}
+
+static int clear_log(struct work *w, const struct ibb_op *op)
+{
+	IBB_AUTO_BUF struct ibb_buf before = {0}, after = {0};
+	size_t n;
+	int r = ibb_volume_read(w->v, op->path, IBB_LIMIT_HIVE_BYTES, &before, w->err);
+
+	if (r)
+		return r;
+	n = before.len < LOG_CLEAR_BYTES ? before.len : LOG_CLEAR_BYTES;
+	if (ibb_buf_append(&after, before.data, before.len))
+		return ibb_err_nomem(w->err);
+	if (n)
+		memset(after.data, 0, n);
+	r = put_checked(w, op->path, ibb_buf_bytes(&after), IBB_PUT_IN_PLACE);
+	return r ? r
+		 : record(w, op->path, "log", true, ibb_buf_bytes(&before), ibb_buf_bytes(&after));
+}
+
+/* ---- files ---- */
+
+static int absent(struct work *w, const char *path)
+{
+	struct ibb_stat st;
+	int r = ibb_volume_stat(w->v, path, &st, w->err);
+
+	if (r == IBB_E_NOTFOUND)
+		return IBB_OK;
+	if (r)
+		return r;
+	ibb_err(w->err, IBB_E_CONFLICT, "%s exists already in the image", path);
+	return ibb_err_hint(w->err, IBB_E_CONFLICT,
+			    "it belongs to no driver package the database knows; remove it from "
+			    "the image first");
+}
+
+static int put_file(struct work *w, const struct ibb_op *op)
+{
+	struct ibb_bytes bytes = ibb_buf_bytes(&op->file->bytes);
+	int r = absent(w, op->path);
+
+	if (!r)
+		r = put_checked(w, op->path, bytes, IBB_PUT_REPLACE);
+	return r ? r : record(w, op->path, "driver", false, (struct ibb_bytes){0}, bytes);
+}
+
+static int make_dir(struct work *w, const struct ibb_op *op)
+{
+	struct ibb_meta meta = {.time = w->p->time};
+	int r = absent(w, op->path);
+
+	return r ? r : ibb_volume_mkdir(w->v, op->path, &meta, w->err);
+}
+
+/* The directories that received files get the run's time, so that two runs give equal bytes. */
+static int touch_parents(struct work *w)
+{
+	struct ibb_meta meta = {.time = w->p->time};
+	IBB_AUTO_FREE char *last = NULL;
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < w->p->n_ops && !r; i++) {
+		const struct ibb_op *op = &w->p->ops[i];
+		char *dir;
+
+		if (op->kind != IBB_OP_PUT && op->kind != IBB_OP_MKDIR)
+			continue;
+		dir = ibb_strndup(op->path, (size_t)(strrchr(op->path, '/') - op->path));
+		if (!dir)
+			return ibb_err_nomem(w->err);
+		if (!last || strcmp(last, dir) != 0)
+			r = ibb_volume_touch(w->v, dir, &meta, w->err);
+		free(last);
+		last = dir;
+	}
+	return r;
+}
+
+static int apply_files(struct work *w)
+{
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < w->p->n_ops && !r; i++) {
+		const struct ibb_op *op = &w->p->ops[i];
+
+		if (op->kind == IBB_OP_MKDIR)
+			r = make_dir(w, op);
+		else if (op->kind == IBB_OP_PUT)
+			r = put_file(w, op);
+		else if (op->kind == IBB_OP_CLEAR_LOG)
+			r = clear_log(w, op);
+	}
+	return r ? r : touch_parents(w);
+}
+
+int ibb_apply(const struct ibb_plan *p, struct ibb_facts *f, struct ibb_volume *v,
+	      struct ibb_applied *ret, struct ibb_error *err)
+{
+	struct ibb_applied out = {0};
+	struct work w = {p, f, v, &out, err};
+	int r = IBB_OK;
+
+	if (p->n_ops) {
+		for (int n = 0; n < IBB_N_NODES && !r; n++)
+			r = apply_hive(&w, n);
+		if (!r)
+			r = apply_files(&w);
+	}
+	if (r) {
+		ibb_applied_clear(&out);
+		return r;
+	}
+	*ret = out;
+	return IBB_OK;
+}
+
+int ibb_apply_read_back(const struct ibb_applied *a, struct ibb_volume *v, struct ibb_error *err)
+{
+	for (size_t i = 0; i < a->n_files; i++) {
+		const struct ibb_applied_file *f = &a->files[i];
+		IBB_AUTO_BUF struct ibb_buf back = {0};
+		struct ibb_sha256 d;
+		int r = ibb_volume_read(v, f->path, f->after_bytes + 1, &back, err);
+
+		if (r)
+			return ibb_err_prefix(err, IBB_E_IO, "read-back");
+		if (ibb_sha256(back.data, back.len, &d))
+			return ibb_err_nomem(err);
+		if (memcmp(&d, &f->after, sizeof(d)) != 0)
+			return ibb_err(err, IBB_E_IO, "read-back: %s is not what was written",
+				       f->path);
+	}
+	return IBB_OK;
+}
+
+void ibb_applied_clear(struct ibb_applied *a)
+{
+	for (size_t i = 0; i < a->n_files; i++)
+		free(a->files[i].path);
+	free(a->files);
+	*a = (struct ibb_applied){0};
+}

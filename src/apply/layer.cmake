@@ -1,0 +1,3 @@
+ibb_layer(apply
+	SOURCES apply/apply.c apply/registry.c
+	USES base disk hive inf authenticode catalog volume driver inspect plan)

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "apply/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf16.h"
+
+static bool same_value(uint32_t ta, struct ibb_bytes a, uint32_t tb, struct ibb_bytes b)
+{
+	return ta == tb && a.len == b.len && (!a.len || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static int check_before(const struct ibb_op *op, struct ibb_hive *h, ibb_key k,
+			struct ibb_error *err)
+{
+	IBB_AUTO_BUF struct ibb_buf data = {0};
+	uint32_t type = 0;
+	int r = ibb_hive_get(h, k, op->value, &type, &data, err);
+	bool as_planned;
+
+	if (r && r != IBB_E_NOTFOUND)
+		return r;
+	as_planned = r ? !op->had_before
+		       : op->had_before && same_value(type, ibb_buf_bytes(&data), op->before_type,
+						      op->before);
+	if (!as_planned)
+		return ibb_err(err, IBB_E_CONFLICT,
+			       "%s: value '%s' of %s is not what the plan was made for",
+			       ibb_hive_name(h), op->value, op->key);
+	return IBB_OK;
+}
+
+static int apply_key(const struct ibb_plan *p, const struct ibb_op *op, struct ibb_hive *h,
+		     ibb_key *donor, struct ibb_error *err)
+{
+	const struct ibb_key_security_plan *s = &p->security[op->node];
+	bool like = *donor != 0;
+	unsigned made = 0;
+	ibb_key k;
+	int r = ibb_hive_create(h, ibb_hive_root(h), op->key,
+				like ? IBB_KEY_SECURITY_LIKE : IBB_KEY_SECURITY_PARENT, *donor,
+				p->time, &k, &made, err);
+
+	if (r)
+		return r;
+	if (made != 1)
+		return ibb_err(err, IBB_E_CONFLICT, "%s: key %s %s", ibb_hive_name(h), op->key,
+			       made ? "lacks its parent" : "exists already");
+	if (!like) {
+		r = ibb_hive_set_security(h, k, ibb_buf_bytes(&s->sd), err);
+		*donor = k; /* the next keys share its descriptor */
+	}
+	return r;
+}
+
+int ibb_apply_registry(const struct ibb_plan *p, enum ibb_node node, struct ibb_hive *h,
+		       struct ibb_error *err)
+{
+	const struct ibb_key_security_plan *s = &p->security[node];
+	const char *last = NULL;
+	ibb_key donor = 0, k = 0;
+	int r = IBB_OK;
+
+	if (s->needed && s->like)
+		r = ibb_hive_find(h, ibb_hive_root(h), s->like, &donor, err);
+	for (size_t i = 0; i < p->n_ops && !r; i++) {
+		const struct ibb_op *op = &p->ops[i];
+
+		if ((op->kind != IBB_OP_KEY && op->kind != IBB_OP_VALUE) || op->node != node)
+			continue;
+		if (op->kind == IBB_OP_KEY) {
+			r = apply_key(p, op, h, &donor, err);
+			continue;
+		}
+		if (!last || strcmp(last, op->key) != 0)
+			r = ibb_hive_find(h, ibb_hive_root(h), op->key, &k, err);
+		last = op->key;
+		if (!r)
+			r = check_before(op, h, k, err);
+		if (!r)
+			r = ibb_hive_set(h, k, op->value, op->type, op->data.data, op->data.len,
+					 p->time, err);
+	}
+	if (r == IBB_E_NOTFOUND)
+		r = ibb_err_prefix(err, IBB_E_CONFLICT, "the plan does not fit the image");
+	return r;
+}
+
+/* ---- the proof ---- */
+
+/* Operations sorted by (key, value), so that a difference finds its operation by bisection. */
+struct expected {
+	const struct ibb_op **ops;
+	size_t n;
+	size_t seen;
+	const char *hive;
+};
+
+static int compare_names(const char *ka, const char *va, const char *kb, const char *vb)
+{
+	int c = ibb_casecmp(ka, kb);
+
+	if (c)
+		return c;
+	if (!va || !vb)
+		return (va != NULL) - (vb != NULL);
+	return ibb_casecmp(va, vb);
+}
+
+static int compare_ops(const void *a, const void *b)
+{
+	const struct ibb_op *x = *(const struct ibb_op *const *)a;
+	const struct ibb_op *y = *(const struct ibb_op *const *)b;
+
+	return compare_names(x->key, x->kind == IBB_OP_VALUE ? x->value : NULL, y->key,
+			     y->kind == IBB_OP_VALUE ? y->value : NULL);
+}
+
+static const struct ibb_op *find_op(const struct expected *e, const char *key, const char *value)
+{
+	size_t lo = 0, hi = e->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct ibb_op *op = e->ops[mid];
+		int c = compare_names(op->key, op->kind == IBB_OP_VALUE ? op->value : NULL, key,
+				      value);
+
+		if (!c)
+			return op;
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+static int check_one(void *ctx, const struct ibb_hive_diff *d, struct ibb_error *err)
+{
+	struct expected *e = ctx;
+	const struct ibb_op *op = find_op(e, d->path, d->value);
+	bool ok = false;
+
+	if (op && d->kind == IBB_DIFF_KEY_ADDED)
+		ok = op->kind == IBB_OP_KEY;
+	else if (op && (d->kind == IBB_DIFF_VALUE_ADDED || d->kind == IBB_DIFF_VALUE_CHANGED))
+		ok = op->kind == IBB_OP_VALUE &&
+		     op->had_before == (d->kind == IBB_DIFF_VALUE_CHANGED) &&
+		     same_value(op->type, op->data, d->after.type,
+				(struct ibb_bytes){d->after.data, d->after.size});
+	if (!ok)
+		return ibb_err(err, IBB_E_INTERNAL,
+			       "%s: after the edit %s%s%s differs in a way nobody planned", e->hive,
+			       d->path, d->value ? " value " : "", d->value ? d->value : "");
+	e->seen++;
+	return IBB_OK;
+}
+
+int ibb_apply_check_difference(const struct ibb_plan *p, enum ibb_node node,
+			       const struct ibb_hive *before, const struct ibb_hive *after,
+			       struct ibb_error *err)
+{
+	IBB_AUTO_FREE const struct ibb_op **ops = ibb_calloc_array(p->n_ops, sizeof(*ops));
+	struct expected e = {.ops = ops, .hive = ibb_hive_name(after)};
+	int r;
+
+	if (!ops)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < p->n_ops; i++) {
+		const struct ibb_op *op = &p->ops[i];
+
+		if ((op->kind == IBB_OP_KEY || op->kind == IBB_OP_VALUE) && op->node == node)
+			ops[e.n++] = op;
+	}
+	qsort(ops, e.n, sizeof(*ops), compare_ops);
+	r = ibb_hive_compare(before, after, check_one, &e, err);
+	if (!r && e.seen != e.n)
+		r = ibb_err(err, IBB_E_INTERNAL,
+			    "%s: %zu of %zu planned changes are in the edited hive", e.hive, e.seen,
+			    e.n);
+	return r;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The command line: options, talk, and one function a command. */
+#ifndef IBB_CLI_CLI_H
+#define IBB_CLI_CLI_H
+
+#include "base/json.h"
+#include "ibbake/ibbake.h"
+
+#define CLI_MAX_LIST 64
+
+enum cli_progress { CLI_PROGRESS_AUTO, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON, CLI_PROGRESS_NONE };
+
+/* What the command line said. */
+struct cli {
+	const char *command;
+	struct ibb_request q;
+	const char *sizes[CLI_MAX_LIST], *dirs[CLI_MAX_LIST];
+	const char *args[CLI_MAX_LIST]; /* what is no option */
+	size_t n_args;
+	bool json, quiet, verbose, dry_run, no_manifest, help;
+	enum cli_progress progress;
+	char *manifest_path; /* the default one, owned */
+	/* progress state */
+	const char *phase;
+	bool bar_drawn;
+};
+
+/* Options a command takes, as bits. */
+enum {
+	CLI_SIZE = 1,
+	CLI_OS = 2,
+	CLI_DRIVERS = 4,
+	CLI_OUTPUT = 8,
+	CLI_MANIFEST = 16,
+	CLI_PARTITION = 32,
+	CLI_WEAKEN = 64, /* --force, --allow-unsupported */
+	CLI_REQUIRE = 128,
+	CLI_BOOTED = 256,
+	CLI_CATALOG = 512,
+	CLI_PROGRESS = 1024,
+	CLI_NO_MANIFEST = 2048
+};
+
+struct cli_command {
+	const char *name;
+	const char *arguments; /* "IMAGE", "list IMAGE", "" */
+	const char *summary;   /* one line */
+	const char *details;   /* for --help: examples first */
+	unsigned options;
+	int (*run)(struct cli *c);
+};
+extern const struct cli_command cli_commands[];
+extern const size_t cli_n_commands;
+
+/* opt.c: parse argv behind the command's name. False after a message: exit 2. */
+bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **argv);
+void cli_print_options(const struct cli_command *cmd);
+
+/* talk.c */
+void cli_error(const struct cli *c, const struct ibb_error *err);
+int cli_usage(const struct cli *c, const char *fmt, ...) IBB_PRINTF(2, 3);
+void cli_note(const struct cli *c, const char *fmt, ...) IBB_PRINTF(2, 3);
+int cli_progress(void *ctx, const struct ibb_progress *p);
+void cli_progress_end(struct cli *c);
+/* Signals that asked us to stop; 0 when none did. */
+void cli_catch_signals(void);
+int cli_signal(void);
+/* Write a result to stdout and make sure it got there. Returns the exit status to use. */
+int cli_out(const struct cli *c, const char *text, int status);
+/* Finish a command: prints the JSON or gives it to `text`, reports the error, frees json. */
+int cli_finish(struct cli *c, int r, const struct ibb_error *err, char *json,
+	       void (*text)(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out));
+
+/* print helpers: append to the output buffer; memory failures show as a short result at cli_out */
+void cli_printf(struct ibb_buf *o, const char *fmt, ...) IBB_PRINTF(2, 3);
+const char *cli_str(const struct ibb_json *obj, const char *key); /* "-" when missing */
+void cli_bytes(const char *decimal, char out[32]);		  /* "30.0 GiB" */
+
+/* commands */
+int cli_cmd_sizes(struct cli *c);
+int cli_cmd_resolve(struct cli *c);
+int cli_cmd_inspect(struct cli *c);
+int cli_cmd_plan(struct cli *c);
+int cli_cmd_bake(struct cli *c);
+int cli_cmd_verify(struct cli *c);
+int cli_cmd_drivers(struct cli *c);
+
+/* shared renderings */
+void cli_render_resolution(const struct ibb_json *res, bool verbose, struct ibb_buf *out);
+void cli_render_targets(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
+void cli_render_packages(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
+void cli_render_warnings(const struct ibb_json *doc, struct ibb_buf *out);
+void cli_render_image(const struct ibb_json *image, struct ibb_buf *out);
+
+#endif

@@ -1,0 +1,12 @@
+ibb_layer(cli
+	SOURCES cli/cmd_bake.c cli/cmd_drivers.c cli/cmd_inspect.c cli/cmd_plan.c
+		cli/cmd_resolve.c cli/cmd_sizes.c cli/cmd_verify.c cli/main.c cli/opt.c
+		cli/render.c cli/talk.c
+	USES base)
+
+# The program is linked to the objects themselves: it runs from any directory, and uses base's JSON.
+add_executable(ibbake $<TARGET_OBJECTS:ibb_cli>)
+target_link_libraries(ibbake PRIVATE ibb_flags ibb_internal)
+set_target_properties(ibbake PROPERTIES LINKER_LANGUAGE C
+	RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+install(TARGETS ibbake RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

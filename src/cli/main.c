@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+
+const struct cli_command cli_commands[] = {
+	{"sizes", "", "the Azure sizes with InfiniBand that the driver catalog knows",
+	 "  ibbake sizes\n", CLI_CATALOG, cli_cmd_sizes},
+	{"resolve", "", "which driver set a size needs on a Windows, and why",
+	 "  ibbake resolve --size Standard_HB120rs_v3 --os server2022\n",
+	 CLI_SIZE | CLI_OS | CLI_CATALOG | CLI_WEAKEN, cli_cmd_resolve},
+	{"inspect", "IMAGE", "what an image is: container, Windows, state, drivers",
+	 "  ibbake inspect base.vhd\n", CLI_PARTITION | CLI_CATALOG, cli_cmd_inspect},
+	{"plan", "IMAGE", "everything bake would do, with reasons; writes nothing",
+	 "  ibbake plan base.vhd --size Standard_HB120rs_v3 --drivers winof2/\n",
+	 CLI_SIZE | CLI_DRIVERS | CLI_PARTITION | CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG |
+		 CLI_PROGRESS,
+	 cli_cmd_plan},
+	{"bake", "IMAGE", "make an image that has the InfiniBand driver, and its manifest",
+	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n",
+	 CLI_SIZE | CLI_DRIVERS | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_PARTITION |
+		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS,
+	 cli_cmd_bake},
+	{"verify", "IMAGE", "does an image still hold what its manifest says?",
+	 "  ibbake verify out.vhd --manifest out.vhd.manifest.json\n",
+	 CLI_MANIFEST | CLI_PARTITION | CLI_BOOTED | CLI_CATALOG, cli_cmd_verify},
+	{"drivers", "list IMAGE", "the driver packages staged in an image",
+	 "  ibbake drivers list base.vhd\n", CLI_PARTITION, cli_cmd_drivers},
+};
+const size_t cli_n_commands = IBB_ARRAY_SIZE(cli_commands);
+
+static void print_help(void)
+{
+	puts("ibbake bakes InfiniBand drivers into Windows images, offline.\n\n"
+	     "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n\n"
+	     "commands ('ibbake COMMAND --help' tells more):");
+	for (size_t i = 0; i < cli_n_commands; i++)
+		printf("  %-8s %-11s %s\n", cli_commands[i].name, cli_commands[i].arguments,
+		       cli_commands[i].summary);
+	puts("  version              the version of ibbake\n\n"
+	     "exit status: 0 done or nothing to do; 2 usage; 3 verify found differences;\n"
+	     "100 refused: sound input that is not supported or not safe; 240 a time limit ran\n"
+	     "out; 255 damaged input, I/O or internal error; 128+N on signal N. 1 is reserved;\n"
+	     "treat unknown codes as failure.");
+}
+
+static void print_command_help(const struct cli_command *cmd)
+{
+	printf("ibbake %s%s%s [options]: %s\n\n%s\n", cmd->name, *cmd->arguments ? " " : "",
+	       cmd->arguments, cmd->summary, cmd->details);
+	cli_print_options(cmd);
+}
+
+/* SOURCE_DATE_EPOCH makes two runs give the same bytes; a value that is no number is an error,
+ * because the user counts on it. */
+static bool read_time(struct cli *c)
+{
+	const char *s = getenv("SOURCE_DATE_EPOCH");
+	char *end;
+
+	c->q.unix_time = (int64_t)time(NULL);
+	if (!s || !*s)
+		return true;
+	errno = 0;
+	c->q.unix_time = strtoll(s, &end, 10);
+	/* 9999-12-31: what Windows' and JSON's date forms can still say */
+	if (errno || *end || s[0] < '0' || s[0] > '9' || c->q.unix_time > 253402300799) {
+		cli_usage(c, "SOURCE_DATE_EPOCH=%s is not a number of seconds since 1970", s);
+		return false;
+	}
+	return true;
+}
+
+static const struct cli_command *find_command(const char *name)
+{
+	for (size_t i = 0; i < cli_n_commands; i++)
+		if (strcmp(cli_commands[i].name, name) == 0)
+			return &cli_commands[i];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli c = {.q = {.struct_bytes = sizeof(c.q)}};
+	const struct cli_command *cmd;
+	int status;
+
+	if (argc < 2)
+		return cli_usage(&c, "no command was given");
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
+		print_help();
+		return fflush(stdout) ? 255 : 0;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
+		printf("ibbake %s\n", ibb_version());
+		return fflush(stdout) ? 255 : 0;
+	}
+	cmd = find_command(argv[1]);
+	if (!cmd)
+		return cli_usage(&c, "there is no command '%s'", argv[1]);
+	c.command = cmd->name;
+	if (!cli_parse(&c, cmd, argc - 2, argv + 2))
+		return 2;
+	if (c.help) {
+		print_command_help(cmd);
+		return fflush(stdout) ? 255 : 0;
+	}
+	if (!read_time(&c))
+		return 2;
+	cli_catch_signals();
+	c.q.progress = cli_progress;
+	c.q.progress_ctx = &c;
+	status = cmd->run(&c);
+	free(c.manifest_path);
+	return status;
+}

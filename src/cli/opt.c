@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The option table and its parser. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+enum kind { FLAG, TEXT, LIST, NUMBER, REQUIRE, DIGEST, PROGRESS };
+
+static const struct option {
+	const char *name;
+	char letter;
+	const char *argument;
+	unsigned commands; /* CLI_* bits; 0: every command */
+	enum kind kind;
+	size_t offset, count_offset, max;
+	const char *help;
+} options[] = {
+#define AT(f) offsetof(struct cli, f)
+	{"size", 's', "SIZE", CLI_SIZE, LIST, AT(sizes), AT(q.n_sizes), CLI_MAX_LIST,
+	 "Azure size to bake for, e.g. Standard_HB120rs_v3; may be repeated"},
+	{"os", 0, "NAME|BUILD", CLI_OS, TEXT, AT(q.os), 0, 0,
+	 "Windows, e.g. server2022, win11-23h2, 20348"},
+	{"drivers", 'd', "DIR", CLI_DRIVERS, LIST, AT(dirs), AT(q.n_driver_dirs), CLI_MAX_LIST,
+	 "directory with driver packages, searched recursively; may be repeated"},
+	{"output", 'o', "OUT", CLI_OUTPUT, TEXT, AT(q.output), 0, 0, "the image to make"},
+	{"manifest", 'm', "FILE", CLI_MANIFEST, TEXT, AT(q.manifest), 0, 0,
+	 "the manifest (bake: default OUT.manifest.json)"},
+	{"no-manifest", 0, NULL, CLI_NO_MANIFEST, FLAG, AT(no_manifest), 0, 0, "write no manifest"},
+	{"partition", 'p', "N", CLI_PARTITION, NUMBER, AT(q.partition), 0, 0,
+	 "the Windows partition, when several hold one"},
+	{"overwrite", 0, NULL, CLI_OUTPUT, FLAG, AT(q.overwrite), 0, 0,
+	 "replace an existing output and manifest"},
+	{"dry-run", 'n', NULL, CLI_OUTPUT, FLAG, AT(dry_run), 0, 0,
+	 "do everything in memory, write nothing"},
+	{"digest", 0, "content|sha256", CLI_OUTPUT, DIGEST, AT(q.digest), 0, 0,
+	 "also digest the whole images for the manifest (slow)"},
+	{"require", 0, "LINE", CLI_REQUIRE, REQUIRE, AT(q.require), 0, 0,
+	 "refuse when driver, address or user-nd would be absent; may be repeated"},
+	{"force", 0, NULL, CLI_WEAKEN, FLAG, AT(q.force), 0, 0,
+	 "go on although Windows servicing is pending"},
+	{"allow-unsupported", 0, NULL, CLI_WEAKEN, FLAG, AT(q.allow_unsupported), 0, 0,
+	 "go on although the catalog says unsupported"},
+	{"booted", 0, NULL, CLI_BOOTED, FLAG, AT(q.booted), 0, 0,
+	 "Windows has run since the bake: hives may have changed around our values"},
+	{"catalog", 0, "FILE", CLI_CATALOG, TEXT, AT(q.catalog), 0, 0,
+	 "driver catalog to use instead of the built-in one"},
+	{"progress", 0, "auto|plain|json|none", CLI_PROGRESS, PROGRESS, AT(progress), 0, 0,
+	 "how to report progress on standard error"},
+	{"json", 0, NULL, 0, FLAG, AT(json), 0, 0, "one JSON document on standard output"},
+	{"quiet", 'q', NULL, 0, FLAG, AT(quiet), 0, 0, "say nothing but errors"},
+	{"verbose", 'v', NULL, 0, FLAG, AT(verbose), 0, 0, "say more"},
+	{"help", 'h', NULL, 0, FLAG, AT(help), 0, 0, "this text"},
+#undef AT
+};
+
+static bool applies(const struct option *o, const struct cli_command *cmd)
+{
+	return !o->commands || (o->commands & cmd->options);
+}
+
+void cli_print_options(const struct cli_command *cmd)
+{
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(options); i++) {
+		const struct option *o = &options[i];
+		char left[64];
+
+		if (!applies(o, cmd))
+			continue;
+		if (o->letter)
+			snprintf(left, sizeof(left), "-%c, --%s%s%s", o->letter, o->name,
+				 o->argument ? " " : "", o->argument ? o->argument : "");
+		else
+			snprintf(left, sizeof(left), "    --%s%s%s", o->name,
+				 o->argument ? " " : "", o->argument ? o->argument : "");
+		if (strlen(left) > 28)
+			printf("  %s\n  %28s  %s\n", left, "", o->help);
+		else
+			printf("  %-28s  %s\n", left, o->help);
+	}
+}
+
+static const struct option *find_option(const struct cli_command *cmd, const char *arg,
+					const char **ret_value)
+{
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(options); i++) {
+		const struct option *o = &options[i];
+		size_t n = strlen(o->name);
+
+		if (!applies(o, cmd))
+			continue;
+		if (strncmp(arg, "--", 2) == 0 && strncmp(arg + 2, o->name, n) == 0 &&
+		    (!arg[2 + n] || arg[2 + n] == '=')) {
+			*ret_value = arg[2 + n] ? arg + 3 + n : NULL;
+			return o;
+		}
+		if (o->letter && arg[0] == '-' && arg[1] == o->letter) {
+			*ret_value = arg[2] ? arg + 2 : NULL;
+			return o;
+		}
+	}
+	return NULL;
+}
+
+static bool parse_choice(const char *v, const char *const *names, unsigned n, unsigned *ret)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (strcmp(v, names[i]) == 0) {
+			*ret = i;
+			return true;
+		}
+	return false;
+}
+
+static bool store(struct cli *c, const struct option *o, const char *v)
+{
+	static const char *const lines[] = {"driver", "address", "user-nd"};
+	static const char *const digests[] = {"none", "content", "sha256"};
+	static const char *const modes[] = {"auto", "plain", "json", "none"};
+	char *at = (char *)c + o->offset;
+	unsigned choice = 0;
+	char *end;
+
+	switch (o->kind) {
+	case FLAG:
+		*(bool *)at = true;
+		return true;
+	case TEXT:
+		*(const char **)at = v;
+		return *v != '\0';
+	case LIST: {
+		size_t *n = (size_t *)((char *)c + o->count_offset);
+
+		if (*n == o->max || !*v)
+			return false;
+		((const char **)at)[(*n)++] = v;
+		return true;
+	}
+	case NUMBER: {
+		unsigned long x = strtoul(v, &end, 10);
+
+		if (*end || v[0] < '0' || v[0] > '9' || x < 1 || x > 1024)
+			return false;
+		*(unsigned *)at = (unsigned)x;
+		return true;
+	}
+	case REQUIRE:
+		if (!parse_choice(v, lines, IBB_ARRAY_SIZE(lines), &choice))
+			return false;
+		*(unsigned *)at |= 1u << choice;
+		return true;
+	case DIGEST:
+		if (!parse_choice(v, digests, IBB_ARRAY_SIZE(digests), &choice))
+			return false;
+		*(enum ibb_digest *)at = choice;
+		return true;
+	case PROGRESS:
+		if (!parse_choice(v, modes, IBB_ARRAY_SIZE(modes), &choice))
+			return false;
+		*(enum cli_progress *)at = choice;
+		return true;
+	}
+	return false;
+}
+
+bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
+{
+	bool only_args = false;
+
+	for (int i = 0; i < argc; i++) {
+		const struct option *o;
+		const char *v = NULL;
+
+		if (only_args || argv[i][0] != '-' || !argv[i][1]) {
+			if (c->n_args == CLI_MAX_LIST)
+				return cli_usage(c, "too many arguments") == 0;
+			c->args[c->n_args++] = argv[i];
+			continue;
+		}
+		if (strcmp(argv[i], "--") == 0) {
+			only_args = true;
+			continue;
+		}
+		o = find_option(cmd, argv[i], &v);
+		if (!o)
+			return cli_usage(c, "%s takes no option %s", cmd->name, argv[i]) == 0;
+		if (!o->argument && v)
+			return cli_usage(c, "--%s takes no value", o->name) == 0;
+		if (o->argument && !v) {
+			if (i + 1 == argc)
+				return cli_usage(c, "--%s needs a value: %s", o->name,
+						 o->argument) == 0;
+			v = argv[++i];
+		}
+		if (!store(c, o, v))
+			return cli_usage(c, "--%s %s: not a valid value; expected %s", o->name, v,
+					 o->argument) == 0;
+	}
+	c->q.sizes = c->sizes;
+	c->q.driver_dirs = c->dirs;
+	return true;
+}

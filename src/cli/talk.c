@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the tool says: results on stdout, everything else on stderr. */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int n)
+{
+	caught = n;
+}
+
+void cli_catch_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+	sigemptyset(&sa.sa_mask);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(signals); i++) {
+		struct sigaction old;
+
+		/* a signal that our parent ignores (nohup) stays ignored */
+		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &sa, NULL);
+	}
+	signal(SIGPIPE, SIG_IGN); /* a closed stdout is a write error, not a silent death */
+}
+
+int cli_signal(void)
+{
+	return caught;
+}
+
+static void error_json(const struct ibb_error *err)
+{
+	struct ibb_jb b = {0};
+	struct ibb_json *o = ibb_jb_object(&b, NULL, NULL), *e, *doc;
+	IBB_AUTO_BUF struct ibb_buf text = {0};
+	char *s;
+
+	e = ibb_jb_object(&b, o, "error");
+	ibb_jb_str(&b, e, "code", ibb_code_name(err->code));
+	ibb_jb_int(&b, e, "exit_status", ibb_exit_status(err->code));
+	ibb_jb_str(&b, e, "message", err->msg);
+	ibb_jb_str(&b, e, "hint", *err->hint ? err->hint : NULL);
+	if (ibb_jb_done(&b, &doc, NULL))
+		return;
+	if (!ibb_json_print(doc, &text, NULL) && (s = ibb_buf_cstr(&text))) {
+		/* one line an event, so that a reader can split at newlines */
+		for (char *p = s; *p; p++)
+			if (*p == '\n' || *p == '\t')
+				*p = ' ';
+		fprintf(stderr, "%s\n", s);
+	}
+	ibb_json_free(doc);
+}
+
+void cli_error(const struct cli *c, const struct ibb_error *err)
+{
+	if (c->progress == CLI_PROGRESS_JSON) {
+		error_json(err);
+		return;
+	}
+	fprintf(stderr, "ibbake: %s\n", err->msg);
+	if (*err->hint)
+		fprintf(stderr, "ibbake: hint: %s\n", err->hint);
+}
+
+int cli_usage(const struct cli *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("ibbake: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	if (c->command)
+		fprintf(stderr, "\nibbake: hint: see 'ibbake %s --help'\n", c->command);
+	else
+		fputs("\nibbake: hint: see 'ibbake --help'\n", stderr);
+	return 2;
+}
+
+void cli_note(const struct cli *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->quiet || c->progress == CLI_PROGRESS_JSON)
+		return;
+	fputs("ibbake: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+static void draw_bar(struct cli *c, const struct ibb_progress *p)
+{
+	const int width = 30;
+	int full;
+
+	if (!p->total) {
+		fprintf(stderr, "\r\033[K%s", p->phase);
+	} else {
+		full = (int)((double)p->done / (double)p->total * width);
+		fprintf(stderr, "\r\033[K%-8s [%.*s%*s] %3d%% of %llu MiB", p->phase, full,
+			"##############################", width - full, "",
+			(int)(100.0 * (double)p->done / (double)p->total),
+			(unsigned long long)(p->total >> 20));
+	}
+	c->bar_drawn = true;
+	fflush(stderr);
+}
+
+int cli_progress(void *ctx, const struct ibb_progress *p)
+{
+	struct cli *c = ctx;
+	bool new_phase = !c->phase || strcmp(c->phase, p->phase) != 0;
+
+	c->phase = p->phase;
+	if (c->progress == CLI_PROGRESS_JSON)
+		fprintf(stderr, "{\"phase\":\"%s\",\"done\":%llu,\"total\":%llu}\n", p->phase,
+			(unsigned long long)p->done, (unsigned long long)p->total);
+	else if (c->progress == CLI_PROGRESS_AUTO && !c->quiet && isatty(STDERR_FILENO) &&
+		 (!getenv("TERM") || strcmp(getenv("TERM"), "dumb") != 0))
+		draw_bar(c, p);
+	else if (c->progress == CLI_PROGRESS_PLAIN && new_phase && !c->quiet)
+		fprintf(stderr, "ibbake: %s\n", p->phase);
+	return caught;
+}
+
+void cli_progress_end(struct cli *c)
+{
+	if (c->bar_drawn)
+		fputs("\r\033[K", stderr);
+	c->bar_drawn = false;
+}
+
+int cli_out(const struct cli *c, const char *text, int status)
+{
+	(void)c;
+	if (!text || fputs(text, stdout) == EOF || fflush(stdout) == EOF) {
+		fputs("ibbake: the result could not be written to standard output\n", stderr);
+		return 255;
+	}
+	return status;
+}
+
+int cli_finish(struct cli *c, int r, const struct ibb_error *err, char *json,
+	       void (*text)(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out))
+{
+	int status = ibb_exit_status(r);
+
+	cli_progress_end(c);
+	if (r == IBB_E_CANCELLED && cli_signal())
+		status = 128 + cli_signal();
+	if (json && c->json) {
+		status = cli_out(c, json, status);
+	} else if (json) {
+		IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
+		IBB_AUTO_BUF struct ibb_buf out = {0};
+		struct ibb_error e = {0};
+
+		if (ibb_json_parse("result", json, strlen(json), &doc, &e)) {
+			cli_error(c, &e);
+			status = 255;
+		} else if (!c->quiet || r) {
+			text(c, doc, &out);
+			status = cli_out(c, ibb_buf_cstr(&out), status);
+		}
+	}
+	if (r)
+		cli_error(c, err);
+	ibb_free(json);
+	return status;
+}
+
+void cli_printf(struct ibb_buf *o, const char *fmt, ...)
+{
+	char line[2048];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		(void)!ibb_buf_append(o, line, strlen(line));
+}
+
+const char *cli_str(const struct ibb_json *obj, const char *key)
+{
+	const char *s = ibb_json_str(obj, key);
+
+	return s ? s : "-";
+}
+
+void cli_bytes(const char *decimal, char out[32])
+{
+	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+	double v = decimal ? strtod(decimal, NULL) : 0;
+	unsigned u = 0;
+
+	while (v >= 1024 && u + 1 < IBB_ARRAY_SIZE(units)) {
+		v /= 1024;
+		u++;
+	}
+	snprintf(out, 32, u ? "%.1f %s" : "%.0f %s", v, units[u]);
+}

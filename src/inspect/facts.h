@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a Windows volume is: version, state, hives, driver store. Reads, never writes.
+ */
+#ifndef IBB_INSPECT_FACTS_H
+#define IBB_INSPECT_FACTS_H
+
+#include "driver/store.h"
+#include "hive/hive.h"
+#include "inf/inf.h"
+#include "volume/volume.h"
+
+enum ibb_node { IBB_NODE_SYSTEM, IBB_NODE_DRIVERS, IBB_N_NODES };
+enum ibb_hive_id { IBB_HIVE_SYSTEM, IBB_HIVE_DRIVERS, IBB_HIVE_SOFTWARE, IBB_N_HIVES };
+const char *ibb_hive_id_name(enum ibb_hive_id h); /* "SYSTEM", "DRIVERS", "SOFTWARE" */
+
+#define IBB_MAX_HIVE_LOGS 3 /* .LOG, .LOG1, .LOG2 */
+
+struct ibb_fact_hive {
+	bool present;
+	char *path;		       /* as spelt in the volume */
+	struct ibb_hive_header header; /* valid when header_ok */
+	bool header_ok;
+	struct ibb_hive *hive; /* NULL when it could not be opened; see problem */
+	struct ibb_error problem;
+	struct ibb_sha256 sha256; /* of the file's bytes */
+	uint64_t size_bytes;
+	size_t n_logs;
+	struct {
+		char *path;
+		uint64_t size_bytes;
+	} logs[IBB_MAX_HIVE_LOGS];
+};
+
+/* One package of a DriverDatabase node. */
+struct ibb_fact_package {
+	enum ibb_node node;
+	char *name;	 /* key name: mlx5.inf_amd64_... */
+	char *published; /* oem3.inf, or the inbox INF's name */
+	bool oem;
+	unsigned oem_number;
+	char *inf_name, *provider, *signer, *catalog;
+	bool has_version;
+	struct ibb_version_blob version;
+	bool boot_critical; /* its class is, in the current control set */
+	/* filled by ibb_facts_read_store() for the INFs asked for */
+	bool digest_known;
+	struct ibb_sha256 inf_sha256, cat_sha256;
+	bool files_missing; /* the database names it, the FileRepository lacks it */
+};
+
+/* A device instance below Enum\PCI\VEN_15B3*. */
+struct ibb_fact_device {
+	char *control_set, *device_id, *instance;
+	char *driver; /* class key of the driver bound to it, or NULL */
+	char **ids;   /* hardware IDs then compatible IDs */
+	size_t n_ids;
+};
+
+struct ibb_facts {
+	char *windows_dir; /* "Windows" as spelt in the volume */
+	struct ibb_fact_hive hives[IBB_N_HIVES];
+
+	/* Windows */
+	struct ibb_inf_target target;
+	char *product_name, *edition, *installation_type, *display_version, *product_type;
+	unsigned ubr;
+	bool server;
+
+	/* control sets */
+	char *control_set; /* "ControlSet001": Select\Current */
+	char **control_sets;
+	size_t n_control_sets;
+
+	/* state */
+	char *image_state; /* SOFTWARE ...\Setup\State ImageState, or NULL */
+	uint32_t setup_type, setup_in_progress;
+	bool generalized, audit, setup_unfinished;
+	bool pending_xml, reboot_pending;
+	unsigned vss_snapshots;
+	bool usn_journal;
+	char *winof2;	   /* version text, "" when installed without one, or NULL */
+	char **extensions; /* versions of the VM extension's plugin folder */
+	size_t n_extensions;
+
+	/* driver store */
+	const char *missing_dir; /* one of the store's directories that the image lacks */
+	bool node_present[IBB_N_NODES];
+	struct ibb_fact_package *packages;
+	size_t n_packages, cap_packages;
+	struct ibb_buf oem_map; /* OemInfMap */
+	bool oem_map_present;
+	uint8_t *oem_in_use; /* one byte a number: used by a file, a key or the map */
+	size_t n_oem_in_use;
+	struct ibb_fact_device *devices;
+	size_t n_devices, cap_devices;
+
+	char **warnings;
+	size_t n_warnings, cap_warnings;
+};
+
+/*
+ * Read them. A hive that cannot be opened is a fact (its `problem`), so that inspect can show the
+ * rest; ibb_facts_check() turns what forbids an edit into an error. Fails when the volume cannot
+ * be read or memory is short.
+ */
+int ibb_facts_read(struct ibb_volume *v, struct ibb_facts **ret,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_facts_free(struct ibb_facts *f);
+IBB_DEFINE_CLEANUP(struct ibb_facts *, ibb_facts_free)
+
+/*
+ * May this Windows be edited? SYSTEM, SOFTWARE and DRIVERS open, a DriverDatabase (8/2012 or
+ * later), amd64, known version, no pending servicing unless `force`. The first reason against it.
+ */
+int ibb_facts_check(const struct ibb_facts *f, bool force, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* Read the digests of the INF and catalog of every OEM package whose InfName is one of names. */
+int ibb_facts_read_store(struct ibb_facts *f, struct ibb_volume *v, const char *const *names,
+			 size_t n, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* Is the class boot-critical in the current control set (or Extension)? Then its packages belong
+ * to the SYSTEM node. Source: DEVPKEY_DeviceClass_BootCritical of the class key. */
+int ibb_facts_class_is_boot_critical(const struct ibb_facts *f, const struct ibb_guid *class_guid,
+				     bool *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* One package of the image that serves a device ID, as its DeviceIds value says. */
+struct ibb_fact_match {
+	const struct ibb_fact_package *package;
+	uint8_t data[4]; /* type, feature score, index */
+	const char *id;
+};
+/* All packages registered for `id` in both nodes; free() the array. */
+int ibb_facts_matches(const struct ibb_facts *f, const char *id, struct ibb_fact_match **ret,
+		      size_t *ret_n, struct ibb_error *err) IBB_MUST_CHECK;
+
+#endif

@@ -1,0 +1,3 @@
+ibb_layer(inspect
+	SOURCES inspect/facts.c inspect/store.c inspect/windows.c
+	USES base disk hive inf authenticode volume driver)

@@ -1,0 +1,3 @@
+ibb_layer(manifest
+	SOURCES manifest/manifest.c manifest/verify.c
+	USES base disk hive inf authenticode catalog volume driver inspect plan apply)

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "manifest/manifest.h"
+
+#include <stdlib.h>
+
+#include "base/time.h"
+
+void ibb_identity_clear(struct ibb_identity *id)
+{
+	free(id->file_name);
+	*id = (struct ibb_identity){0};
+}
+
+static void guid_json(struct ibb_jb *b, struct ibb_json *obj, const char *key, bool has,
+		      const struct ibb_guid *g)
+{
+	char text[IBB_GUID_STR_SIZE];
+
+	ibb_guid_format(g, text);
+	ibb_jb_str(b, obj, key, has ? text : NULL);
+}
+
+void ibb_identity_json(const struct ibb_identity *id, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_json *p;
+	char hex[IBB_SHA256_HEX_SIZE];
+
+	ibb_jb_str(b, obj, "file", id->file_name);
+	ibb_jb_str(b, obj, "container", id->container);
+	ibb_jb_u64(b, obj, "file_bytes", id->file_bytes);
+	ibb_jb_u64(b, obj, "disk_bytes", id->disk_bytes);
+	ibb_jb_int(b, obj, "sector_bytes", id->sector_bytes);
+	if (id->has_vhd_id)
+		ibb_jb_hex(b, obj, "vhd_unique_id", id->vhd_id.b, sizeof(id->vhd_id.b));
+	else
+		ibb_jb_null(b, obj, "vhd_unique_id");
+	ibb_jb_str(b, obj, "partition_table", id->table);
+	guid_json(b, obj, "disk_guid", id->has_disk_guid, &id->disk_guid);
+	if (id->has_disk_guid)
+		ibb_jb_null(b, obj, "mbr_signature");
+	else
+		ibb_jb_fmt(b, obj, "mbr_signature", "%08x", id->mbr_signature);
+	p = ibb_jb_object(b, obj, "partition");
+	ibb_jb_int(b, p, "number", id->partition);
+	ibb_jb_u64(b, p, "offset_bytes", id->partition_off);
+	ibb_jb_u64(b, p, "bytes", id->partition_bytes);
+	guid_json(b, p, "guid", id->has_partition_guid, &id->partition_guid);
+	ibb_jb_str(b, p, "ntfs_serial", id->ntfs_serial);
+	if (!id->digest_kind) {
+		ibb_jb_null(b, obj, "digest");
+		return;
+	}
+	p = ibb_jb_object(b, obj, "digest");
+	ibb_sha256_hex(&id->digest, hex);
+	ibb_jb_str(b, p, "kind", id->digest_kind);
+	ibb_jb_str(b, p, "sha256", hex);
+}
+
+static void hive_json(const struct ibb_fact_hive *h, struct ibb_jb *b, struct ibb_json *arr)
+{
+	struct ibb_json *o = ibb_jb_object(b, arr, NULL);
+	char hex[IBB_SHA256_HEX_SIZE];
+
+	ibb_jb_str(b, o, "path", h->path);
+	ibb_jb_u64(b, o, "bytes", h->size_bytes);
+	ibb_sha256_hex(&h->sha256, hex);
+	ibb_jb_str(b, o, "sha256", hex);
+	if (h->header_ok) {
+		ibb_jb_fmt(b, o, "format", "%u.%u", h->header.major, h->header.minor);
+		ibb_jb_int(b, o, "sequence1", h->header.seq1);
+		ibb_jb_int(b, o, "sequence2", h->header.seq2);
+		ibb_jb_bool(b, o, "dirty", h->header.dirty);
+	}
+	ibb_jb_int(b, o, "logs", (int64_t)h->n_logs);
+	ibb_jb_str(b, o, "problem", h->hive ? NULL : h->problem.msg);
+}
+
+static void device_json(const struct ibb_fact_device *d, struct ibb_jb *b, struct ibb_json *arr)
+{
+	struct ibb_json *o = ibb_jb_object(b, arr, NULL);
+
+	ibb_jb_str(b, o, "control_set", d->control_set);
+	ibb_jb_fmt(b, o, "instance", "%s\\%s", d->device_id, d->instance);
+	ibb_jb_str(b, o, "driver", d->driver);
+}
+
+void ibb_facts_json(const struct ibb_facts *f, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_json *w = ibb_jb_object(b, obj, "windows"), *s, *list;
+	size_t oem = 0;
+
+	ibb_jb_str(b, w, "directory", f->windows_dir);
+	ibb_jb_str(b, w, "product", f->product_name);
+	ibb_jb_str(b, w, "edition", f->edition);
+	ibb_jb_str(b, w, "installation_type", f->installation_type);
+	ibb_jb_str(b, w, "release", f->display_version);
+	ibb_jb_fmt(b, w, "version", "%u.%u.%u", f->target.major, f->target.minor, f->target.build);
+	ibb_jb_int(b, w, "ubr", f->ubr);
+	ibb_jb_str(b, w, "arch", ibb_arch_name(f->target.arch));
+	ibb_jb_str(b, w, "product_type", f->product_type);
+	ibb_jb_str(b, w, "kind", f->server ? "server" : "client");
+	ibb_jb_str(b, w, "control_set", f->control_set);
+	list = ibb_jb_array(b, w, "control_sets");
+	for (size_t i = 0; i < f->n_control_sets; i++)
+		ibb_jb_str(b, list, NULL, f->control_sets[i]);
+
+	s = ibb_jb_object(b, obj, "state");
+	ibb_jb_str(b, s, "image_state", f->image_state);
+	ibb_jb_int(b, s, "setup_type", f->setup_type);
+	ibb_jb_int(b, s, "system_setup_in_progress", f->setup_in_progress);
+	ibb_jb_bool(b, s, "generalized", f->generalized);
+	ibb_jb_bool(b, s, "audit_mode", f->audit);
+	ibb_jb_bool(b, s, "pending_servicing", f->pending_xml || f->reboot_pending);
+	ibb_jb_int(b, s, "shadow_copies", f->vss_snapshots);
+	ibb_jb_bool(b, s, "usn_journal", f->usn_journal);
+	ibb_jb_str(b, s, "winof2", f->winof2);
+	list = ibb_jb_array(b, s, "vm_extension");
+	for (size_t i = 0; i < f->n_extensions; i++)
+		ibb_jb_str(b, list, NULL, f->extensions[i]);
+
+	list = ibb_jb_array(b, obj, "hives");
+	for (int i = 0; i < IBB_N_HIVES; i++)
+		if (f->hives[i].present)
+			hive_json(&f->hives[i], b, list);
+	s = ibb_jb_object(b, obj, "driver_store");
+	for (size_t i = 0; i < f->n_packages; i++)
+		oem += f->packages[i].oem;
+	ibb_jb_int(b, s, "packages", (int64_t)f->n_packages);
+	ibb_jb_int(b, s, "oem_packages", (int64_t)oem);
+	list = ibb_jb_array(b, obj, "mellanox_devices");
+	for (size_t i = 0; i < f->n_devices; i++)
+		device_json(&f->devices[i], b, list);
+}
+
+static void file_state(struct ibb_jb *b, struct ibb_json *obj, const char *key, uint64_t bytes,
+		       const struct ibb_sha256 *d)
+{
+	struct ibb_json *o = ibb_jb_object(b, obj, key);
+	char hex[IBB_SHA256_HEX_SIZE];
+
+	ibb_sha256_hex(d, hex);
+	ibb_jb_u64(b, o, "bytes", bytes);
+	ibb_jb_str(b, o, "sha256", hex);
+}
+
+static void files_json(const struct ibb_applied *a, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_json *list = ibb_jb_array(b, obj, "files");
+
+	for (size_t i = 0; i < a->n_files; i++) {
+		const struct ibb_applied_file *f = &a->files[i];
+		struct ibb_json *o = ibb_jb_object(b, list, NULL);
+
+		ibb_jb_str(b, o, "path", f->path);
+		ibb_jb_str(b, o, "kind", f->kind);
+		if (f->existed)
+			file_state(b, o, "before", f->before_bytes, &f->before);
+		else
+			ibb_jb_null(b, o, "before");
+		file_state(b, o, "after", f->after_bytes, &f->after);
+	}
+}
+
+static void options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
+			 struct ibb_json *obj)
+{
+	struct ibb_json *x = ibb_jb_object(b, obj, "options"), *c;
+
+	ibb_jb_bool(b, x, "force", o->force);
+	ibb_jb_bool(b, x, "allow_unsupported", o->allow_unsupported);
+	c = ibb_jb_object(b, obj, "catalog");
+	ibb_jb_str(b, c, "as_of", o->catalog_as_of);
+	ibb_jb_str(b, c, "sha256", o->catalog_sha256);
+}
+
+int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **ret,
+		       struct ibb_error *err)
+{
+	struct ibb_jb b = {0};
+	struct ibb_json *root = ibb_jb_object(&b, NULL, NULL), *o, *list;
+	char when[IBB_ISO8601_SIZE];
+
+	ibb_unix_format(in->options.unix_time, when);
+	ibb_jb_str(&b, root, "schema", IBB_MANIFEST_SCHEMA);
+	o = ibb_jb_object(&b, root, "tool");
+	ibb_jb_str(&b, o, "name", "ibbake");
+	ibb_jb_str(&b, o, "version", in->options.version);
+	ibb_jb_str(&b, root, "time", when);
+	ibb_jb_str(&b, root, "signature", "not verified");
+	/* the number the VM extension would have returned */
+	ibb_jb_int(&b, root, "extension_exit_code", 0);
+	ibb_identity_json(in->input, &b, ibb_jb_object(&b, root, "input"));
+	ibb_identity_json(in->output, &b, ibb_jb_object(&b, root, "output"));
+	ibb_facts_json(in->facts, &b, ibb_jb_object(&b, root, "image"));
+	options_json(&in->options, &b, root);
+	list = ibb_jb_array(&b, root, "targets");
+	for (size_t i = 0; i < in->n_selections; i++) {
+		o = ibb_jb_object(&b, list, NULL);
+		ibb_resolution_json(in->selections[i].resolution, &b,
+				    ibb_jb_object(&b, o, "resolution"));
+		ibb_selection_json(&in->selections[i], &b, ibb_jb_object(&b, o, "selection"));
+	}
+	ibb_plan_json(in->plan, &b, root);
+	files_json(in->applied, &b, root);
+	list = ibb_jb_array(&b, root, "warnings");
+	for (size_t i = 0; i < in->n_warnings; i++)
+		ibb_jb_str(&b, list, NULL, in->warnings[i]);
+	return ibb_jb_done(&b, ret, err);
+}

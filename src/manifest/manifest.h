@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The manifest: what was done to which image, with which packages, and how the result can be
+ * checked. Schema: catalogs/manifest.schema.json. The same bake gives the same bytes.
+ */
+#ifndef IBB_MANIFEST_MANIFEST_H
+#define IBB_MANIFEST_MANIFEST_H
+
+#include "apply/apply.h"
+
+#define IBB_MANIFEST_SCHEMA "ibbake-manifest/1"
+
+/* What tells one image from another without reading all of it. */
+struct ibb_identity {
+	char *file_name;       /* without directory */
+	const char *container; /* "raw disk", "fixed VHD" */
+	uint64_t file_bytes, disk_bytes;
+	uint32_t sector_bytes;
+	bool has_vhd_id;
+	struct ibb_guid vhd_id; /* bytes as in the footer */
+	const char *table;	/* "GPT", "MBR", "none" */
+	bool has_disk_guid;
+	struct ibb_guid disk_guid; /* GPT */
+	uint32_t mbr_signature;
+	unsigned partition;
+	uint64_t partition_off, partition_bytes;
+	bool has_partition_guid;
+	struct ibb_guid partition_guid;
+	char ntfs_serial[17];
+	const char *digest_kind; /* NULL, "content" or "sha256" */
+	struct ibb_sha256 digest;
+};
+void ibb_identity_clear(struct ibb_identity *id);
+void ibb_identity_json(const struct ibb_identity *id, struct ibb_jb *b, struct ibb_json *obj);
+void ibb_facts_json(const struct ibb_facts *f, struct ibb_jb *b, struct ibb_json *obj);
+
+/* Options that weakened a check, for the record. */
+struct ibb_manifest_options {
+	bool force, allow_unsupported, dry_run;
+	const char *catalog_as_of, *catalog_sha256;
+	const char *version; /* of ibbake */
+	int64_t unix_time;
+};
+
+struct ibb_manifest_input {
+	const struct ibb_identity *input, *output;
+	const struct ibb_facts *facts;
+	const struct ibb_selection *selections;
+	size_t n_selections;
+	const struct ibb_plan *plan;
+	const struct ibb_applied *applied;
+	char *const *warnings;
+	size_t n_warnings;
+	struct ibb_manifest_options options;
+};
+int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **ret,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- verify ---- */
+
+/* Parse and check the parts that verify relies on. IBB_E_CORRUPT with the place. */
+int ibb_manifest_parse(const char *name, const void *text, size_t n, struct ibb_json **ret,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+
+struct ibb_verify_options {
+	bool booted; /* Windows has run since: hives may have changed around the recorded values */
+};
+/*
+ * Compare the image with the manifest. Adds "checked" and "differences" to obj; *ret_differences
+ * is their number.
+ */
+int ibb_manifest_verify(const struct ibb_json *m, const struct ibb_identity *id,
+			const struct ibb_facts *f, struct ibb_volume *v,
+			const struct ibb_verify_options *o, struct ibb_jb *b, struct ibb_json *obj,
+			size_t *ret_differences, struct ibb_error *err) IBB_MUST_CHECK;
+
+#endif

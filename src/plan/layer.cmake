@@ -1,0 +1,3 @@
+ibb_layer(plan
+	SOURCES plan/keysec.c plan/keyset.c plan/plan.c plan/report.c plan/select.c
+	USES base disk hive inf authenticode catalog volume driver inspect)

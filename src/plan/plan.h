@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The plan: an ordered list of typed operations that turn the image into one that holds the
+ * driver packages, each with its precondition, its reason and its evidence. Building it is a pure
+ * function; nothing is written.
+ */
+#ifndef IBB_PLAN_PLAN_H
+#define IBB_PLAN_PLAN_H
+
+#include "base/json.h"
+#include "plan/select.h"
+
+enum ibb_op_kind {
+	IBB_OP_MKDIR,	 /* precondition: the directory does not exist */
+	IBB_OP_PUT,	 /* a new file; precondition: no file of that name */
+	IBB_OP_KEY,	 /* create a registry key; precondition: it does not exist */
+	IBB_OP_VALUE,	 /* set a registry value; precondition: `before` */
+	IBB_OP_CLEAR_LOG /* make a hive's transaction log unusable, so that nothing is replayed
+			    over the edit; precondition: the log exists */
+};
+
+struct ibb_op {
+	enum ibb_op_kind kind;
+	const char *path;		     /* MKDIR, PUT, CLEAR_LOG: in the volume */
+	const struct ibb_package_file *file; /* PUT: borrowed from the package */
+	enum ibb_node node;		     /* KEY, VALUE */
+	const char *key, *value;
+	uint32_t type;
+	struct ibb_bytes data;
+	bool had_before;
+	uint32_t before_type;
+	struct ibb_bytes before;
+	const char *reason;   /* what it is for */
+	const char *evidence; /* "mlx5.inf:8542", "OemInfMap", ... */
+};
+
+/* Where new keys of a node take their security descriptor from. */
+struct ibb_key_security_plan {
+	bool needed;
+	char *like;	   /* path of a key made by Windows for an OEM package, or NULL */
+	struct ibb_buf sd; /* else this descriptor: the parent's DACL, owner and group SYSTEM */
+};
+
+/* One package of the plan. */
+struct ibb_plan_package {
+	struct ibb_package *package;		 /* borrowed */
+	const struct ibb_fact_package *existing; /* identical one already staged, or NULL */
+	char *name;				 /* mlx5.inf_amd64_0123456789abcdef */
+	char published[16];			 /* oem3.inf */
+	unsigned oem_number;
+	enum ibb_node node;
+	const char *node_reason;
+	uint32_t status_flags, signer_score;
+	size_t n_device_ids;
+};
+
+struct ibb_plan {
+	struct ibb_arena arena;
+	struct ibb_op *ops;
+	size_t n_ops, cap_ops;
+	struct ibb_plan_package *packages;
+	size_t n_packages;
+	struct ibb_key_security_plan security[IBB_N_NODES];
+	uint64_t time;		 /* FILETIME of everything written */
+	uint64_t new_file_bytes; /* sizes of the files to put */
+	uint64_t registry_bytes; /* estimate of hive growth */
+};
+
+/*
+ * Build the plan for staging packages[0..n) (distinct) into the image described by f, whose
+ * digests were read with ibb_facts_read_store().
+ * IBB_E_UNSUPPORTED: a boot-start package (it would need the full reflect); IBB_E_CONFLICT: the
+ * driver store contradicts itself; IBB_E_LIMIT: no free oemN number.
+ */
+int ibb_plan_build(const struct ibb_facts *f, struct ibb_package *const *packages, size_t n,
+		   int64_t unix_time, struct ibb_plan **ret, struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_plan_free(struct ibb_plan *p);
+IBB_DEFINE_CLEANUP(struct ibb_plan *, ibb_plan_free)
+
+/* Does the plan fit? IBB_E_UNSUPPORTED with both numbers when not. */
+int ibb_plan_check_space(const struct ibb_plan *p, const struct ibb_volume_info *info,
+			 struct ibb_error *err) IBB_MUST_CHECK;
+
+/* The three lines of readiness. */
+enum ibb_ready { IBB_READY_YES, IBB_READY_AT_BOOT, IBB_READY_NO };
+struct ibb_readiness {
+	enum ibb_ready driver, address, user_nd;
+	char driver_reason[512];
+	const char *address_reason, *user_nd_reason;
+};
+const char *ibb_ready_name(enum ibb_ready r); /* "ready", "at boot", "absent" */
+void ibb_plan_readiness(const struct ibb_selection *s, struct ibb_readiness *ret);
+
+/* JSON: the operations, and one selection. */
+void ibb_plan_json(const struct ibb_plan *p, struct ibb_jb *b, struct ibb_json *obj);
+void ibb_selection_json(const struct ibb_selection *s, struct ibb_jb *b, struct ibb_json *obj);
+void ibb_resolution_json(const struct ibb_resolution *r, struct ibb_jb *b, struct ibb_json *obj);
+void ibb_readiness_json(const struct ibb_readiness *r, struct ibb_jb *b, struct ibb_json *obj);
+/* "REG_SZ" and the like, or "0xffff0012". */
+void ibb_reg_type_name(uint32_t type, char out[24]);
+
+#endif
