@@ -161,7 +161,7 @@ configure_and_build() {
 		die "cmake could not configure $dir"
 	}
 	cmake --build "$dir" --parallel "$(jobs)" ${1:+--target "$@"} >"$dir/build.log" 2>&1 || {
-		grep -aE 'error|warning|Error|undefined reference' "$dir/build.log" >&2 || true
+		grep -aE 'error:|warning:|undefined reference|\*\*\*' "$dir/build.log" >&2 || true
 		die "the build failed; all of its output: $top/$dir/build.log"
 	}
 	grep -aE 'warning:' "$dir/build.log" >&2 || true
