@@ -4,3 +4,5 @@ ibb_unit_test(test_vhd LABEL unit SOURCES unit/test_vhd.c LAYERS base disk)
 ibb_unit_test(test_partition LABEL unit SOURCES unit/test_partition.c support/mkdisk.c
 	LAYERS base disk)
 ibb_unit_test(test_copy LABEL unit SOURCES unit/test_copy.c LAYERS base disk)
+ibb_unit_test(test_partition_oracle LABEL oracle
+	SOURCES unit/test_partition_oracle.c support/mkdisk.c LAYERS base disk)
