@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
 # The shipped catalog becomes part of the library.
 set(IBB_CATALOG_JSON ${PROJECT_SOURCE_DIR}/catalogs/azure-rdma.json)
 set(IBB_CATALOG_C ${CMAKE_CURRENT_BINARY_DIR}/ibb_catalog_builtin.c)

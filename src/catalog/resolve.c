@@ -207,8 +207,8 @@ static const char *windows_label(struct ibb_arena *a, const struct ibb_windows *
 				w->build);
 }
 
-static int size_warnings(const struct ibb_size *s, struct ibb_arena *a, const char **list,
-			 size_t *n)
+static int size_warnings(const struct ibb_size *s, enum ibb_support state, struct ibb_arena *a,
+			 const char **list, size_t *n)
 {
 	int rc = IBB_OK;
 
@@ -218,7 +218,7 @@ static int size_warnings(const struct ibb_size *s, struct ibb_arena *a, const ch
 		rc = warn(list, n,
 			  ibb_arena_printf(a, "what is known of %s is inferred (confidence C)",
 					   s->name));
-	if (rc || !s->function)
+	if (rc || !s->function || state == IBB_SUPPORT_IMPOSSIBLE)
 		return rc;
 	if (s->function->caveat)
 		rc = warn(list, n, ibb_arena_printf(a, "%s", s->function->caveat));
@@ -241,7 +241,7 @@ static int warnings(const struct ibb_size *s, struct resolution *r)
 
 	if (!list || !label)
 		return IBB_E_NOMEM;
-	rc = size_warnings(s, &r->arena, list, &n);
+	rc = size_warnings(s, r->pub.state, &r->arena, list, &n);
 	if (!rc && r->pub.state == IBB_SUPPORT_ALLOWED)
 		rc = warn(list, &n,
 			  ibb_arena_printf(&r->arena, "%s on %s is allowed, not validated: %s",
