@@ -66,8 +66,10 @@ struct ibb_size {
 size_t ibb_catalog_n_sizes(const struct ibb_catalog *c);
 const struct ibb_size *ibb_catalog_size_at(const struct ibb_catalog *c, size_t i);
 /*
- * By ARM name, case-insensitive, with or without "Standard_". Known but not InfiniBand capable:
- * IBB_E_UNSUPPORTED with the catalog's reason. Unknown: IBB_E_UNSUPPORTED with the nearest names.
+ * By ARM name, case-insensitive, with or without "Standard_"; in constrained names '-' and '_' do
+ * not count, for the documentation prints them in several ways. Known but not InfiniBand capable,
+ * or a known misprint: IBB_E_UNSUPPORTED with the catalog's reason. Unknown: IBB_E_UNSUPPORTED with
+ * the nearest names. A size no Windows runs on (Arm64) is found; resolving it says impossible.
  */
 int ibb_catalog_find_size(const struct ibb_catalog *c, const char *name,
 			  const struct ibb_size **ret, struct ibb_error *err) IBB_MUST_CHECK;
@@ -80,14 +82,17 @@ struct ibb_windows {
 	bool server;
 	const char *arch; /* "x64", "x86", "arm64" */
 };
-/* --os NAME|BUILD: "server2022", "2022", "win11-22h2", "20348"; a bare build that both a client and
- * a server have is IBB_E_INVALID naming both. Unknown: IBB_E_INVALID with what there is. */
+/* --os NAME|BUILD: "server2022", "2022", "win11-22h2", "20348", "10.0.20348"; the result is x64. A
+ * bare build that both a client and a server have is IBB_E_INVALID naming both. Unknown:
+ * IBB_E_INVALID with what there is. */
 int ibb_catalog_find_windows(const struct ibb_catalog *c, const char *name, struct ibb_windows *ret,
 			     struct ibb_error *err) IBB_MUST_CHECK;
-/* Name an image's Windows (id and name filled from version, build and product type). */
+/* Name an image's Windows (id and name filled from version, build and product type; NULL when the
+ * catalog has no name for it, which does not hinder resolving). */
 void ibb_catalog_name_windows(const struct ibb_catalog *c, struct ibb_windows *w);
 
-/* One rule that was looked at, in order. */
+/* One rule that applies. A trace holds all of them in order of precedence (resolve.c), the deciding
+ * one first; rules of sources that contradict it follow. */
 struct ibb_rule_trace {
 	const char *rule; /* its id */
 	bool decided;	  /* false: applied, but another rule decided */
