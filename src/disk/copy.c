@@ -128,6 +128,23 @@ static int copy_extents(struct copier *c, struct ibb_error *err)
 	return r;
 }
 
+/* A clone has the size that the source has now. */
+static int check_clone(const struct copier *c, struct ibb_error *err)
+{
+	struct ibb_file_id id;
+	int r = ibb_file_id_fd(c->out_fd, c->out_name, &id, err);
+
+	if (r)
+		return r;
+	if (id.size_bytes != c->file->size_bytes)
+		return ibb_err(
+			err, IBB_E_CHANGED,
+			"%s: %s while it was copied: %llu bytes before, %llu now", c->file->name,
+			id.size_bytes < c->file->size_bytes ? "shrank" : "grew",
+			(unsigned long long)c->file->size_bytes, (unsigned long long)id.size_bytes);
+	return report(c, err);
+}
+
 int ibb_copy_file(struct ibb_disk *file, int out_fd, const char *out_name,
 		  ibb_copy_progress_fn progress, void *ctx, struct ibb_copy_stats *ret,
 		  struct ibb_error *err)
@@ -141,7 +158,7 @@ int ibb_copy_file(struct ibb_disk *file, int out_fd, const char *out_name,
 		return r;
 	/* whatever it fails with, the copy below works or says why not */
 	reflink = ioctl(out_fd, FICLONE, ibb_disk_file_fd(file)) == 0;
-	r = reflink ? report(&c, err) : copy_extents(&c, err);
+	r = reflink ? check_clone(&c, err) : copy_extents(&c, err);
 	if (r)
 		return r;
 	*ret = (struct ibb_copy_stats){.copied_bytes = c.done, .reflink = reflink};

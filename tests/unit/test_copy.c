@@ -168,7 +168,7 @@ static void test_copied_bytes(void **state)
 static void test_cancel(void **state)
 {
 	struct ibb_copy_stats stats = {.copied_bytes = 77};
-	struct progress p = {.stop_at = 0};
+	struct progress p = {.stop_at = 0, .total = 1};
 	struct ibb_error err = {0};
 	struct ibb_file_id id;
 	char src[4096], dst[4096];
@@ -185,6 +185,8 @@ static void test_cancel(void **state)
 			     IBB_E_CANCELLED, err, "dst-cancel: the copy was stopped");
 		assert_int_equal(p.calls, p.stop_at + 1);
 		assert_int_equal(stats.copied_bytes, 77);
+		if (p.total == 0) /* a reflink reports once */
+			break;
 	}
 	close(fd);
 	ibb_disk_unref(d);
@@ -379,6 +381,30 @@ static void test_overlay_no_space(void **state)
 	ibb_disk_unref(low);
 }
 
+static bool write_proc(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
+
+	if (fd >= 0)
+		close(fd);
+	return n == (ssize_t)strlen(text);
+}
+
+/* A mount namespace of our own; an ordinary user becomes root of a user namespace for it. */
+static bool private_mounts(void)
+{
+	char uids[64], gids[64];
+
+	snprintf(uids, sizeof(uids), "0 %u 1", geteuid());
+	snprintf(gids, sizeof(gids), "0 %u 1", getegid());
+	if (geteuid() && (unshare(CLONE_NEWUSER) || !write_proc("/proc/self/uid_map", uids) ||
+			  !write_proc("/proc/self/setgroups", "deny") ||
+			  !write_proc("/proc/self/gid_map", gids)))
+		return false;
+	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
 /* In a child with a mount namespace of its own: a file system of 256 KiB. */
 static int copy_to_small_fs(const char *src, const char *mnt)
 {
@@ -389,9 +415,7 @@ static int copy_to_small_fs(const char *src, const char *mnt)
 	char dst[4200];
 	int fd, r;
 
-	if (unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("tmpfs", mnt, "tmpfs", 0, "size=256k"))
+	if (!private_mounts() || mount("tmpfs", mnt, "tmpfs", 0, "size=256k"))
 		return 77;
 	snprintf(dst, sizeof(dst), "%s/out", mnt);
 	fd = open(dst, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -566,7 +590,7 @@ static void test_no_memory(void **state)
 		assert_fails(r, IBB_E_NOMEM, err, "out of memory");
 	}
 	ibb_mem_fail_at(-1, false);
-	assert_true(n >= 5);
+	assert_true(n >= 4);
 	close(fd);
 	ibb_disk_unref(ov);
 	ibb_disk_unref(d);
