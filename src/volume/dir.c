@@ -115,7 +115,9 @@ static int step(struct dir_be *d, struct dir_loc *at, const char *name, struct i
 	if (next.entry) {
 		next.now = next.entry->now;
 		next.path = ibb_strdup(next.entry->path);
-		if (next.entry->host_path && !(next.host_path = ibb_strdup(next.entry->host_path)))
+		/* What the host has under this name counts only while it is of the same kind. */
+		if (next.entry->host_path && next.entry->host == next.entry->now &&
+		    !(next.host_path = ibb_strdup(next.entry->host_path)))
 			rc = ibb_err_nomem(err);
 	} else {
 		if (at->host_path)

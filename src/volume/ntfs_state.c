@@ -163,22 +163,22 @@ static int check_flags(struct ntfs_be *n, struct ibb_error *err)
 	return IBB_OK;
 }
 
-static int mount(struct ntfs_be *n, ntfs_mount_flags flags, struct ibb_error *err)
+/* *ret_errno is the library's reason when it fails. */
+static int mount(struct ntfs_be *n, ntfs_mount_flags flags, int *ret_errno, struct ibb_error *err)
 {
 	struct ntfs_device *dev =
 		ntfs_device_alloc(n->lower->name, 0, &ibb_ntfs_device_ops, &n->dev);
-	int e;
 
+	*ret_errno = 0;
 	if (!dev)
 		return ibb_err_nomem(err);
 	errno = 0;
 	n->vol = ntfs_device_mount(dev, flags);
 	if (n->vol)
 		return IBB_OK;
-	e = errno;
+	*ret_errno = errno;
 	ntfs_device_free(dev);
-	errno = e;
-	return ibb_ntfs_fail(n, e, err, "it cannot be mounted");
+	return ibb_ntfs_fail(n, *ret_errno, err, "it cannot be mounted");
 }
 
 /*
@@ -189,10 +189,10 @@ static int mount(struct ntfs_be *n, ntfs_mount_flags flags, struct ibb_error *er
 static int explain_eperm(struct ntfs_be *n, struct ibb_error *err)
 {
 	struct ibb_error e = {0};
-	int rc;
+	int rc, os_errno;
 
 	ibb_ntfs_begin(n);
-	rc = mount(n, NTFS_MNT_RDONLY, &e);
+	rc = mount(n, NTFS_MNT_RDONLY, &os_errno, &e);
 	if (!rc) {
 		rc = ntfs_set_ignore_case(n->vol) ? IBB_OK : check_hiberfil(n, &e);
 		(void)ntfs_umount(n->vol, FALSE);
@@ -210,16 +210,15 @@ static int explain_eperm(struct ntfs_be *n, struct ibb_error *err)
 
 static int mount_none(struct ntfs_be *n, struct ibb_error *err)
 {
-	int rc, e;
+	int rc, os_errno;
 
 	ibb_ntfs_begin(n);
-	rc = mount(n, NTFS_MNT_NONE, err);
-	e = errno;
+	rc = mount(n, NTFS_MNT_NONE, &os_errno, err);
 	if (!rc || n->dev.code)
 		return rc;
-	if (e == EPERM)
+	if (os_errno == EPERM)
 		return explain_eperm(n, err);
-	if (e == EOPNOTSUPP)
+	if (os_errno == EOPNOTSUPP)
 		return dirty(n, err, "unclean $LogFile: the volume was not closed properly");
 	return rc;
 }

@@ -2,3 +2,7 @@
 ibb_unit_test(test_security LABEL unit SOURCES unit/test_security.c LAYERS base disk volume)
 ibb_unit_test(test_volume_ntfs LABEL unit SOURCES unit/test_volume_ntfs.c
 	LAYERS base disk volume)
+ibb_unit_test(test_volume_state LABEL bad SOURCES unit/test_volume_state.c
+	LAYERS base disk volume)
+ibb_unit_test(test_volume_conformance LABEL conformance SOURCES unit/test_volume_conformance.c
+	LAYERS base disk volume)
