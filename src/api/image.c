@@ -126,7 +126,7 @@ int ibb_image_open_windows(struct ibb_image *im, unsigned number, bool writable,
 {
 	const struct ibb_partition *p;
 	struct ibb_stat st;
-	size_t at;
+	size_t at = 0;
 	int r = find_windows(im, number, &at, err);
 
 	if (r)

@@ -11,33 +11,7 @@
 #include "base/utf16.h"
 #include "volume/volume.h"
 
-/* ---- a package directory is a volume: its names are found whatever their case ---- */
-
-static int read_file(void *ctx, const char *path, uint64_t limit, struct ibb_buf *ret,
-		     char **ret_spelling, struct ibb_error *err)
-{
-	IBB_AUTO_FREE char *spelling = NULL;
-	int r = ibb_volume_spelling(ctx, path, &spelling, err);
-
-	if (!r)
-		r = ibb_volume_read(ctx, spelling, limit, ret, err);
-	if (!r)
-		*ret_spelling = IBB_TAKE(spelling);
-	return r;
-}
-
-static int load(const char *dir, const char *inf, const struct ibb_inf_target *t,
-		struct ibb_package **ret, struct ibb_error *err)
-{
-	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
-	struct ibb_package_source src = {.read = read_file, .dir = dir};
-	int r = ibb_volume_open_dir(dir, &v, err);
-
-	src.ctx = v;
-	return r ? r : ibb_package_load(&src, inf, t, ret, err);
-}
-
-/* ---- does an INF concern us? ---- */
+/* ---- what did not become a candidate ---- */
 
 static int passed_over(struct ibb_package_set *s, const char *dir, const char *inf,
 		       const char *reason, struct ibb_error *err)
@@ -58,6 +32,48 @@ static int passed_over(struct ibb_package_set *s, const char *dir, const char *i
 	return IBB_OK;
 }
 
+/* ---- one INF ---- */
+
+struct search {
+	const struct ibb_inf_target *t;
+	const char *const *ids;
+	size_t n_ids;
+	struct ibb_package_set *set;
+	unsigned n_files;
+	struct ibb_error *err;
+	/* the package being loaded */
+	const char *dir;
+	struct ibb_volume *volume;
+	bool accepted;
+};
+
+/* A package directory is read as a volume: its names are found whatever their case. Two names that
+ * differ only in case are told apart by the INF's exact spelling. */
+static int read_file(void *ctx, const char *path, uint64_t limit, struct ibb_buf *ret,
+		     char **ret_spelling, struct ibb_error *err)
+{
+	struct search *s = ctx;
+	IBB_AUTO_FREE char *exact = ibb_asprintf("%s/%s", s->dir, path), *spelling = NULL;
+	struct stat st;
+	int r;
+
+	if (!exact)
+		return ibb_err_nomem(err);
+	if (lstat(exact, &st) == 0 && S_ISREG(st.st_mode)) {
+		r = ibb_read_file(exact, limit, ret, err);
+		spelling = ibb_strdup(path);
+		if (!r && !spelling)
+			r = ibb_err_nomem(err);
+	} else {
+		r = ibb_volume_spelling(s->volume, path, &spelling, err);
+		if (!r)
+			r = ibb_volume_read(s->volume, spelling, limit, ret, err);
+	}
+	if (!r)
+		*ret_spelling = IBB_TAKE(spelling);
+	return r;
+}
+
 static bool lists(const struct ibb_inf_model *m, const char *id)
 {
 	if (ibb_caseeq(m->hardware_id, id))
@@ -68,34 +84,15 @@ static bool lists(const struct ibb_inf_model *m, const char *id)
 	return false;
 }
 
-/* Parse just the INF first: a vendor's directory holds many that are for other devices, and
- * their files need not be there. */
-static int concerns(const char *path, const struct ibb_inf_target *t, const char *const *ids,
-		    size_t n_ids, bool *ret, char why[512], struct ibb_error *err)
+/* A vendor's directory holds many INFs for other devices; their files need not even be there. */
+static bool accept(void *ctx, const struct ibb_inf_models *models)
 {
-	IBB_AUTO(ibb_inf_free) struct ibb_inf *inf = NULL;
-	IBB_AUTO_BUF struct ibb_buf bytes = {0};
-	struct ibb_inf_models models;
-	int r = ibb_read_file(path, IBB_LIMIT_INF_BYTES, &bytes, err);
+	struct search *s = ctx;
 
-	*ret = false;
-	if (!r)
-		r = ibb_inf_parse(path, ibb_buf_bytes(&bytes), &inf, err);
-	if (r)
-		return r;
-	r = ibb_inf_models(inf, t, &models, err);
-	if (r == IBB_E_UNSUPPORTED) {
-		strncpy(why, err->msg, 511);
-		why[511] = '\0';
-		return IBB_OK;
-	}
-	if (r)
-		return r;
-	for (size_t i = 0; i < models.n && !*ret; i++)
-		for (size_t k = 0; k < n_ids && !*ret; k++)
-			*ret = lists(&models.models[i], ids[k]);
-	strcpy(why, "serves none of the device IDs asked for");
-	return IBB_OK;
+	for (size_t i = 0; i < models->n && !s->accepted; i++)
+		for (size_t k = 0; k < s->n_ids && !s->accepted; k++)
+			s->accepted = lists(&models->models[i], s->ids[k]);
+	return s->accepted;
 }
 
 static int add_package(struct ibb_package_set *s, const char *dir, const char *inf,
@@ -117,31 +114,21 @@ static int add_package(struct ibb_package_set *s, const char *dir, const char *i
 	return IBB_OK;
 }
 
-struct search {
-	const struct ibb_inf_target *t;
-	const char *const *ids;
-	size_t n_ids;
-	struct ibb_package_set *set;
-	unsigned n_files;
-	struct ibb_error *err;
-};
-
 static int try_inf(struct search *s, const char *dir, const char *name)
 {
-	IBB_AUTO_FREE char *path = ibb_asprintf("%s/%s", dir, name);
+	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
+	struct ibb_package_source src = {.read = read_file, .accept = accept, .ctx = s, .dir = dir};
 	struct ibb_package *p = NULL;
-	char why[512] = "";
-	bool ours;
-	int r;
+	int r = ibb_volume_open_dir(dir, &v, s->err);
 
-	if (!path)
-		return ibb_err_nomem(s->err);
-	r = concerns(path, s->t, s->ids, s->n_ids, &ours, why, s->err);
 	if (r)
 		return r;
-	if (!ours)
-		return passed_over(s->set, dir, name, why, s->err);
-	r = load(dir, name, s->t, &p, s->err);
+	s->dir = dir;
+	s->volume = v;
+	s->accepted = false;
+	r = ibb_package_load(&src, name, s->t, &p, s->err);
+	if (r == IBB_E_UNSUPPORTED && !s->accepted)
+		return passed_over(s->set, dir, name, s->err->msg, s->err);
 	return r ? r : add_package(s->set, dir, name, p, s->err);
 }
 

@@ -149,7 +149,7 @@ static int collect_ids(const struct ibb_session *s, const char ***ret, size_t *r
 static int find_packages(struct ibb_session *s, struct ibb_error *err)
 {
 	IBB_AUTO_FREE const char **ids = NULL, **dirs = NULL;
-	size_t n_ids, n = s->q->n_driver_dirs, n_local = 0;
+	size_t n_ids = 0, n = s->q->n_driver_dirs, n_local = 0;
 	int r = collect_ids(s, &ids, &n_ids, err);
 
 	if (r)

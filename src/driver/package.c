@@ -109,9 +109,12 @@ static int load_inf(struct loader *l, const char *inf_name)
 		return ibb_err_nomem(l->err);
 	rc = ibb_inf_parse(p->inf_name, ibb_buf_bytes(&p->files[0].bytes), &p->inf, l->err);
 	if (!rc)
-		rc = ibb_inf_version(p->inf, &p->target, &p->version, l->err);
-	if (!rc)
 		rc = ibb_inf_models(p->inf, &p->target, &p->models, l->err);
+	if (!rc && l->src->accept && !l->src->accept(l->src->ctx, &p->models))
+		rc = ibb_err(l->err, IBB_E_UNSUPPORTED,
+			     "%s serves none of the device IDs asked for", p->inf_name);
+	if (!rc)
+		rc = ibb_inf_version(p->inf, &p->target, &p->version, l->err);
 	return rc ? ibb_err_prefix(l->err, rc, "%s", l->src->dir) : IBB_OK;
 }
 

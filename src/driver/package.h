@@ -22,6 +22,9 @@
 struct ibb_package_source {
 	int (*read)(void *ctx, const char *path, uint64_t limit, struct ibb_buf *ret,
 		    char **ret_spelling, struct ibb_error *err);
+	/* May be NULL. Asked once the models of the INF are known and before any other file is
+	 * read: false ends the load with IBB_E_UNSUPPORTED. */
+	bool (*accept)(void *ctx, const struct ibb_inf_models *models);
 	void *ctx;
 	const char *dir; /* host path, for messages and OemPath */
 };
