@@ -2,6 +2,8 @@
 #
 # Checks of the repository as a whole. Included last: it sees every target and every test.
 
+include(${CMAKE_CURRENT_SOURCE_DIR}/oracle/oracle.cmake)
+
 # Debian's own python3 first: its modules (hivex, jsonschema) are not in another one's path.
 find_program(IBB_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
 find_program(IBB_PYTHON3 python3)
