@@ -240,6 +240,30 @@ static void test_source_shrinks_midway(void **state)
 	ibb_disk_unref(d);
 }
 
+/* Inside one run, which only the read can notice. */
+static void test_source_shrinks_in_a_run(void **state)
+{
+	struct ibb_copy_stats stats = {0};
+	struct ibb_error err = {0};
+	struct ibb_file_id id;
+	char src[4096], dst[4096];
+	static uint8_t b[4 * MIB];
+	struct ibb_disk *d;
+	int fd, r;
+
+	(void)state;
+	memset(b, 1, sizeof(b));
+	snprintf(src, sizeof(src), "%s/src-run", test_dir());
+	make_file(src, b, sizeof(b));
+	fd = new_output(dst, "dst-run");
+	d = open_file(src, &id);
+	r = ibb_copy_file(d, fd, dst, shrink_later, src, &stats, &err);
+	if (r || !stats.reflink)
+		assert_fails(r, IBB_E_CHANGED, err, "src-run: shrank while it was copied");
+	close(fd);
+	ibb_disk_unref(d);
+}
+
 static void test_bad_output(void **state)
 {
 	struct ibb_copy_stats stats = {0};
@@ -604,6 +628,7 @@ int main(void)
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_source_shrinks),
 		cmocka_unit_test(test_source_shrinks_midway),
+		cmocka_unit_test(test_source_shrinks_in_a_run),
 		cmocka_unit_test(test_bad_output),
 		cmocka_unit_test(test_overlay_on_copy),
 		cmocka_unit_test(test_overlay_base),

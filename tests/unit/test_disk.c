@@ -262,6 +262,7 @@ static void test_file_extents(void **state)
 	snprintf(path, sizeof(path), "%s/sparse", test_dir());
 	make_sparse(path, 8 * MIB + 100);
 	assert_int_equal(patch_file(path, 1 * MIB, "x", 1), 0);
+	assert_int_equal(patch_file(path, 6 * MIB, "x", 1), 0);
 	assert_ok(ibb_disk_file_open(path, &id, &d, &err), err);
 	assert_ok(ibb_disk_extents(d, 0, d->size_bytes, collect_extent, &e, &err), err);
 	assert_extents_cover(&e, 0, d->size_bytes);
