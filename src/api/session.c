@@ -200,18 +200,24 @@ static int add_chosen(struct ibb_session *s, struct ibb_package *p)
 	return IBB_OK;
 }
 
-static int add_passed_over(struct ibb_session *s, struct ibb_error *err)
+/* No INF became a candidate: the reasons of those that were seen are what the user needs. */
+static int none_fits(const struct ibb_session *s, size_t target, struct ibb_error *err)
 {
-	/* nothing was a candidate: the reasons of the INFs seen are what the user needs */
-	char list[400] = "";
-	size_t n = 0;
+	const struct ibb_size *size = s->resolutions[target]->size;
+	const struct ibb_package_set *set = &s->found;
+	char hint[sizeof(err->hint)] = "", list[600] = "";
+	size_t n = 0, shown = set->n_passed < 4 ? set->n_passed : 4;
 
-	for (size_t i = 0; i < s->found.n_passed && n + 8 < sizeof(list); i++)
-		n += (size_t)snprintf(list + n, sizeof(list) - n, "; %s: %s",
-				      s->found.passed[i].path, s->found.passed[i].reason);
-	n = strlen(err->msg);
-	snprintf(err->msg + n, sizeof(err->msg) - n, "%s", list);
-	return err->code;
+	if (err)
+		memcpy(hint, err->hint, sizeof(hint));
+	for (size_t i = 0; i < shown && n + 1 < sizeof(list); i++)
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "; %s: %s", set->passed[i].path,
+				      set->passed[i].reason);
+	ibb_err(err, IBB_E_UNSUPPORTED,
+		"none of the %zu INF file(s) found serves the InfiniBand function of %s, %s%s%s",
+		set->n_passed, size->name, size->function->hardware_ids[0], list,
+		shown < set->n_passed ? "; ..." : "");
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "%s", hint);
 }
 
 static int select_all(struct ibb_session *s, struct ibb_error *err)
@@ -228,7 +234,7 @@ static int select_all(struct ibb_session *s, struct ibb_error *err)
 		r = ibb_select(s->facts, s->resolutions[i], s->found.packages, s->found.n,
 			       &s->selections[i], err);
 		if (r == IBB_E_UNSUPPORTED && !s->found.n && s->found.n_passed)
-			return add_passed_over(s, err);
+			return none_fits(s, i, err);
 		if (!r)
 			r = warn_selection(s, &s->selections[i], err);
 		if (!r)

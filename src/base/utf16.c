@@ -211,11 +211,27 @@ static int next_unit(struct unit_iter *it)
 	return ibb_upcase((uint16_t)cp);
 }
 
+static inline unsigned char ascii_upper(char c)
+{
+	return (unsigned char)(c >= 'a' && c <= 'z' ? c - 32 : c);
+}
+
 int ibb_ncasecmp(const char *a, size_t na, const char *b, size_t nb)
 {
-	struct unit_iter ia = {(const unsigned char *)a, na, 0};
-	struct unit_iter ib = {(const unsigned char *)b, nb, 0};
+	size_t i = 0, n = na < nb ? na : nb;
+	struct unit_iter ia, ib;
 
+	/* device IDs and registry names are nearly always ASCII: only behind that the slow way */
+	for (; i < n; i++) {
+		unsigned char ca = ascii_upper(a[i]), cb = ascii_upper(b[i]);
+
+		if ((ca | cb) >= 0x80)
+			break;
+		if (ca != cb)
+			return ca < cb ? -1 : 1;
+	}
+	ia = (struct unit_iter){(const unsigned char *)a + i, na - i, 0};
+	ib = (struct unit_iter){(const unsigned char *)b + i, nb - i, 0};
 	for (;;) {
 		int ua = next_unit(&ia), ub = next_unit(&ib);
 

@@ -88,7 +88,10 @@ static int explain(struct chooser *c, const struct pick *p, const char **ret)
 	c->text.len = 0;
 	if (ibb_buf_printf(&c->text, "%s: ", *best->text ? best->text : "undecorated section"))
 		return ibb_err_nomem(c->err);
-	if (p->n_apply == 1) {
+	if (p->n_all == 1) {
+		if (ibb_buf_printf(&c->text, "the only section offered; applies to %s", target))
+			return ibb_err_nomem(c->err);
+	} else if (p->n_apply == 1) {
 		if (ibb_buf_printf(&c->text, "the only one of %zu that applies to %s", p->n_all,
 				   target))
 			return ibb_err_nomem(c->err);

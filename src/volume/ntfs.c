@@ -35,23 +35,19 @@ void ibb_ntfs_drop(ntfs_inode **ni)
 
 uint32_t ibb_ntfs_reparse_tag(ntfs_inode *ni)
 {
-	/* REPARSE_POINT: tag, length, reserved, data; MAXIMUM_REPARSE_DATA_BUFFER_SIZE is 16 KiB */
-	char *buf;
-	uint32_t tag;
-	int got;
+	uint8_t tag[4] = {0};
+	ntfs_attr *na;
 
 	if (!(ntfs_flags(ni) & le32_to_cpu((uint32_t)FILE_ATTR_REPARSE_POINT)))
 		return 0;
-	got = ntfs_get_ntfs_reparse_data(ni, NULL, 0);
+	na = ntfs_attr_open(ni, AT_REPARSE_POINT, AT_UNNAMED, 0);
+	if (na) {
+		if (ntfs_attr_pread(na, 0, sizeof(tag), tag) != (s64)sizeof(tag))
+			memset(tag, 0, sizeof(tag));
+		ntfs_attr_close(na);
+	}
 	/* Flagged, but unreadable: some tag, so that nobody takes it for a plain file. */
-	if (got < 8)
-		return 1;
-	buf = ibb_alloc((size_t)got);
-	if (!buf)
-		return 1;
-	tag = ntfs_get_ntfs_reparse_data(ni, buf, (size_t)got) >= 8 ? ibb_get_le32(buf) : 1;
-	free(buf);
-	return tag ? tag : 1;
+	return ibb_get_le32(tag) ? ibb_get_le32(tag) : 1;
 }
 
 static const char *tag_name(uint32_t tag)

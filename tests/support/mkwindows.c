@@ -10,6 +10,8 @@
 #include "base/le.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "base/utf16.h"
+#include "hive/hive.h"
 #include "imgfile.h"
 #include "ntfsprep.h"
 
@@ -243,6 +245,64 @@ static int marks(struct work *k)
 	return r;
 }
 
+/* ---- the store that goes with a real hive ---- */
+
+struct stubs {
+	struct work *k;
+	const struct ibb_hive *hive;
+};
+
+static int put_stub(struct stubs *s, const char *package, const char *published, const char *inf)
+{
+	int stem = (int)(strlen(published) - strlen(".inf"));
+	char path[512], text[512];
+	int r;
+
+	snprintf(text, sizeof(text),
+		 "; stands for %s\r\n[Version]\r\nSignature=\"$Windows NT$\"\r\n", package);
+	snprintf(path, sizeof(path), "Windows/INF/%s", published);
+	r = put_text(s->k, path, text);
+	snprintf(path, sizeof(path), STORE "/%s/%s", package, inf);
+	if (!r)
+		r = put_text(s->k, path, text);
+	snprintf(path, sizeof(path), CATROOT "/{F750E6C3-38EE-11D1-85E5-00C04FC295EE}/%.*s.cat",
+		 stem, published);
+	return r ? r : put_text(s->k, path, text);
+}
+
+static int stub(void *ctx, ibb_key key, const char *name, struct ibb_error *err)
+{
+	struct stubs *s = ctx;
+	IBB_AUTO_FREE char *published = NULL;
+	IBB_AUTO_FREE char *inf = NULL;
+	int r = ibb_hive_get_string(s->hive, key, "", "", &published, err);
+
+	if (!r && !ibb_case_prefix(published, "oem"))
+		return IBB_OK;
+	if (!r)
+		r = ibb_hive_get_string(s->hive, key, "", "InfName", &inf, err);
+	return r ? r : put_stub(s, name, published, inf);
+}
+
+/* Files for the OEM packages that a given SYSTEM hive names, else they would be missing. */
+static int stubs_for(struct work *k, const char *host_hive)
+{
+	IBB_AUTO(ibb_hive_close) struct ibb_hive *hive = NULL;
+	IBB_AUTO_BUF struct ibb_buf bytes = {0};
+	struct stubs s = {.k = k};
+	struct ibb_error ignored;
+	ibb_key packages;
+
+	/* a damaged or dirty hive is an error for the program under test, not for us */
+	if (ibb_read_file(host_hive, IBB_LIMIT_HIVE_BYTES, &bytes, &ignored) ||
+	    ibb_hive_open(host_hive, &bytes, &hive, &ignored) ||
+	    ibb_hive_find(hive, ibb_hive_root(hive), "DriverDatabase\\DriverPackages", &packages,
+			  &ignored))
+		return IBB_OK;
+	s.hive = hive;
+	return ibb_hive_subkeys(hive, packages, stub, &s, k->err);
+}
+
 /* ---- data ---- */
 
 static void noise(uint64_t *state, uint8_t *p, size_t n)
@@ -320,6 +380,8 @@ static int populate(struct work *k)
 			r = kernel(k);
 		if (!r)
 			r = driver_files(k);
+		if (!r && w->system_hive)
+			r = stubs_for(k, w->system_hive);
 		if (!r)
 			r = hives(k);
 	} else {

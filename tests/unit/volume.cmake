@@ -6,3 +6,5 @@ ibb_unit_test(test_volume_state LABEL bad SOURCES unit/test_volume_state.c
 	LAYERS base disk volume)
 ibb_unit_test(test_volume_conformance LABEL conformance SOURCES unit/test_volume_conformance.c
 	LAYERS base disk volume)
+ibb_unit_test(test_volume_fault LABEL fault SOURCES unit/test_volume_fault.c
+	LAYERS base disk volume)
