@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The output appears whole or not at all, and never over what it must not replace."""
+import fcntl
+import os
+import random
+import signal
+import subprocess
+import time
+
+from cases_bake import EPOCH, bake
+from cases_input import SMALL, try_bake
+from world import SIZE, Snapshot, check, content_digest, same
+
+
+def e2e_out_exists(world):
+    image, package = world.image(*SMALL), world.package()
+    out = world.path("out.vhd")
+    with open(out, "w") as f:
+        f.write("precious")
+    kept = Snapshot(out)
+    try_bake(world, image, package, 100, "out.vhd", "--overwrite")
+    kept.unchanged()
+    bake(world, image, package, out, "--overwrite")
+    same(os.path.getsize(out), os.path.getsize(image.path), "size of the new output")
+
+
+def e2e_manifest_exists(world):
+    image, package = world.image(*SMALL), world.package()
+    manifest = world.path("m.json")
+    with open(manifest, "w") as f:
+        f.write("precious")
+    kept = Snapshot(manifest)
+    try_bake(world, image, package, 100, "m.json", options=("--manifest", manifest))
+    kept.unchanged()
+
+
+def e2e_out_is_input(world):
+    """By its name, by another spelling, through a symbolic link, as a hard link."""
+    image, package = world.image(*SMALL), world.package()
+    os.link(image.path, world.path("hard.vhd"))
+    os.symlink("base.vhd", world.path("soft.vhd"))
+    for out in ("base.vhd", "package/../base.vhd", "hard.vhd", "soft.vhd"):
+        try_bake(world, image, package, 100, out=out)
+        try_bake(world, image, package, 100, "input", out=out, options=("--overwrite",))
+
+
+def e2e_out_is_manifest(world):
+    image, package = world.image(*SMALL), world.package()
+    try_bake(world, image, package, OneOf(2, 100), "manifest",
+             options=("--manifest", world.path("out.vhd")))
+    os.mkdir(world.path("d"))
+    try_bake(world, image, package, OneOf(2, 100), "manifest",
+             options=("--manifest", world.path("d/../out.vhd")))
+
+
+def e2e_manifest_is_input(world):
+    image, package = world.image(*SMALL), world.package()
+    try_bake(world, image, package, OneOf(2, 100),
+             options=("--manifest", image.path, "--overwrite"))
+
+
+class OneOf:
+    """One of several exit statuses."""
+
+    def __init__(self, *choices):
+        self.choices = choices
+
+    def __eq__(self, other):
+        return other in self.choices
+
+    def __repr__(self):
+        return " or ".join(map(str, self.choices))
+
+
+def e2e_out_is_no_file(world):
+    image, package = world.image(*SMALL), world.package()
+    os.mkdir(world.path("dir"))
+    os.mkfifo(world.path("pipe"))
+    for out in ("dir", "/dev/null", "pipe"):
+        source = Snapshot(image.path)
+        for options in ((), ("--overwrite",)):
+            world.refused(["bake", image.path, "--size", SIZE, "--drivers", package, "-o",
+                           out if out[0] == "/" else world.path(out), *options], 100, out,
+                          env=EPOCH)
+        source.unchanged()
+    check(os.path.isdir(world.path("dir")), "the directory is gone")
+
+
+def e2e_out_in_missing_directory(world):
+    try_bake(world, world.image(*SMALL), world.package(), 255, "nowhere", out="nowhere/out.vhd")
+
+
+def e2e_input_is_no_file(world):
+    package = world.package()
+    os.mkdir(world.path("dir"))
+    for path in (world.path("dir"), "/dev/null"):
+        world.refused(["bake", path, "--size", SIZE, "--drivers", package, "-o",
+                       world.path("out.vhd")], 100, path)
+
+
+def e2e_two_at_once(world):
+    """While another ibbake makes the output, or somebody writes the input, ours refuses."""
+    image, package = world.image(*SMALL), world.package()
+    lock = os.open(world.path(".out.vhd.ibbake-lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try_bake(world, image, package, 100, "out.vhd", "another")
+    os.close(lock)  # as after a kill: the file stays, nobody holds it
+    bake(world, image, package, world.path("out.vhd"))
+    check(not os.path.exists(world.path(".out.vhd.ibbake-lock")), "the lock file stays behind")
+    writer = os.open(image.path, os.O_RDWR)
+    fcntl.flock(writer, fcntl.LOCK_EX)
+    try_bake(world, image, package, 100, "base.vhd", out="other.vhd")
+    os.close(writer)
+
+
+def e2e_killed(world):
+    """kill -9 at any moment: the source is untouched, no file has the output's name."""
+    image, package = world.image("--size", "1GiB", "--fill", "32"), world.package()
+    source = Snapshot(image.path)
+    out, manifest = world.path("out.vhd"), world.path("out.vhd.manifest.json")
+    began = time.monotonic()
+    bake(world, image, package, out)
+    whole = time.monotonic() - began
+    want = content_digest(out)
+    dice = random.Random(20261120)
+    killed = 0
+    for _ in range(14):
+        for path in (out, manifest):
+            if os.path.exists(path):
+                os.unlink(path)
+        p = subprocess.Popen([world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers",
+                              package, "-o", out], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             env={**world.env, **EPOCH})
+        time.sleep(dice.uniform(0, whole))
+        p.send_signal(signal.SIGKILL)
+        p.wait()
+        if p.returncode == -signal.SIGKILL:
+            killed += 1
+        else:
+            same(p.returncode, 0, "exit status of a bake that was quicker than the kill")
+        if os.path.exists(out):
+            same(content_digest(out), want, "what stands under the output's name")
+        check(os.path.exists(out) or not os.path.exists(manifest), "a manifest without its image")
+        source.unchanged()
+    check(killed >= 5, f"only {killed} of 14 runs were killed in time")
+    left = [f for f in os.listdir(world.dir) if f.startswith(".out") or f.endswith(".tmp")]
+    bake(world, image, package, out, "--overwrite")
+    same(content_digest(out), want, "a bake after the kills")
+    world.notes.append(f"{killed} of 14 runs killed; hidden files left by them: {len(left)}")
+
+
+def e2e_terminated(world):
+    """SIGTERM: status 143, nothing left."""
+    image, package = world.image("--size", "1GiB", "--fill", "96"), world.package()
+    source = Snapshot(image.path)
+    before = world.listing()
+    for delay in (0.02, 0.08):
+        p = subprocess.Popen([world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers",
+                              package, "-o", world.path("out.vhd")], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=world.env)
+        time.sleep(delay)
+        p.terminate()
+        p.stderr.read()
+        p.stderr.close()
+        check(p.wait() in (143, -15, 0), f"exit status {p.returncode}")
+        if p.returncode:
+            same(sorted(world.listing() - before), [], "files left behind")
+            source.unchanged()
+            return
+        for f in world.listing() - before:
+            os.unlink(world.path(f))
+    world.notes.append("every bake was quicker than the signal")
