@@ -76,7 +76,8 @@ char *ibb_strndup(const char *s, size_t n)
 
 	if (!q)
 		return NULL;
-	memcpy(q, s, n);
+	if (n)
+		memcpy(q, s, n);
 	q[n] = '\0';
 	return q;
 }
@@ -188,7 +189,8 @@ char *ibb_arena_strndup(struct ibb_arena *a, const char *s, size_t n)
 
 	if (!p)
 		return NULL;
-	memcpy(p, s, n);
+	if (n)
+		memcpy(p, s, n);
 	p[n] = '\0';
 	return p;
 }

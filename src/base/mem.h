@@ -18,6 +18,7 @@ void *ibb_zalloc(size_t n) __attribute__((malloc)) IBB_MUST_CHECK;
 void *ibb_calloc_array(size_t n, size_t size) __attribute__((malloc)) IBB_MUST_CHECK;
 void *ibb_realloc_array(void *p, size_t n, size_t size) IBB_MUST_CHECK;
 char *ibb_strdup(const char *s) __attribute__((malloc)) IBB_MUST_CHECK;
+/* s[0..n) whole, with a NUL behind it; s may be NULL when n is 0. */
 char *ibb_strndup(const char *s, size_t n) __attribute__((malloc)) IBB_MUST_CHECK;
 void *ibb_memdup(const void *p, size_t n) __attribute__((malloc)) IBB_MUST_CHECK;
 char *ibb_asprintf(const char *fmt, ...) IBB_PRINTF(1, 2) IBB_MUST_CHECK;

@@ -218,6 +218,9 @@ static void test_mem_basic(void **state)
 		assert_int_equal(z[i], 0);
 	assert_string_equal(s, "drivers");
 	assert_string_equal(n, "dri");
+	free(n);
+	n = ibb_strndup(NULL, 0);
+	assert_string_equal(n, "");
 	assert_string_equal(f, "oem7.inf");
 	assert_memory_equal(m, "\0\1", 2);
 	taken = IBB_TAKE(s);
@@ -319,6 +322,7 @@ static void test_arena(void **state)
 		assert_int_equal(zeroes[i], 0);
 	assert_string_equal(ibb_arena_strdup(&a, "abc"), "abc");
 	assert_string_equal(ibb_arena_strndup(&a, "abc", 2), "ab");
+	assert_string_equal(ibb_arena_strndup(&a, NULL, 0), "");
 	assert_null(ibb_arena_array(&a, SIZE_MAX / 2, 3));
 	assert_null(ibb_arena_alloc(&a, SIZE_MAX));
 	assert_null(ibb_arena_strndup(&a, "x", SIZE_MAX));
