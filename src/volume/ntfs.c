@@ -15,13 +15,45 @@ int ibb_ntfs_open(struct ntfs_be *n, MFT_REF ref, const char *path, ntfs_inode *
 	return IBB_OK;
 }
 
+/*
+ * Close what could not be written. The library keeps an inode alive when writing it fails and has
+ * no other way to release it, so it is declared clean first. (With the library's inode cache on,
+ * nobody could tell whether it is still alive.) After a change the volume can no longer be
+ * committed.
+ */
+static void abandon(ntfs_inode *ni)
+{
+	for (s32 i = 0; i < ni->nr_extents; i++)
+		clear_nino_flag(ni->extent_nis[i], Dirty);
+	clear_nino_flag(ni, Dirty);
+	clear_nino_flag(ni, AttrListDirty);
+	clear_nino_flag(ni, FileNameDirty);
+	(void)ntfs_inode_close(ni);
+}
+
 int ibb_ntfs_close(struct ntfs_be *n, ntfs_inode **ni, const char *path, struct ibb_error *err)
 {
 	ntfs_inode *p = IBB_TAKE(*ni);
+	int e;
 
-	if (ntfs_inode_close(p))
-		return ibb_ntfs_fail(n, errno, err, "%s: closing", path);
-	return IBB_OK;
+	if (!ntfs_inode_close(p))
+		return IBB_OK;
+	e = errno;
+	abandon(p);
+	return ibb_ntfs_fail(n, e, err, "%s: closing", path);
+}
+
+int ibb_ntfs_close_in_dir(struct ntfs_be *n, ntfs_inode **ni, ntfs_inode *dir, const char *path,
+			  struct ibb_error *err)
+{
+	ntfs_inode *p = IBB_TAKE(*ni);
+	int e;
+
+	if (!ntfs_inode_close_in_dir(p, dir))
+		return IBB_OK;
+	e = errno;
+	abandon(p);
+	return ibb_ntfs_fail(n, e, err, "%s: closing", path);
 }
 
 void ibb_ntfs_drop(ntfs_inode **ni)
@@ -29,7 +61,7 @@ void ibb_ntfs_drop(ntfs_inode **ni)
 	int saved = errno;
 
 	if (*ni)
-		(void)ntfs_inode_close(IBB_TAKE(*ni));
+		abandon(IBB_TAKE(*ni));
 	errno = saved;
 }
 

@@ -8,8 +8,10 @@
  *   and ntfs_inode_close_in_dir().
  * - Fields of ntfs_volume after abs_mnt_point are shifted in Debian's build, and
  *   ntfs_alloc_securid() and ntfs_set_owner_mode() have other prototypes than the headers say.
- * - The inode caches (ntfs_create_lru_caches) stay off: they only save time in directories that
- *   are walked thousands of times, and a cached inode keeps its TimesSet state.
+ * - The inode caches (ntfs_create_lru_caches) stay off: they save nothing in a few hundred
+ *   operations, a cached inode keeps its TimesSet state, and after a failed close with them nobody
+ *   knows whether the inode is still there. Price: the library then leaks the name (18 bytes) it
+ *   looks up when a file with a reparse point is removed.
  * - Not thread safe; its log handler is process-wide.
  */
 #ifndef IBB_VOLUME_NTFS_INTERNAL_H
@@ -114,7 +116,10 @@ int ibb_ntfs_open(struct ntfs_be *n, MFT_REF ref, const char *path, ntfs_inode *
 		  struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_ntfs_close(struct ntfs_be *n, ntfs_inode **ni, const char *path,
 		   struct ibb_error *err) IBB_MUST_CHECK;
-/* Close on an error path: what it says no longer matters. */
+/* A new inode, while its only directory is open. */
+int ibb_ntfs_close_in_dir(struct ntfs_be *n, ntfs_inode **ni, ntfs_inode *dir, const char *path,
+			  struct ibb_error *err) IBB_MUST_CHECK;
+/* Close what was only read, or what failed: nothing is written. */
 void ibb_ntfs_drop(ntfs_inode **ni);
 /* The long name of an inode in a directory, for a name that was looked up; UTF-16LE. */
 int ibb_ntfs_long_name(struct ntfs_be *n, ntfs_inode *ni, const struct ntfs_loc *loc,

@@ -96,7 +96,6 @@ static int dirty(const struct ntfs_be *n, struct ibb_error *err, const char *why
  */
 static int check_hiberfil(struct ntfs_be *n, struct ibb_error *err)
 {
-	IBB_AUTO_BUF struct ibb_buf buf = {0};
 	uint8_t head[4] = {0};
 	struct ntfs_loc loc = {0};
 	ntfs_inode *ni = NULL;

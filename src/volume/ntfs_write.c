@@ -114,13 +114,10 @@ static int create_in(struct ntfs_be *n, ntfs_inode *dir, const char *path,
 		return ibb_ntfs_fail(n, errno, err, "%s: creating", path);
 	*ret = MK_MREF(ni->mft_no, le16_to_cpu(ni->mrec->sequence_number));
 	rc = ibb_ntfs_set_sd(n, ni, ibb_buf_bytes(&sd), path, err);
-	if (rc) {
-		(void)ntfs_inode_close_in_dir(ni, dir);
-		return rc;
-	}
-	if (ntfs_inode_close_in_dir(ni, dir))
-		return ibb_ntfs_fail(n, errno, err, "%s: closing", path);
-	return IBB_OK;
+	if (!rc)
+		return ibb_ntfs_close_in_dir(n, &ni, dir, path, err);
+	(void)!ibb_ntfs_close_in_dir(n, &ni, dir, path, NULL);
+	return rc;
 }
 
 static int create(struct ntfs_be *n, const char *path, MFT_REF parent, const struct ibb_buf *name,

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 ibb_unit_test(test_security LABEL unit SOURCES unit/test_security.c LAYERS base disk volume)
-ibb_unit_test(test_volume_ntfs LABEL unit SOURCES unit/test_volume_ntfs.c
+ibb_unit_test(test_volume_ntfs LABEL unit SOURCES unit/test_volume_ntfs.c unit/volume_lsan.c
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_state LABEL bad SOURCES unit/test_volume_state.c
+ibb_unit_test(test_volume_state LABEL bad SOURCES unit/test_volume_state.c unit/volume_lsan.c
 	LAYERS base disk volume)
 ibb_unit_test(test_volume_conformance LABEL conformance SOURCES unit/test_volume_conformance.c
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_fault LABEL fault SOURCES unit/test_volume_fault.c
+ibb_unit_test(test_volume_fault LABEL fault SOURCES unit/test_volume_fault.c unit/volume_lsan.c
 	LAYERS base disk volume)
