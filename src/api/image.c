@@ -9,22 +9,39 @@
 
 #define SYSTEM_HIVE "Windows/System32/config/SYSTEM"
 
+/* A partition of the overlay, named so that messages say which one. */
+static int open_slice(struct ibb_image *im, size_t i, struct ibb_disk **ret, struct ibb_error *err)
+{
+	const struct ibb_partition *p = &im->table.parts[i];
+	char *name = ibb_asprintf("%s: partition %u", im->path, p->number);
+	int r;
+
+	if (!name)
+		return ibb_err_nomem(err);
+	r = ibb_disk_slice_new(im->overlay, p->off_bytes, p->len_bytes, ret, err);
+	if (r) {
+		free(name);
+		return r;
+	}
+	free((*ret)->name);
+	(*ret)->name = name;
+	return IBB_OK;
+}
+
 /* Look into one partition; what stops us is remembered, not returned (but for lack of memory). */
 static int look_into(struct ibb_image *im, size_t i, struct ibb_error *err)
 {
-	const struct ibb_partition *p = &im->table.parts[i];
 	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *slice = NULL;
 	struct ibb_found *f = &im->found[i];
 	struct ibb_stat st;
-	int r = ibb_disk_slice_new(im->overlay, p->off_bytes, p->len_bytes, &slice, err);
+	int r = open_slice(im, i, &slice, err);
 
 	if (r)
 		return r;
 	r = ibb_volume_open_ntfs(slice, false, &v, &f->problem);
 	if (!r) {
 		f->ntfs = true;
-		snprintf(f->kind, sizeof(f->kind), "NTFS");
 		r = ibb_volume_stat(v, SYSTEM_HIVE, &st, &f->problem);
 		f->windows = !r && st.type == IBB_FILE_REGULAR;
 	}
@@ -65,16 +82,27 @@ int ibb_image_open(const char *path, struct ibb_image **ret, struct ibb_error *e
 	return IBB_OK;
 }
 
+/* The partition types that Windows installs itself to: GPT basic data, MBR 07, or no table. */
+static bool may_hold_windows(const struct ibb_image *im, const struct ibb_partition *p)
+{
+	static const char basic_data[] = "{ebd0a0a2-b9e5-4433-87c0-68b6b72699c7}";
+	char guid[IBB_GUID_STR_SIZE];
+
+	ibb_guid_format(&p->type, guid);
+	return im->table.kind == IBB_PTABLE_NONE ||
+	       (im->table.kind == IBB_PTABLE_GPT && strcmp(guid, basic_data) == 0) ||
+	       (im->table.kind == IBB_PTABLE_MBR && p->mbr_type == 0x07);
+}
+
 static int no_windows(const struct ibb_image *im, struct ibb_error *err)
 {
 	/* a partition that could not be looked into is the likely place: say why */
-	for (size_t i = 0; i < im->table.n; i++) {
-		if (!im->found[i].problem.code)
-			continue;
-		*err = im->found[i].problem;
-		return ibb_err_prefix(err, err->code, "%s: partition %u", im->path,
-				      im->table.parts[i].number);
-	}
+	for (size_t i = 0; i < im->table.n; i++)
+		if (im->found[i].problem.code && may_hold_windows(im, &im->table.parts[i])) {
+			if (err)
+				*err = im->found[i].problem;
+			return im->found[i].problem.code;
+		}
 	return ibb_err(err, IBB_E_UNSUPPORTED,
 		       "%s: no partition holds a Windows (looked for " SYSTEM_HIVE
 		       " in %zu partition(s))",
@@ -124,25 +152,22 @@ static int find_windows(const struct ibb_image *im, unsigned number, size_t *ret
 int ibb_image_open_windows(struct ibb_image *im, unsigned number, bool writable,
 			   struct ibb_error *err)
 {
-	const struct ibb_partition *p;
 	struct ibb_stat st;
 	size_t at = 0;
 	int r = find_windows(im, number, &at, err);
 
+	if (!r)
+		r = open_slice(im, at, &im->slice, err);
 	if (r)
 		return r;
-	p = &im->table.parts[at];
 	im->windows = at;
-	r = ibb_disk_slice_new(im->overlay, p->off_bytes, p->len_bytes, &im->slice, err);
-	if (!r)
-		r = ibb_volume_open_ntfs(im->slice, writable, &im->volume, err);
+	r = ibb_volume_open_ntfs(im->slice, writable, &im->volume, err);
 	if (!r)
 		r = ibb_volume_stat(im->volume, SYSTEM_HIVE, &st, err);
 	if (r == IBB_E_NOTFOUND)
-		r = ibb_err(err, IBB_E_UNSUPPORTED, "holds no Windows (no " SYSTEM_HIVE ")");
-	if (!r)
-		r = ibb_volume_info(im->volume, &im->info, err);
-	return r ? ibb_err_prefix(err, r, "%s: partition %u", im->path, p->number) : IBB_OK;
+		return ibb_err(err, IBB_E_UNSUPPORTED, "%s holds no Windows (no " SYSTEM_HIVE ")",
+			       im->slice->name);
+	return r ? r : ibb_volume_info(im->volume, &im->info, err);
 }
 
 int ibb_image_reopen(struct ibb_image *im, struct ibb_error *err)

@@ -127,8 +127,13 @@ static int try_inf(struct search *s, const char *dir, const char *name)
 	s->volume = v;
 	s->accepted = false;
 	r = ibb_package_load(&src, name, s->t, &p, s->err);
-	if (r == IBB_E_UNSUPPORTED && !s->accepted)
-		return passed_over(s->set, dir, name, s->err->msg, s->err);
+	if (r == IBB_E_UNSUPPORTED && !s->accepted) {
+		/* the list of what was passed over names the directory itself */
+		size_t n = strlen(dir);
+		bool prefixed = strncmp(s->err->msg, dir, n) == 0 && s->err->msg[n] == ':';
+
+		return passed_over(s->set, dir, name, s->err->msg + (prefixed ? n + 2 : 0), s->err);
+	}
 	return r ? r : add_package(s->set, dir, name, p, s->err);
 }
 

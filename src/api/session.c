@@ -52,6 +52,23 @@ int ibb_session_catalog(const struct ibb_request *q, struct ibb_catalog **ret,
 	return r ? r : ibb_catalog_load(q->catalog, text.data, text.len, ret, err);
 }
 
+static int warn_table(struct ibb_session *s, struct ibb_error *err)
+{
+	const struct ibb_ptable *t = &s->image->table;
+	int r = IBB_OK;
+
+	if (t->primary_damaged)
+		r = ibb_session_warn(
+			s, err,
+			"the primary GPT is damaged; the partitions were read from the "
+			"backup GPT, and the output keeps the damage");
+	if (!r && t->backup_damaged)
+		r = ibb_session_warn(s, err,
+				     "the backup GPT is missing, damaged or not at the end of the "
+				     "disk; the output keeps that");
+	return r;
+}
+
 int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err)
 {
 	int r = ibb_session_phase(s->q, "inspect", 0, 0, err);
@@ -62,6 +79,8 @@ int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err
 		r = ibb_image_open_windows(s->image, s->q->partition, writable, err);
 	if (!r)
 		r = ibb_facts_read(s->image->volume, &s->facts, err);
+	if (!r)
+		r = warn_table(s, err);
 	for (size_t i = 0; !r && i < s->facts->n_warnings; i++)
 		r = ibb_session_warn(s, err, "%s", s->facts->warnings[i]);
 	return r;
@@ -213,10 +232,18 @@ static int none_fits(const struct ibb_session *s, size_t target, struct ibb_erro
 	for (size_t i = 0; i < shown && n + 1 < sizeof(list); i++)
 		n += (size_t)snprintf(list + n, sizeof(list) - n, "; %s: %s", set->passed[i].path,
 				      set->passed[i].reason);
-	ibb_err(err, IBB_E_UNSUPPORTED,
-		"none of the %zu INF file(s) found serves the InfiniBand function of %s, %s%s%s",
-		set->n_passed, size->name, size->function->hardware_ids[0], list,
-		shown < set->n_passed ? "; ..." : "");
+	if (s->resolutions[target]->nd_note)
+		ibb_err(err, IBB_E_UNSUPPORTED,
+			"%s needs the Network Direct driver for %s, which none of the %zu INF "
+			"file(s) found is: %s",
+			size->name, size->function->hardware_ids[0], set->n_passed,
+			s->resolutions[target]->nd_note);
+	else
+		ibb_err(err, IBB_E_UNSUPPORTED,
+			"none of the %zu INF file(s) found serves the InfiniBand function of %s, "
+			"%s%s%s",
+			set->n_passed, size->name, size->function->hardware_ids[0], list,
+			shown < set->n_passed ? "; ..." : "");
 	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "%s", hint);
 }
 

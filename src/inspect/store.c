@@ -30,6 +30,9 @@ int ibb_facts_class_is_boot_critical(const struct ibb_facts *f, const struct ibb
 	ibb_key k;
 	int r;
 
+	*ret = false;
+	if (!h)
+		return IBB_OK; /* nothing is staged without a SYSTEM hive; inspect goes on */
 	ibb_guid_format(class_guid, guid);
 	if (strcmp(guid, EXTENSION) == 0) {
 		*ret = true;

@@ -409,7 +409,7 @@ static int endless_read(void *ctx, const char *path, uint64_t limit, struct ibb_
 static void too_many_files(void **state)
 {
 	struct ibb_buf inf = {0};
-	struct ibb_package_source src = {endless_read, &inf, "DIR"};
+	struct ibb_package_source src = {.read = endless_read, .ctx = &inf, .dir = "DIR"};
 	struct ibb_package *p = NULL;
 	struct ibb_error err = {0};
 
