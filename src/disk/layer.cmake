@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 ibb_layer(disk
 	SOURCES disk/disk.c disk/file.c disk/mem.c disk/slice.c disk/overlay.c disk/fault.c
 		disk/vhd.c disk/container.c disk/crc32.c

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 ibb_layer(plan
 	SOURCES plan/keysec.c plan/keyset.c plan/plan.c plan/report.c plan/select.c
 	USES base disk hive inf authenticode catalog volume driver inspect)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 ibb_layer(volume
 	SOURCES volume/volume.c volume/security.c volume/ntfs.c volume/ntfs_dev.c
 		volume/ntfs_state.c volume/ntfs_meta.c volume/ntfs_write.c volume/dir.c
