@@ -74,17 +74,16 @@ void cli_error(const struct cli *c, const struct ibb_error *err)
 
 int cli_usage(const struct cli *c, const char *fmt, ...)
 {
+	struct ibb_error err = {.code = IBB_E_INVALID, .source = "ibbake"};
 	va_list ap;
 
-	fputs("ibbake: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(err.msg, sizeof(err.msg), fmt, ap);
 	va_end(ap);
-	if (c->command)
-		fprintf(stderr, "\nibbake: hint: see 'ibbake %s --help'\n", c->command);
-	else
-		fputs("\nibbake: hint: see 'ibbake --help'\n", stderr);
-	return 2;
+	snprintf(err.hint, sizeof(err.hint), "see 'ibbake %s%s--help'",
+		 c->command ? c->command : "", c->command ? " " : "");
+	cli_error(c, &err);
+	return ibb_exit_status(IBB_E_INVALID);
 }
 
 void cli_note(const struct cli *c, const char *fmt, ...)
