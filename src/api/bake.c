@@ -36,6 +36,7 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 		.n_warnings = s->n_warnings,
 		.options = {.force = s->q->force,
 			    .allow_unsupported = s->q->allow_unsupported,
+			    .dry_run = !s->q->output,
 			    .catalog_as_of = ibb_catalog_version(s->catalog),
 			    .catalog_sha256 = ibb_catalog_sha256(s->catalog),
 			    .version = ibb_version(),

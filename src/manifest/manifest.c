@@ -168,6 +168,7 @@ static void options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
 
 	ibb_jb_bool(b, x, "force", o->force);
 	ibb_jb_bool(b, x, "allow_unsupported", o->allow_unsupported);
+	ibb_jb_bool(b, x, "dry_run", o->dry_run);
 	c = ibb_jb_object(b, obj, "catalog");
 	ibb_jb_str(b, c, "as_of", o->catalog_as_of);
 	ibb_jb_str(b, c, "sha256", o->catalog_sha256);
