@@ -1,0 +1,400 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every JSON document that ibbake prints keeps its schema: all commands, on images of many states.
+
+The other way round as well: every property that a schema declares is seen in some document, so
+that a schema cannot promise what the tool no longer prints.
+"""
+import argparse
+import copy
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+try:
+    import jsonschema
+except ImportError:
+    print("SKIPPED: python3-jsonschema is missing")
+    sys.exit(77)
+
+NAMES = ("sizes", "resolve", "inspect", "plan", "manifest", "verify", "drivers", "events")
+SIZE = "Standard_HB120rs_v3"
+IB_ID = r"PCI\VEN_15B3&DEV_101C&SUBSYS_000715B3&REV_00"
+
+
+class Schemas:
+    def __init__(self, folder):
+        self.docs, self.seen, self.faults = {}, set(), []
+        for name in NAMES:
+            with open(os.path.join(folder, name + ".schema.json"), encoding="utf-8") as f:
+                self.docs[name] = json.load(f)
+            jsonschema.Draft202012Validator.check_schema(self.docs[name])
+        self.validators = {n: jsonschema.Draft202012Validator(d) for n, d in self.docs.items()}
+
+    def fault(self, text):
+        self.faults.append(text)
+
+    # ---- the schemas themselves ----
+
+    def check_form(self):
+        shared = {}
+        for name, doc in self.docs.items():
+            # A relative $id would break "#/..." references; .invalid never resolves (RFC 2606).
+            if doc["$id"] != f"https://ibbake.invalid/ibbake-{name}/1":
+                self.fault(f"{name}: $id is {doc['$id']}")
+            if name != "events" and doc["properties"]["schema"]["const"] != f"ibbake-{name}/1":
+                self.fault(f"{name}: the schema member does not match its $id")
+            self.check_node(name, doc)
+            for key, definition in doc.get("$defs", {}).items():
+                if shared.setdefault(key, definition) != definition:
+                    self.fault(f"{name}: $defs/{key} is not as in the other schemas")
+                doc["$defs"][key] = shared[key]  # seen in one document is seen in all
+
+    def check_node(self, where, node):
+        if isinstance(node, list):
+            for i, item in enumerate(node):
+                self.check_node(f"{where}[{i}]", item)
+        if not isinstance(node, dict):
+            return
+        if node.get("type") == "object" and node.get("additionalProperties") is not False:
+            self.fault(f"{where}: additional properties are not forbidden")
+        for prop, sub in node.get("properties", {}).items():
+            if not re.fullmatch(r"[A-Z0-9].*[^.]\.", sub.get("description", "")):
+                self.fault(f"{where}: '{prop}' is not described in a sentence")
+        for key, sub in node.items():
+            if key not in ("enum", "const", "required"):
+                self.check_node(f"{where}/{key}", sub)
+
+    # ---- documents ----
+
+    def check(self, name, doc, what):
+        errors = sorted(self.validators[name].iter_errors(doc), key=lambda e: list(map(str, e.path)))
+        for e in errors[:5]:
+            deep = min(e.context, key=lambda c: len(c.message), default=e)
+            self.fault(f"{what}: {name}: /{'/'.join(map(str, e.absolute_path))}: "
+                       f"{deep.message[:300]}")
+        if not errors:
+            self.mark(name, self.docs[name], doc)
+
+    def resolve(self, name, schema):
+        while "$ref" in schema:
+            schema = self.docs[name]["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+        return schema
+
+    def fits(self, name, schema, value):
+        return self.validators[name].evolve(schema=schema).is_valid(value)
+
+    def mark(self, name, schema, value):
+        """Remember which properties the document has."""
+        schema = self.resolve(name, schema)
+        if "oneOf" in schema:
+            branches = [s for s in schema["oneOf"] if self.fits(name, s, value)]
+            assert len(branches) == 1
+            self.mark(name, branches[0], value)
+        elif isinstance(value, dict):
+            for key, sub in value.items():
+                self.seen.add((id(schema), key))
+                self.mark(name, schema["properties"][key], sub)
+        elif isinstance(value, list):
+            for item in value:
+                self.mark(name, schema["items"], item)
+
+    def check_seen(self):
+        for name, doc in self.docs.items():
+            self.check_seen_node(name, name, doc)
+
+    def check_seen_node(self, name, where, node):
+        if isinstance(node, list):
+            for i, item in enumerate(node):
+                self.check_seen_node(name, f"{where}[{i}]", item)
+        if not isinstance(node, dict):
+            return
+        for prop in node.get("properties", {}):
+            if (id(node), prop) not in self.seen:
+                self.fault(f"{where}: no document had '{prop}'")
+        for key, sub in node.items():
+            if key not in ("enum", "const", "required"):
+                self.check_seen_node(name, f"{where}/{key}", sub)
+
+    def check_refuses(self, name, doc):
+        """The schema tells a damaged document from a good one."""
+        def spoilt(change):
+            d = copy.deepcopy(doc)
+            change(d)
+            return not self.validators[name].is_valid(d)
+
+        for key in doc:
+            required = key in self.docs[name]["required"]
+            if spoilt(lambda d, k=key: d.pop(k)) != required:
+                self.fault(f"{name}: a document without '{key}' is "
+                           f"{'let through' if required else 'refused'}")
+            if not isinstance(doc[key], (int, bool)) and not spoilt(
+                    lambda d, k=key: d.update({k: 4711})):
+                self.fault(f"{name}: a number for '{key}' is let through")
+        if not spoilt(lambda d: d.update(remark="x")):
+            self.fault(f"{name}: an unknown property is let through")
+        if not spoilt(lambda d: d.update(schema=f"ibbake-{name}/2")):
+            self.fault(f"{name}: another version is let through")
+
+
+class Unexpected(Exception):
+    pass
+
+
+class Runs:
+    def __init__(self, args, schemas):
+        self.args, self.schemas = args, schemas
+        self.dir = tempfile.mkdtemp(prefix="ibbake-documents-")
+        self.env = {k: v for k, v in os.environ.items() if k != "IBBAKE_CATALOG"}
+        self.env.update(SOURCE_DATE_EPOCH="1790000000", LC_ALL="C.UTF-8")
+        self.phases, self.n = set(), 0
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def tool(self, argv):
+        done = subprocess.run(argv, capture_output=True, text=True, env=self.env)
+        if done.returncode:
+            sys.exit(f"{' '.join(argv)}\n{done.stderr}")
+
+    def image(self, name, *options):
+        self.tool([self.args.mkimage, self.path(name), "--size", "48MiB", *options])
+        return self.path(name)
+
+    def package(self, name, *options):
+        self.tool([self.args.mkpkg, *options, self.path(name)])
+        return self.path(name)
+
+    def ibbake(self, *argv, rc=0, document=True):
+        """Run with --json: one document of the command's schema, or none at all."""
+        name = {"bake": "manifest"}.get(argv[0], argv[0])
+        what = " ".join(os.path.basename(a) for a in argv)
+        done = subprocess.run([self.args.ibbake, *argv, "--json"], capture_output=True, text=True,
+                              env=self.env)
+        self.n += 1
+        if done.returncode not in (rc if isinstance(rc, tuple) else (rc,)):
+            raise Unexpected(f"{what}: exit status {done.returncode}, not {rc}: {done.stderr}")
+        if not document:
+            if done.stdout:
+                self.schemas.fault(f"{what}: prints a document: {done.stdout[:200]}")
+            return done
+        doc = json.loads(done.stdout)
+        self.schemas.check(name, doc, what)
+        return doc
+
+    def events(self, *argv, rc=0, code=None):
+        """Run with --progress=json: stderr is one event a line, an error comes last and alone."""
+        what = " ".join(os.path.basename(a) for a in argv)
+        done = subprocess.run([self.args.ibbake, argv[0], "--progress=json", *argv[1:]],
+                              capture_output=True, text=True, env=self.env)
+        self.n += 1
+        if done.returncode != rc:
+            self.schemas.fault(f"{what}: exit status {done.returncode}, not {rc}: {done.stderr}")
+        errors = []
+        for line in done.stderr.splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                self.schemas.fault(f"{what}: stderr has a line that is no event: {line}")
+                continue
+            self.schemas.check("events", event, what)
+            self.phases.add(event.get("phase"))
+            errors.append(event.get("error"))
+        got = [e for e in errors if e]
+        if code and (len(got) != 1 or got[0]["code"] != code or not errors[-1]):
+            self.schemas.fault(f"{what}: the errors are {got}, want one '{code}' at the end")
+        if code and got and got[0]["exit_status"] != rc:
+            self.schemas.fault(f"{what}: the event says exit status {got[0]['exit_status']}")
+        if not code and got:
+            self.schemas.fault(f"{what}: succeeded with an error: {got}")
+
+
+def want(schemas, what, got, expected):
+    if got != expected:
+        schemas.fault(f"{what}: got {got!r}, want {expected!r}")
+
+
+def catalog_documents(r):
+    sizes = r.ibbake("sizes")
+    r.schemas.check_refuses("sizes", sizes)
+    names = [z["name"] for z in sizes["sizes"]]
+    states = set()
+    for system in ("server2022", "server2012r2", "win11-23h2", "win8", "22631"):
+        for i in range(0, len(names), 40):
+            argv = [x for n in names[i:i + 40] for x in ("--size", n)]
+            doc = r.ibbake("resolve", "--os", system, *argv, rc=(0, 100))
+            states |= {x["state"] for x in doc["resolutions"]}
+    want(r.schemas, "states of resolutions", states,
+         {"validated", "allowed", "unsupported", "impossible"})
+    doc = r.ibbake("resolve", "--os", "server2022", "--size", SIZE)
+    r.schemas.check_refuses("resolve", doc)
+    r.ibbake("resolve", "--os", "win7", "--size", SIZE, rc=100)
+    r.ibbake("resolve", "--os", "win7", "--size", SIZE, "--allow-unsupported")
+    r.ibbake("resolve", "--os", "server2022", "--size", "Standard_D2s_v3", rc=100, document=False)
+    r.ibbake("resolve", "--os", "beos", "--size", SIZE, rc=2, document=False)
+
+
+def main_line(r, package):
+    """Plan, bake, verify; again; and over it a newer package."""
+    image, out = r.image("base.vhd", "--oem", "1"), r.path("out.vhd")
+    r.schemas.check_refuses("inspect", r.ibbake("inspect", image))
+    plan = r.ibbake("plan", image, "--size", SIZE, "--drivers", package)
+    r.schemas.check_refuses("plan", plan)
+    kinds = {x["op"] for x in plan["operations"]}
+    want(r.schemas, "kinds of operations", kinds, {"mkdir", "put", "key", "value", "clear-log"})
+    dry = r.ibbake("bake", image, "--size", SIZE, "--drivers", package, "--dry-run")
+    want(r.schemas, "dry_run of a dry run", dry["options"]["dry_run"], True)
+    man = r.ibbake("bake", image, "--size", SIZE, "--drivers", package, "-o", out,
+                   "--digest=content")
+    r.schemas.check_refuses("manifest", man)
+    want(r.schemas, "dry_run of a bake", man["options"]["dry_run"], False)
+    with open(out + ".manifest.json", encoding="utf-8") as f:
+        want(r.schemas, "the manifest beside the output", json.load(f), man)
+    doc = r.ibbake("verify", out, "--manifest", out + ".manifest.json")
+    r.schemas.check_refuses("verify", doc)
+    doc = r.ibbake("drivers", "list", out)
+    r.schemas.check_refuses("drivers", doc)
+    again = r.ibbake("plan", out, "--size", SIZE, "--drivers", package)
+    want(r.schemas, "operations of a second plan", again["operations"], [])
+    newer = r.package("newer", "--version", "2.0.0.0")
+    doc = r.ibbake("bake", out, "--size", SIZE, "--size", "Standard_HC44rs", "--drivers", newer,
+                   "--drivers", package, "-o", r.path("second.vhd"), "--digest=sha256")
+    want(r.schemas, "packages left out", len(doc["targets"][0]["selection"]["left_out"]), 1)
+    want(r.schemas, "key security", list(doc["key_security"]["DRIVERS"]), ["like"])
+    r.ibbake("inspect", r.path("second.vhd"))
+    return image, out
+
+
+def system_class(r):
+    """A package of a boot-critical class is recorded in the SYSTEM hive."""
+    package, image = r.package("system", "--class", "system"), r.image("system.vhd")
+    doc = r.ibbake("bake", image, "--size", SIZE, "--drivers", package, "-o",
+                   r.path("system-out.vhd"), "--no-manifest")
+    want(r.schemas, "key security", list(doc["key_security"]["SYSTEM"]), ["descriptor"])
+    package = r.package("system2", "--class", "system", "--date", "05/01/2026")
+    doc = r.ibbake("plan", r.path("system-out.vhd"), "--size", SIZE, "--drivers", package)
+    want(r.schemas, "key security", list(doc["key_security"]["SYSTEM"]), ["like"])
+
+
+def differences(r, image, out):
+    """verify, of what is not the image of the manifest."""
+    manifest = out + ".manifest.json"
+    seen = set()
+    dirty = r.image("dirty.vhd", "--dirty-hive", "--seed", "2")
+    for other in (image, dirty):
+        doc = r.ibbake("verify", other, "--manifest", manifest, rc=3)
+        want(r.schemas, "identical", doc["identical"], False)
+        seen |= {d["what"] for d in doc["differences"]}
+    want(r.schemas, "kinds of differences", seen, {"identity", "hive", "file", "registry"})
+    with open(manifest, encoding="utf-8") as f:
+        doc = json.load(f)
+    doc["targets"][0]["resolution"]["size"] = "Standard_Unheard_of"
+    with open(r.path("edited.json"), "w", encoding="utf-8") as f:
+        json.dump(doc, f)
+    doc = r.ibbake("verify", out, "--manifest", r.path("edited.json"))
+    want(r.schemas, "driver of an unknown size", doc["readiness"][0]["driver"],
+         "unknown to this catalog")
+    r.ibbake("verify", out, "--manifest", out, rc=255, document=False)
+
+
+def other_images(r, package):
+    """Forms and states that are no hindrance."""
+    small = r.package("bare", "--bare-only")
+    for name, *options in (
+            ("mbr.raw", "--table", "mbr", "--windows", "win10-19045", "--state", "specialized",
+             "--pci-instance", IB_ID + "=netmlx5.inf", "--pci-instance", IB_ID),
+            ("whole.raw", "--table", "none", "--windows", "server2012r2"),
+            ("4k.raw", "--sector", "4096", "--windows", "win11-26100", "--control-set", "2"),
+            ("states.vhd", "--state", "audit", "--vss", "--usn", "--winof2", "24.4.50000",
+             "--extension-plugin", "--pending-servicing", "--recovery", "--size", "64MiB")):
+        image = r.image(name, *options)
+        r.ibbake("inspect", image)
+        r.ibbake("drivers", "list", image)
+        r.ibbake("plan", image, "--size", "Standard_HC44rs", "--drivers", package, "--force",
+                 "--allow-unsupported")
+        r.ibbake("bake", image, "--size", "Standard_HC44rs", "--drivers", package, "--force",
+                 "--allow-unsupported", "--dry-run")
+        r.ibbake("plan", image, "--size", SIZE, "--drivers", small, "--force",
+                 "--allow-unsupported", rc=100, document=False)
+
+
+def hindered_images(r):
+    """inspect shows what it can, with the problem."""
+    for name, code, has_image, *options in (
+            ("dirty-hive.vhd", "dirty", True, "--dirty-hive"),
+            ("dirty-volume.vhd", "dirty", False, "--dirty-volume"),
+            ("hibernated.vhd", "dirty", False, "--hibernated"),
+            ("none.vhd", "unsupported", False, "--no-windows"),
+            ("two.vhd", "unsupported", False, "--second-windows", "--size", "96MiB"),
+            ("arm64.vhd", "unsupported", True, "--arch", "arm64", "--windows", "win11-22631"),
+            ("win7.vhd", "unsupported", True, "--windows", "win7"),
+            ("no-drivers.vhd", "unsupported", True, "--no-drivers-hive")):
+        image = r.image(name, *options)
+        doc = r.ibbake("inspect", image, rc=100)
+        want(r.schemas, f"{name}: code of the problem", doc["problem"]["code"], code)
+        want(r.schemas, f"{name}: has an image", "image" in doc, has_image)
+        r.ibbake("drivers", "list", image, rc=100, document=False)
+    image = r.image("gpt.vhd")
+    with open(image, "r+b") as f:
+        f.seek(512)
+        f.write(b"NO PART ")
+    doc = r.ibbake("inspect", image)
+    want(r.schemas, "gpt_primary_damaged", doc["gpt_primary_damaged"], True)
+    with open(image, "r+b") as f:
+        f.truncate(700)
+    r.ibbake("inspect", image, rc=255, document=False)
+
+
+def event_lines(r, image, out, package):
+    bake = ("bake", image, "--size", SIZE, "--drivers", package)
+    r.events("plan", image, "--size", SIZE, "--drivers", package)
+    r.events(*bake, "-o", r.path("events.vhd"))
+    want(r.schemas, "phases", r.phases - {None},
+         {"inspect", "packages", "plan", "apply", "copy", "check"})
+    r.events(*bake, "-o", out, rc=100, code="exists")
+    r.events(*bake, "-o", r.path("no/such.vhd"), rc=255, code="io")
+    r.events(*bake, "-o", r.path("x.vhd"), "--require", "address", rc=100, code="unsupported")
+    r.events("bake", r.path("dirty.vhd"), "--size", SIZE, "--drivers", package, "-o",
+             r.path("x.vhd"), rc=100, code="dirty")
+    r.events("bake", package + "/ibbdemo.inf", "--size", SIZE, "--drivers", package, "-o",
+             r.path("x.vhd"), rc=255, code="damaged")
+    r.events("plan", image, "--size", "Standard_Nothing", rc=100, code="unsupported")
+    r.events("plan", image, rc=2, code="usage")
+    r.events(*bake, rc=2, code="usage")
+    r.events("bake", image, "--colour", rc=2, code="usage")
+    r.events("bake", image, "--size", rc=2, code="usage")
+
+
+def main():
+    p = argparse.ArgumentParser()
+    for name in ("ibbake", "mkimage", "mkpkg", "schemas"):
+        p.add_argument("--" + name, required=True)
+    args = p.parse_args()
+    schemas = Schemas(args.schemas)
+    schemas.check_form()
+    r = Runs(args, schemas)
+    try:
+        package = r.package("package")
+        catalog_documents(r)
+        image, out = main_line(r, package)
+        system_class(r)
+        differences(r, image, out)
+        other_images(r, package)
+        hindered_images(r)
+        event_lines(r, image, out, package)
+        schemas.check_seen()
+    except Unexpected as e:
+        schemas.fault(str(e))
+    finally:
+        shutil.rmtree(r.dir, ignore_errors=True)
+    for f in schemas.faults:
+        print(f)
+    print(f"{r.n} runs, {len(schemas.faults)} faults")
+    return 1 if schemas.faults else 0
+
+
+sys.exit(main())
