@@ -464,9 +464,9 @@ def e2e_holes_stay_holes(world):
 
 def e2e_generator_repeats(world):
     """The images of these tests are the same every time."""
-    first = world.image("--size", "256MiB", "--fill", "1", "--usn", "--second-windows", name="a.vhd")
-    second = world.image("--size", "256MiB", "--fill", "1", "--usn", "--second-windows",
-                         name="b.vhd")
+    options = ("--size", "256MiB", "--fill", "1", "--usn", "--second-windows")
+    first = world.image(*options, name="a.vhd")
+    second = world.image(*options, name="b.vhd")
     same(content_digest(second.path), content_digest(first.path), "content")
     other = world.image("--size", "256MiB", "--fill", "1", "--seed", "2", name="c.vhd")
     check(content_digest(other.path) != content_digest(first.path), "the seed does nothing")

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from cases_bake import EPOCH, bake, dig, read
-from world import CONFIG, IB_ID, SIZE, Snapshot, check, same
+from world import CONFIG, IB_ID, SIZE, Hive, Snapshot, check, same
 
 SMALL = ("--size", "256MiB")
 
@@ -90,8 +90,8 @@ def e2e_bad_partition_past_end(world):
 def e2e_other_containers(world):
     """What ibbake does not read is refused with the name of what it is."""
     package = world.package()
-    for name, magic, word in (("a.vhdx", b"vhdxfile", "VHDX"), ("b.qcow2", b"QFI\xfb\0\0\0\3", "qcow2"),
-                              ("c.wim", b"MSWIM\0\0\0", "WIM")):
+    for name, magic, word in (("a.vhdx", b"vhdxfile", "VHDX"), ("c.wim", b"MSWIM\0\0\0", "WIM"),
+                              ("b.qcow2", b"QFI\xfb\0\0\0\3", "qcow2")):
         path = world.path(name)
         with open(path, "wb") as f:
             f.write(magic)
@@ -232,6 +232,39 @@ def e2e_better_package_wins(world):
         same(read(world, part, "Windows/INF/oem0.inf"), f.read(), "the INF that was staged")
     check(world.ntfscat(part, "Windows/INF/oem1.inf") is None, "the older one was staged as well")
     r.mentions(world.path("old"), "left out")
+
+
+def e2e_upgrade_and_downgrade(world):
+    """On an image that holds another version: Windows will choose by date, and that is said."""
+    image = world.image(*SMALL)
+    old = world.package("--date", "01/02/2024", "--version", "1.0.0.0", name="old")
+    new = world.package("--date", "03/04/2025", "--version", "2.0.0.0", name="new")
+    first, second = world.path("first.vhd"), world.path("second.vhd")
+    bake(world, image, old, first)
+    bake(world, image.at(first), new, second, "--require", "driver")
+    part = world.partition_file(image.at(second))
+    drivers = Hive(read(world, part, f"{CONFIG}/DRIVERS"))
+    same([drivers.text(f"DriverDatabase\\DriverInfFiles\\{n}", "Active") is not None
+          for n in ("oem0.inf", "oem1.inf")], [True, True], "both versions are registered")
+    bake(world, image, new, world.path("newer.vhd"))
+    try_bake(world, image.at(world.path("newer.vhd")), old, 100, "driver",
+             options=("--require", "driver"))
+
+
+def e2e_package_spelling(world):
+    """The INF spells its files otherwise than the directory does: Windows would find them."""
+    package = world.package()
+    os.rename(os.path.join(package, "ibbdemo.sys"), os.path.join(package, "IbbDemo.SYS"))
+    os.rename(os.path.join(package, "ibbdemo.cat"), os.path.join(package, "IBBDEMO.CAT"))
+    os.rename(os.path.join(package, "ibbdemo.inf"), os.path.join(package, "IBBdemo.INF"))
+    image = world.image(*SMALL)
+    out = world.path("out.vhd")
+    bake(world, image, package, out)
+    drivers = Hive(read(world, world.partition_file(image.at(out)), f"{CONFIG}/DRIVERS"))
+    name = drivers.text("DriverDatabase\\DriverInfFiles\\oem0.inf", "Active")
+    check(name.startswith("ibbdemo.inf_amd64_"), f"the package is called {name}")
+    same(drivers.text(f"DriverDatabase\\DriverPackages\\{name}", "InfName"), "IBBdemo.INF",
+         "InfName keeps the spelling")
 
 
 def e2e_device_has_driver(world):

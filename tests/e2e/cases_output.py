@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The output appears whole or not at all, and never over what it must not replace."""
 import fcntl
+import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import time
@@ -144,10 +146,62 @@ def e2e_killed(world):
         check(os.path.exists(out) or not os.path.exists(manifest), "a manifest without its image")
         source.unchanged()
     check(killed >= 5, f"only {killed} of 14 runs were killed in time")
-    left = [f for f in os.listdir(world.dir) if f.startswith(".out") or f.endswith(".tmp")]
+    left = set(os.listdir(world.dir)) - {"base.vhd", "package", "out.vhd", "out.vhd.manifest.json"}
+    check(all(f.startswith(".out.vhd") for f in left), f"the killed runs left {left}")
     bake(world, image, package, out, "--overwrite")
     same(content_digest(out), want, "a bake after the kills")
-    world.notes.append(f"{killed} of 14 runs killed; hidden files left by them: {len(left)}")
+    world.notes.append(f"{killed} of 14 runs killed; they left {sorted(left)}")
+
+
+def e2e_race(world):
+    """Several at once for one output: one makes it, the others refuse."""
+    image, package = world.image("--size", "1GiB", "--fill", "16"), world.package()
+    out = world.path("out.vhd")
+    racers = [subprocess.Popen([world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers",
+                                package, "-o", out], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               env={**world.env, **EPOCH}) for _ in range(4)]
+    talk = [p.communicate()[1] for p in racers]
+    same(sorted(p.returncode for p in racers), [0, 100, 100, 100], f"exit statuses ({talk})")
+    world.ibbake("verify", out, "--manifest", out + ".manifest.json")
+    left = set(os.listdir(world.dir)) - {"base.vhd", "package", "out.vhd", "out.vhd.manifest.json"}
+    same(left, set(), "files left behind")
+
+
+def e2e_write_fails(world):
+    """The output cannot be written to its end: 255, nothing left."""
+    image, package = world.image("--size", "256MiB"), world.package()
+    source = Snapshot(image.path)
+    before = world.listing()
+
+    def small_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+    done = subprocess.run([world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers",
+                           package, "-o", world.path("out.vhd")], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, env=world.env, preexec_fn=small_files)
+    same(done.returncode, 255, f"exit status ({done.stderr})")
+    check("out.vhd" in done.stderr, f"stderr: {done.stderr}")
+    same(sorted(world.listing() - before), [], "files left behind")
+    source.unchanged()
+
+
+def e2e_odd_names(world):
+    """Names that are relative, hold blanks, begin with a dash or are no UTF-8."""
+    image, package = world.image(*SMALL), world.package()
+    for name in (b"plain", b"with blank.vhd", "g\u00fcte.vhd".encode(), b"\xff\xfe.vhd",
+                 b"-dash.vhd", b"a\nb.vhd"):
+        source, out = b"in-" + name, b"./" + name if name.startswith(b"-") else name
+        os.link(image.path, os.path.join(world.dir.encode(), source))
+        done = subprocess.run([world.args.ibbake.encode(), b"bake", source, b"--size",
+                               SIZE.encode(), b"--drivers", package.encode(), b"-o", out,
+                               b"--json"], capture_output=True, env=world.env, cwd=world.dir)
+        same(done.returncode, 0, f"{name!r}: exit status ({done.stderr!r})")
+        json.loads(done.stdout.decode("utf-8"))
+        check(os.path.exists(os.path.join(world.dir.encode(), name)), f"{name!r}: no output")
+        check(os.path.exists(os.path.join(world.dir.encode(), name + b".manifest.json")),
+              f"{name!r}: no manifest")
 
 
 def e2e_terminated(world):
