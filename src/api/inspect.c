@@ -104,7 +104,9 @@ static int inspect_doc(struct ibb_session *s, int problem, const struct ibb_erro
 	if (s->facts) {
 		ibb_facts_json(s->facts, &b, ibb_jb_object(&b, root, "image"));
 		ibb_jb_u64(&b, root, "free_bytes", s->image->info.free_bytes);
-		r = readiness_of_functions(s, &b, root, err);
+		/* what could not be read is not called absent */
+		if (!problem)
+			r = readiness_of_functions(s, &b, root, err);
 	}
 	o = ibb_jb_array(&b, root, "warnings");
 	for (size_t i = 0; i < s->n_warnings; i++)

@@ -24,10 +24,10 @@ static void hives(const struct ibb_json *image, struct ibb_buf *out)
 		char size[32];
 
 		cli_bytes(ibb_json_str(h, "bytes"), size);
-		cli_printf(out, "hive     %s, %s, %s\n", cli_str(h, "path"), size,
-			   ibb_json_str(h, "problem")	      ? cli_str(h, "problem")
-			   : ibb_json_bool(h, "dirty", false) ? "dirty"
-							      : "clean");
+		cli_printf(out, "hive     %s, %s, %s%s%s\n", cli_str(h, "path"), size,
+			   ibb_json_bool(h, "dirty", false) ? "dirty" : "clean",
+			   ibb_json_str(h, "problem") ? ": " : "",
+			   ibb_json_str(h, "problem") ? cli_str(h, "problem") : "");
 	}
 }
 

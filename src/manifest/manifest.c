@@ -96,9 +96,10 @@ void ibb_facts_json(const struct ibb_facts *f, struct ibb_jb *b, struct ibb_json
 	ibb_jb_str(b, w, "release", f->display_version);
 	ibb_jb_fmt(b, w, "version", "%u.%u.%u", f->target.major, f->target.minor, f->target.build);
 	ibb_jb_int(b, w, "ubr", f->ubr);
-	ibb_jb_str(b, w, "arch", ibb_arch_name(f->target.arch));
+	/* both come from the SYSTEM hive: unknown when that cannot be opened */
+	ibb_jb_str(b, w, "arch", f->control_set ? ibb_arch_name(f->target.arch) : NULL);
 	ibb_jb_str(b, w, "product_type", f->product_type);
-	ibb_jb_str(b, w, "kind", f->server ? "server" : "client");
+	ibb_jb_str(b, w, "kind", !f->product_type ? NULL : f->server ? "server" : "client");
 	ibb_jb_str(b, w, "control_set", f->control_set);
 	list = ibb_jb_array(b, w, "control_sets");
 	for (size_t i = 0; i < f->n_control_sets; i++)
