@@ -156,7 +156,7 @@ def e2e_inspect_dirty(world):
     """inspect shows what it can of an image that bake refuses."""
     image = world.image(*SMALL, "--dirty-hive")
     r = world.ibbake("inspect", image.path, rc=100)
-    r.mentions("SYSTEM", "dirty", "partition")
+    r.mentions("SYSTEM", "not cleanly closed", "partition")
     check("SYSTEM" in r.out, f"nothing is shown of it\n{r}")
 
 
