@@ -8,3 +8,6 @@ ibb_unit_test(test_volume_conformance LABEL conformance SOURCES unit/test_volume
 	LAYERS base disk volume)
 ibb_unit_test(test_volume_fault LABEL fault SOURCES unit/test_volume_fault.c unit/volume_lsan.c
 	LAYERS base disk volume)
+ibb_unit_test(test_volume_images LABEL bad SOURCES unit/test_volume_images.c unit/volume_lsan.c
+	LAYERS base disk volume)
+ibb_unit_test(test_volume_dir LABEL unit SOURCES unit/test_volume_dir.c LAYERS base disk volume)

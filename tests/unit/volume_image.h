@@ -93,17 +93,19 @@ static inline struct ibb_disk *disk_from_file(const char *path, uint32_t sector)
 
 static inline void disk_to_file(struct ibb_disk *d, const char *path)
 {
+	static const uint8_t zeros[65536];
 	struct ibb_error err = {0};
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	uint8_t *buf = malloc(1u << 20);
+	uint8_t *buf = malloc(sizeof(zeros));
 
-	assert_true(fd >= 0 && buf);
-	for (uint64_t off = 0; off < d->size_bytes;) {
-		uint64_t n = d->size_bytes - off < 1u << 20 ? d->size_bytes - off : 1u << 20;
+	assert_true(fd >= 0 && buf && ftruncate(fd, (off_t)d->size_bytes) == 0);
+	for (uint64_t off = 0; off < d->size_bytes; off += sizeof(zeros)) {
+		size_t n = d->size_bytes - off < sizeof(zeros) ? (size_t)(d->size_bytes - off)
+							       : sizeof(zeros);
 
-		assert_ok(ibb_disk_pread(d, buf, (size_t)n, off, &err), err);
-		assert_int_equal(pwrite(fd, buf, (size_t)n, (off_t)off), (ssize_t)n);
-		off += n;
+		assert_ok(ibb_disk_pread(d, buf, n, off, &err), err);
+		if (memcmp(buf, zeros, n))
+			assert_int_equal(pwrite(fd, buf, n, (off_t)off), (ssize_t)n);
 	}
 	free(buf);
 	close(fd);
