@@ -33,6 +33,7 @@ def run(fn, args):
     world = None
     try:
         world = World(args)
+        world.check_tools()
         began = time.monotonic()
         fn(world)
         for note in sorted(set(world.notes)):

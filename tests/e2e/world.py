@@ -156,6 +156,9 @@ class World:
         self.counter = 0
         self.notes = []
         self._drop_privileges()
+
+    def check_tools(self):
+        args = self.args
         for tool in (args.ibbake, args.mkimage, args.extract, args.mkpkg):
             if not os.access(tool, os.X_OK):
                 raise Skip(f"an ordinary user cannot run {tool}")
