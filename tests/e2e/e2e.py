@@ -8,6 +8,7 @@ e2e.py NAME --ibbake P --mkimage P --extract P --mkpkg P --source DIR
 """
 import argparse
 import inspect
+import os
 import sys
 import time
 import traceback
@@ -60,7 +61,7 @@ def main():
     p.add_argument("name", nargs="?")
     p.add_argument("--list", action="store_true")
     for tool in ("ibbake", "mkimage", "extract", "mkpkg", "source"):
-        p.add_argument("--" + tool)
+        p.add_argument("--" + tool, type=os.path.abspath)
     args = p.parse_args()
     known = cases()
     if args.list:
