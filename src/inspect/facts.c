@@ -36,16 +36,24 @@ int ibb_facts_warn(struct ibb_facts *f, struct ibb_error *err, const char *fmt, 
 int ibb_facts_string(const struct ibb_hive *h, const char *key, const char *value, char **ret,
 		     struct ibb_error *err)
 {
+	IBB_AUTO_BUF struct ibb_buf data = {0};
+	uint32_t type = IBB_REG_NONE;
 	char *s = NULL;
-	int r = ibb_hive_get_string(h, ibb_hive_root(h), key, value, &s, err);
+	ibb_key k;
+	int r = ibb_hive_find(h, ibb_hive_root(h), key, &k, err);
 
-	if (r == IBB_E_NOTFOUND)
-		r = IBB_OK;
-	if (!r) {
-		free(*ret);
-		*ret = s;
+	if (!r)
+		r = ibb_hive_get(h, k, value, &type, &data, err);
+	if (r && r != IBB_E_NOTFOUND)
+		return r;
+	if (!r && (type == IBB_REG_SZ || type == IBB_REG_EXPAND_SZ)) {
+		s = ibb_utf8_from_utf16le(data.data, data.len & ~(size_t)1);
+		if (!s)
+			return ibb_err_nomem(err);
 	}
-	return r;
+	free(*ret);
+	*ret = s;
+	return IBB_OK;
 }
 
 int ibb_facts_dword(const struct ibb_hive *h, const char *key, const char *value, uint32_t dflt,

@@ -11,7 +11,8 @@ int ibb_facts_warn(struct ibb_facts *f, struct ibb_error *err, const char *fmt, 
 /* A string value or NULL when key or value is missing or of another type; free() it. */
 int ibb_facts_string(const struct ibb_hive *h, const char *key, const char *value, char **ret,
 		     struct ibb_error *err) IBB_MUST_CHECK;
-/* A DWORD or the default. */
+/* A DWORD, or the default when it is missing; IBB_E_CORRUPT when it is of another type, for
+ * decisions rest on it. */
 int ibb_facts_dword(const struct ibb_hive *h, const char *key, const char *value, uint32_t dflt,
 		    uint32_t *ret, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_facts_has_key(const struct ibb_hive *h, const char *key, bool *ret,
