@@ -67,7 +67,8 @@ int hv_map_bins(struct ibb_hive *h, struct ibb_error *err)
 
 	h->n_words = h->bins_bytes / 512;
 	h->starts = ibb_calloc_array(h->n_words, sizeof(*h->starts));
-	if (!h->starts)
+	h->in_order = ibb_calloc_array(h->n_words, sizeof(*h->in_order));
+	if (!h->starts || !h->in_order)
 		return ibb_err_nomem(err);
 	while (bin < h->bins_bytes) {
 		const uint8_t *p = h->img + HV_BASE + bin;

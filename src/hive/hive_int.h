@@ -61,6 +61,11 @@ struct ibb_hive {
 	uint64_t *starts; /* one bit per 8 bytes: a cell, allocated or free, begins here */
 	size_t n_words;
 	/*
+	 * One bit per 8 bytes as opened: the subkey list of this key was walked and is in order, so
+	 * that what a search in it does not find is not there. Not asked once the hive is sound.
+	 */
+	uint64_t *in_order;
+	/*
 	 * Offsets of free cells. Entries may be out of date (the image decides); a push that finds
 	 * no memory only clears `indexed`, so that freeing never fails.
 	 */
@@ -136,6 +141,8 @@ static inline uint16_t hv_unit(const struct hv_name *s, uint32_t i)
 int hv_name_cmp(const struct hv_name *a, const struct hv_name *b);
 bool hv_name_eq(const struct hv_name *a, const struct hv_name *b);
 uint32_t hv_name_hash(const struct hv_name *s);
+/* The hint of an lf entry: the first four characters, nothing when one is beyond U+00FF. */
+void hv_name_hint(const struct hv_name *s, uint8_t hint[4]);
 /* Does every character fit in one byte? */
 bool hv_name_compressible(const struct hv_name *s);
 /* Write it as stored; bytes written. */
@@ -150,7 +157,7 @@ int hv_name_encode(const char *s, struct ibb_buf *buf, struct hv_name *ret,
  */
 int hv_path_next(struct hv_name *path, struct hv_name *ret, struct ibb_error *err) IBB_MUST_CHECK;
 
-/* ---- keys and subkey lists (list.c) ---- */
+/* ---- keys and subkey lists (list.c, list_edit.c) ---- */
 
 struct hv_key {
 	uint32_t off;

@@ -40,6 +40,18 @@ uint32_t hv_name_hash(const struct hv_name *s)
 	return hash;
 }
 
+void hv_name_hint(const struct hv_name *name, uint8_t hint[4])
+{
+	memset(hint, 0, 4);
+	for (uint32_t i = 0; i < 4 && i < name->n; i++) {
+		if (hv_unit(name, i) > 0xff) {
+			memset(hint, 0, 4);
+			return;
+		}
+		hint[i] = (uint8_t)hv_unit(name, i);
+	}
+}
+
 bool hv_name_compressible(const struct hv_name *s)
 {
 	for (uint32_t i = 0; i < s->n; i++)

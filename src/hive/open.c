@@ -112,6 +112,7 @@ void ibb_hive_close(struct ibb_hive *h)
 	free(h->name);
 	free(h->img);
 	free(h->starts);
+	free(h->in_order);
 	hv_classes_clear(h);
 	ibb_buf_clear(&h->scratch);
 	free(h);

@@ -324,8 +324,70 @@ static void test_disorder(void **state)
 	h = open_copy(b.data, b.len);
 	assert_fails(ibb_hive_find(h, a, "c", &k, &E), IBB_E_CORRUPT, E,
 		     "names are not in ascending order");
+	assert_fails(ibb_hive_find(h, a, "bb", &k, &E), IBB_E_CORRUPT, E, "ascending order");
 	ibb_hive_close(h);
 	ibb_buf_clear(&b);
+}
+
+/* A misplaced subtree that makes the tree deeper than Windows allows. */
+static void test_too_deep(void **state)
+{
+	char path[2 * 511 + 1];
+	struct ibb_hive *h = fresh(), *g;
+	struct ibb_hive_check sum;
+	struct ibb_buf b, text = {0};
+	ibb_key x, from, e;
+
+	(void)state;
+	for (int i = 0; i < 511; i++)
+		memcpy(path + 2 * i, "d\\", 2);
+	path[2 * 511 - 1] = '\0';
+	x = make(h, path);
+	e = make(h, "g\\e");
+	from = find(h, "g");
+	b = serialized(h);
+	ibb_put_le32(cell(&b, x) + 20, 1);
+	ibb_put_le32(cell(&b, x) + 28, ibb_get_le32(cell(&b, from) + 28));
+	ibb_put_le32(cell(&b, from) + 20, 0);
+	ibb_put_le32(cell(&b, e) + 16, x);
+	g = open_copy(b.data, b.len);
+	assert_fails(ibb_hive_check(g, &sum, &E), IBB_E_CORRUPT, E, "nested deeper than 512");
+	assert_fails(ibb_hive_compare(g, g, diff_line, &text, &E), IBB_E_CORRUPT, E,
+		     "nested too deeply");
+	ibb_hive_close(h);
+	h = fresh();
+	assert_fails(ibb_hive_compare(h, g, diff_line, &text, &E), IBB_E_CORRUPT, E,
+		     "nested too deeply");
+	ibb_hive_close(h);
+	ibb_hive_close(g);
+	ibb_buf_clear(&b);
+	ibb_buf_clear(&text);
+}
+
+/* Names that no key or value may have. */
+static void test_long_names(void **state)
+{
+	struct ibb_hive *h = fresh(), *none = NULL;
+	char *name = ibb_alloc(100001);
+
+	(void)state;
+	assert_string_equal(ibb_hive_name(h), "TEST");
+	memset(name, 'n', 100000);
+	name[100000] = '\0';
+	assert_fails(ibb_hive_set(h, ibb_hive_root(h), name, 3, "1", 1, T0, &E), IBB_E_INVALID, E,
+		     "registry name of 100000 bytes is too long");
+	name[16384] = '\0';
+	assert_fails(ibb_hive_set(h, ibb_hive_root(h), name, 3, "1", 1, T0, &E), IBB_E_INVALID, E,
+		     "value name of 16384 characters (16383 are allowed)");
+	name[16383] = '\0';
+	set(h, ibb_hive_root(h), name, 3, "12345", 5);
+	has_value(h, ibb_hive_root(h), name, 3, "12345", 5);
+	assert_fails(ibb_hive_new("", T0, &none, &E), IBB_E_INVALID, E, "root key is empty");
+	name[256] = '\0';
+	assert_fails(ibb_hive_new(name, T0, &none, &E), IBB_E_INVALID, E, "too long");
+	ibb_hive_close(reopened(h, NULL));
+	ibb_hive_close(h);
+	free(name);
 }
 
 /* ---- random damage ---- */
@@ -442,7 +504,8 @@ int main(void)
 		cmocka_unit_test(test_class),	       cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_values),	       cmocka_unit_test(test_big_data),
 		cmocka_unit_test(test_security_cells), cmocka_unit_test(test_refs_too_high),
-		cmocka_unit_test(test_disorder),       cmocka_unit_test(test_random_damage),
+		cmocka_unit_test(test_disorder),       cmocka_unit_test(test_too_deep),
+		cmocka_unit_test(test_long_names),     cmocka_unit_test(test_random_damage),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown) ? 1 : 0;
