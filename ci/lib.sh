@@ -47,6 +47,7 @@ cmd:hivexsh		libhivex-bin
 cmd:reged		chntpw
 cmd:regfexport		libregf-utils
 cmd:reglookup		reglookup
+cmd:sfdisk		fdisk
 '
 heavy_oracles='
 cmd:git			git
