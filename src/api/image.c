@@ -28,6 +28,18 @@ static int open_slice(struct ibb_image *im, size_t i, struct ibb_disk **ret, str
 	return IBB_OK;
 }
 
+/* The partition types that Windows installs itself to: GPT basic data, MBR 07, or no table. */
+static bool may_hold_windows(const struct ibb_image *im, const struct ibb_partition *p)
+{
+	static const char basic_data[] = "{ebd0a0a2-b9e5-4433-87c0-68b6b72699c7}";
+	char guid[IBB_GUID_STR_SIZE];
+
+	ibb_guid_format(&p->type, guid);
+	return im->table.kind == IBB_PTABLE_NONE ||
+	       (im->table.kind == IBB_PTABLE_GPT && strcmp(guid, basic_data) == 0) ||
+	       (im->table.kind == IBB_PTABLE_MBR && p->mbr_type == 0x07);
+}
+
 /* Look into one partition; what stops us is remembered, not returned (but for lack of memory). */
 static int look_into(struct ibb_image *im, size_t i, struct ibb_error *err)
 {
@@ -47,7 +59,9 @@ static int look_into(struct ibb_image *im, size_t i, struct ibb_error *err)
 	}
 	if (r == IBB_E_NOMEM)
 		return ibb_err_nomem(err);
-	if (r == IBB_E_NOTFOUND || !r)
+	/* that an EFI system partition is FAT is no problem */
+	if (r == IBB_E_NOTFOUND || !r ||
+	    (r == IBB_E_UNSUPPORTED && !may_hold_windows(im, &im->table.parts[i])))
 		f->problem = (struct ibb_error){0};
 	return IBB_OK;
 }
@@ -82,23 +96,11 @@ int ibb_image_open(const char *path, struct ibb_image **ret, struct ibb_error *e
 	return IBB_OK;
 }
 
-/* The partition types that Windows installs itself to: GPT basic data, MBR 07, or no table. */
-static bool may_hold_windows(const struct ibb_image *im, const struct ibb_partition *p)
-{
-	static const char basic_data[] = "{ebd0a0a2-b9e5-4433-87c0-68b6b72699c7}";
-	char guid[IBB_GUID_STR_SIZE];
-
-	ibb_guid_format(&p->type, guid);
-	return im->table.kind == IBB_PTABLE_NONE ||
-	       (im->table.kind == IBB_PTABLE_GPT && strcmp(guid, basic_data) == 0) ||
-	       (im->table.kind == IBB_PTABLE_MBR && p->mbr_type == 0x07);
-}
-
 static int no_windows(const struct ibb_image *im, struct ibb_error *err)
 {
 	/* a partition that could not be looked into is the likely place: say why */
 	for (size_t i = 0; i < im->table.n; i++)
-		if (im->found[i].problem.code && may_hold_windows(im, &im->table.parts[i])) {
+		if (im->found[i].problem.code) {
 			if (err)
 				*err = im->found[i].problem;
 			return im->found[i].problem.code;

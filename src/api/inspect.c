@@ -62,6 +62,7 @@ static int readiness_of_functions(const struct ibb_session *s, struct ibb_jb *b,
 
 	for (size_t i = 0; i < ibb_catalog_n_sizes(s->catalog); i++) {
 		const struct ibb_function *fn = ibb_catalog_size_at(s->catalog, i)->function;
+		struct ibb_readiness ready;
 		struct ibb_fact_match m;
 		struct ibb_json *o;
 		bool bare, known = !fn;
@@ -82,6 +83,8 @@ static int readiness_of_functions(const struct ibb_session *s, struct ibb_jb *b,
 		ibb_jb_str(b, o, "published", m.package ? m.package->published : NULL);
 		ibb_jb_str(b, o, "matched_id", m.package ? m.id : NULL);
 		ibb_jb_bool(b, o, "only_bare_id", bare);
+		ibb_plan_readiness_in_image(s->facts, &m, bare, &ready);
+		ibb_readiness_json(&ready, b, ibb_jb_object(b, o, "readiness"));
 	}
 	return IBB_OK;
 }

@@ -4,40 +4,47 @@
 #include "api/session.h"
 #include "base/limits.h"
 
-/* Is the package of each target still the one Windows would choose? */
+static int target_json(const struct ibb_session *s, const char *name, struct ibb_jb *b,
+		       struct ibb_json *o, struct ibb_error *err)
+{
+	const struct ibb_size *size = NULL;
+	struct ibb_fact_match m = {0};
+	struct ibb_readiness ready;
+	struct ibb_error sub = {0};
+	bool bare = false;
+	int r;
+
+	ibb_jb_str(b, o, "size", name);
+	if (!name || ibb_catalog_find_size(s->catalog, name, &size, &sub) || !size->function) {
+		ibb_jb_null(b, o, "published");
+		ibb_jb_null(b, o, "readiness");
+		return IBB_OK;
+	}
+	r = ibb_select_in_image(s->facts, size->function, &m, &bare, err);
+	if (r)
+		return r;
+	ibb_jb_str(b, o, "published", m.package ? m.package->published : NULL);
+	ibb_plan_readiness_in_image(s->facts, &m, bare, &ready);
+	ibb_readiness_json(&ready, b, ibb_jb_object(b, o, "readiness"));
+	return IBB_OK;
+}
+
+/* How ready the image is now for each size of the manifest; nothing is said without hives. */
 static int targets_json(const struct ibb_session *s, const struct ibb_json *manifest,
 			struct ibb_jb *b, struct ibb_json *obj, struct ibb_error *err)
 {
 	struct ibb_json *list = ibb_jb_array(b, obj, "readiness");
+	int r = IBB_OK;
 
+	if (!s->facts->hives[IBB_HIVE_SYSTEM].hive || !s->facts->hives[IBB_HIVE_DRIVERS].hive)
+		return IBB_OK;
 	ibb_json_foreach (t, ibb_json_get(manifest, "targets")) {
 		const char *name = ibb_json_str(ibb_json_get(t, "resolution"), "size");
-		const struct ibb_size *size;
-		struct ibb_fact_match m = {0};
-		struct ibb_error sub = {0};
-		struct ibb_json *o = ibb_jb_object(b, list, NULL);
-		bool bare = false, ready;
 
-		ibb_jb_str(b, o, "size", name);
-		if (!name || ibb_catalog_find_size(s->catalog, name, &size, &sub) ||
-		    !size->function) {
-			ibb_jb_str(b, o, "driver", "unknown to this catalog");
-			continue;
-		}
-		if (s->facts->hives[IBB_HIVE_SYSTEM].hive) {
-			int r = ibb_select_in_image(s->facts, size->function, &m, &bare, err);
-
-			if (r)
-				return r;
-		}
-		ready = m.package && !bare;
-		ibb_jb_str(b, o, "driver", ready ? "ready" : "absent");
-		ibb_jb_str(b, o, "published", m.package ? m.package->published : NULL);
-		ibb_jb_str(b, o, "package_name", m.package ? m.package->name : NULL);
-		ibb_jb_str(b, o, "address", "absent");
-		ibb_jb_str(b, o, "user-nd", "absent");
+		if (!r)
+			r = target_json(s, name, b, ibb_jb_object(b, list, NULL), err);
 	}
-	return IBB_OK;
+	return r;
 }
 
 static int verify(struct ibb_session *s, char **ret_json, struct ibb_error *err)

@@ -88,6 +88,7 @@ int cli_cmd_drivers(struct cli *c);
 /* shared renderings */
 void cli_render_resolution(const struct ibb_json *res, bool verbose, struct ibb_buf *out);
 void cli_render_targets(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
+void cli_render_readiness(const struct ibb_json *readiness, struct ibb_buf *out);
 void cli_render_packages(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_warnings(const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_image(const struct ibb_json *image, struct ibb_buf *out);

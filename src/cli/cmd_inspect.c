@@ -55,14 +55,14 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 		cli_printf(out, "drivers  %lld packages, %lld of them third-party\n", (long long)n,
 			   (long long)oem);
 		ibb_json_foreach (f, ibb_json_get(doc, "infiniband")) {
-			bool staged = ibb_json_bool(f, "driver_staged", false);
+			const struct ibb_json *r = ibb_json_get(f, "readiness");
 
-			cli_printf(out, "function %-12s driver %s%s%s\n", cli_str(f, "function"),
-				   staged ? "staged as " : "absent",
-				   staged ? cli_str(f, "published") : "",
-				   ibb_json_bool(f, "only_bare_id", false)
-					   ? " (a driver matches only the bare device ID)"
-					   : "");
+			cli_printf(out, "function %-12s driver %s, address %s, user-nd %s: %s\n",
+				   cli_str(f, "function"),
+				   cli_str(ibb_json_get(r, "driver"), "state"),
+				   cli_str(ibb_json_get(r, "address"), "state"),
+				   cli_str(ibb_json_get(r, "user-nd"), "state"),
+				   cli_str(ibb_json_get(r, "driver"), "reason"));
 		}
 		ibb_json_foreach (d, ibb_json_get(image, "mellanox_devices")) {
 			cli_printf(out, "device   %s\\%s, driver %s\n", cli_str(d, "control_set"),

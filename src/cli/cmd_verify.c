@@ -17,10 +17,8 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 	cli_printf(out, "%lld files and %lld operations checked: %zu differences\n",
 		   (long long)files, (long long)ops, ibb_json_count(diffs));
 	ibb_json_foreach (t, ibb_json_get(doc, "readiness")) {
-		cli_printf(out, "%s: driver %s%s%s, address %s, user-nd %s\n", cli_str(t, "size"),
-			   cli_str(t, "driver"), ibb_json_str(t, "published") ? " as " : "",
-			   ibb_json_str(t, "published") ? cli_str(t, "published") : "",
-			   cli_str(t, "address"), cli_str(t, "user-nd"));
+		cli_printf(out, "%s\n", cli_str(t, "size"));
+		cli_render_readiness(ibb_json_get(t, "readiness"), out);
 	}
 }
 

@@ -39,12 +39,18 @@ static void readiness_line(const struct ibb_json *r, const char *line, struct ib
 	cli_printf(out, "  %-8s %-8s %s\n", line, cli_str(l, "state"), cli_str(l, "reason"));
 }
 
+void cli_render_readiness(const struct ibb_json *readiness, struct ibb_buf *out)
+{
+	readiness_line(readiness, "driver", out);
+	readiness_line(readiness, "address", out);
+	readiness_line(readiness, "user-nd", out);
+}
+
 void cli_render_targets(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
 	ibb_json_foreach (t, ibb_json_get(doc, "targets")) {
 		const struct ibb_json *res = ibb_json_get(t, "resolution");
 		const struct ibb_json *sel = ibb_json_get(t, "selection");
-		const struct ibb_json *ready = ibb_json_get(sel, "readiness");
 
 		if (c->verbose)
 			cli_render_resolution(res, true, out);
@@ -53,9 +59,7 @@ void cli_render_targets(const struct cli *c, const struct ibb_json *doc, struct 
 			   cli_str(res, "state"));
 		cli_printf(out, "  device   %s -> %s [%s]\n", cli_str(sel, "matched_id"),
 			   cli_str(sel, "evidence"), cli_str(sel, "install_section"));
-		readiness_line(ready, "driver", out);
-		readiness_line(ready, "address", out);
-		readiness_line(ready, "user-nd", out);
+		cli_render_readiness(ibb_json_get(sel, "readiness"), out);
 	}
 }
 

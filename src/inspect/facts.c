@@ -168,6 +168,8 @@ int ibb_facts_read(struct ibb_volume *v, struct ibb_facts **ret, struct ibb_erro
 	if (!r)
 		r = ibb_facts_read_devices(f, err);
 	if (!r)
+		r = ibb_facts_read_winsock(f, err);
+	if (!r)
 		r = ibb_facts_read_oem_numbers(f, v, err);
 	if (r)
 		return r;
@@ -306,5 +308,6 @@ void ibb_facts_free(struct ibb_facts *f)
 	free(f->control_set);
 	free(f->image_state);
 	free(f->winof2);
+	free(f->nd_provider);
 	free(f);
 }

@@ -86,10 +86,14 @@ enum ibb_ready { IBB_READY_YES, IBB_READY_AT_BOOT, IBB_READY_NO };
 struct ibb_readiness {
 	enum ibb_ready driver, address, user_nd;
 	char driver_reason[512];
-	const char *address_reason, *user_nd_reason;
+	const char *address_reason;
+	char user_nd_reason[512];
 };
 const char *ibb_ready_name(enum ibb_ready r); /* "ready", "at boot", "absent" */
 void ibb_plan_readiness(const struct ibb_selection *s, struct ibb_readiness *ret);
+/* The same of an image as it is, for a function: `m` and `bare` from ibb_select_in_image(). */
+void ibb_plan_readiness_in_image(const struct ibb_facts *f, const struct ibb_fact_match *m,
+				 bool bare, struct ibb_readiness *ret);
 
 /* JSON: the operations, and one selection. */
 void ibb_plan_json(const struct ibb_plan *p, struct ibb_jb *b, struct ibb_json *obj);

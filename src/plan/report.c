@@ -10,17 +10,26 @@ const char *ibb_ready_name(enum ibb_ready r)
 	return r == IBB_READY_YES ? "ready" : r == IBB_READY_AT_BOOT ? "at boot" : "absent";
 }
 
+/* The two lines that no driver package decides. */
+static void readiness_beyond_driver(const struct ibb_facts *f, struct ibb_readiness *ret)
+{
+	/* Windows has no offline setting for it: the address comes from the host at run time */
+	ret->address = IBB_READY_NO;
+	ret->address_reason = "nothing in the image gives the IPoIB interface its address";
+	ret->user_nd = f->nd_provider ? IBB_READY_YES : IBB_READY_NO;
+	snprintf(ret->user_nd_reason, sizeof(ret->user_nd_reason), "%s%s",
+		 f->nd_provider
+			 ? "NetworkDirect provider registered: "
+			 : "MS-MPI will not use RDMA: no NetworkDirect provider is registered",
+		 f->nd_provider ? f->nd_provider : "");
+}
+
 void ibb_plan_readiness(const struct ibb_selection *s, struct ibb_readiness *ret)
 {
 	const struct ibb_package *p = s->package;
 
-	*ret = (struct ibb_readiness){
-		.address = IBB_READY_NO,
-		.address_reason = "nothing in the image gives the IPoIB interface its address",
-		.user_nd = IBB_READY_NO,
-		.user_nd_reason = "MS-MPI will not use RDMA: the NetworkDirect provider is no part "
-				  "of the driver package",
-	};
+	*ret = (struct ibb_readiness){0};
+	readiness_beyond_driver(s->facts, ret);
 	if (s->n_bound) {
 		ret->driver = IBB_READY_NO;
 		snprintf(ret->driver_reason, sizeof(ret->driver_reason),
@@ -35,6 +44,22 @@ void ibb_plan_readiness(const struct ibb_selection *s, struct ibb_readiness *ret
 		snprintf(ret->driver_reason, sizeof(ret->driver_reason), "%s %s serves %s; %s",
 			 p->inf_name, p->version.version_text, s->matched_id, s->rank_reason);
 	}
+}
+
+void ibb_plan_readiness_in_image(const struct ibb_facts *f, const struct ibb_fact_match *m,
+				 bool bare, struct ibb_readiness *ret)
+{
+	const struct ibb_fact_package *p = m->package;
+
+	*ret = (struct ibb_readiness){.driver = p && !bare ? IBB_READY_YES : IBB_READY_NO};
+	readiness_beyond_driver(f, ret);
+	if (!p)
+		snprintf(ret->driver_reason, sizeof(ret->driver_reason),
+			 "no package of the image is registered for the function");
+	else
+		snprintf(ret->driver_reason, sizeof(ret->driver_reason), "%s%s serves %s",
+			 bare ? "only the bare device ID: " : "",
+			 p->published ? p->published : p->name, m->id);
 }
 
 void ibb_readiness_json(const struct ibb_readiness *r, struct ibb_jb *b, struct ibb_json *obj)

@@ -385,7 +385,7 @@ int ibb_select(const struct ibb_facts *f, const struct ibb_resolution *r,
 	       struct ibb_package *const *packages, size_t n, struct ibb_selection *ret,
 	       struct ibb_error *err)
 {
-	struct ibb_selection s = {.resolution = r};
+	struct ibb_selection s = {.facts = f, .resolution = r};
 	bool bare = false;
 	int rc = IBB_OK;
 
