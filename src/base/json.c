@@ -42,16 +42,22 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+#define FEW_MEMBERS 16
+
 static int check_object(const char *name, const cJSON *j, struct ibb_error *err)
 {
+	const char *few[FEW_MEMBERS], **keys = few;
 	size_t n = 0, i = 0;
-	IBB_AUTO_FREE const char **keys = NULL;
+	IBB_AUTO_FREE const char **many = NULL;
 
 	for (const cJSON *c = j->child; c; c = c->next)
 		n++;
-	keys = ibb_calloc_array(n, sizeof(*keys));
-	if (!keys)
-		return ibb_err_nomem(err);
+	if (n > FEW_MEMBERS) {
+		many = ibb_calloc_array(n, sizeof(*many));
+		if (!many)
+			return ibb_err_nomem(err);
+		keys = many;
+	}
 	for (const cJSON *c = j->child; c; c = c->next)
 		keys[i++] = c->string;
 	qsort(keys, n, sizeof(*keys), by_name);
@@ -279,12 +285,23 @@ static char *sanitize(const char *s)
 	return ibb_buf_take_str(&o);
 }
 
+static bool is_ascii(const char *s)
+{
+	while ((signed char)*s > 0)
+		s++;
+	return !*s;
+}
+
 void ibb_jb_str(struct ibb_jb *b, struct ibb_json *parent, const char *key, const char *value)
 {
 	IBB_AUTO_FREE char *clean = NULL;
 
 	if (!value) {
 		ibb_jb_null(b, parent, key);
+		return;
+	}
+	if (is_ascii(value)) {
+		attach(b, parent, key, cJSON_CreateString(value));
 		return;
 	}
 	clean = sanitize(value);

@@ -68,13 +68,26 @@ static bool is_split_pair(uint32_t before, uint32_t cp)
 	return (before & 0xfffffc00) == 0xd800 && (cp & 0xfffffc00) == 0xdc00;
 }
 
+/* Nearly all text is ASCII: eight bytes of it at once. */
+static inline bool eight_ascii(const void *p, uint64_t *ret)
+{
+	memcpy(ret, p, sizeof(*ret));
+	return !(*ret & 0x8080808080808080u);
+}
+
 bool ibb_utf8_valid(const char *s, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)s;
 	uint32_t cp = 0, before;
+	uint64_t eight;
 	size_t k;
 
 	while (n) {
+		while (n >= 8 && eight_ascii(p, &eight)) {
+			cp = 0;
+			p += 8;
+			n -= 8;
+		}
 		before = cp;
 		if (!decode(p, n, &cp, &k) || is_split_pair(before, cp))
 			return false;
@@ -84,12 +97,11 @@ bool ibb_utf8_valid(const char *s, size_t n)
 	return true;
 }
 
-static int put_unit(struct ibb_buf *out, uint32_t u)
+/* Into room that was reserved. */
+static void put_unit(struct ibb_buf *out, uint32_t u)
 {
-	uint8_t b[2];
-
-	ibb_put_le16(b, (uint16_t)u);
-	return ibb_buf_append(out, b, 2);
+	ibb_put_le16(out->data + out->len, (uint16_t)u);
+	out->len += 2;
 }
 
 int ibb_utf16le_append(struct ibb_buf *out, const char *s)
@@ -97,25 +109,26 @@ int ibb_utf16le_append(struct ibb_buf *out, const char *s)
 	size_t left = strlen(s), k, start = out->len;
 	const unsigned char *p = (const unsigned char *)s;
 	uint32_t cp = 0, before;
-	int r = IBB_OK;
 
-	while (left && !r) {
+	/* no UTF-8 sequence takes more than twice its bytes in UTF-16 */
+	if (left > (SIZE_MAX - start) / 2 || ibb_buf_reserve(out, start + 2 * left))
+		return IBB_E_NOMEM;
+	while (left) {
 		before = cp;
 		if (!decode(p, left, &cp, &k) || is_split_pair(before, cp)) {
-			r = IBB_E_INVALID;
-		} else if (cp < 0x10000) {
-			r = put_unit(out, cp);
+			out->len = start;
+			return IBB_E_INVALID;
+		}
+		if (cp < 0x10000) {
+			put_unit(out, cp);
 		} else {
-			r = put_unit(out, 0xd800 + ((cp - 0x10000) >> 10));
-			if (!r)
-				r = put_unit(out, 0xdc00 + ((cp - 0x10000) & 0x3ff));
+			put_unit(out, 0xd800 + ((cp - 0x10000) >> 10));
+			put_unit(out, 0xdc00 + ((cp - 0x10000) & 0x3ff));
 		}
 		p += k;
 		left -= k;
 	}
-	if (r)
-		out->len = start;
-	return r;
+	return IBB_OK;
 }
 
 static int put_utf8(struct ibb_buf *out, uint32_t cp)
@@ -123,6 +136,10 @@ static int put_utf8(struct ibb_buf *out, uint32_t cp)
 	uint8_t b[4];
 	size_t n;
 
+	if (cp < 0x80 && out->len < out->cap) {
+		out->data[out->len++] = (uint8_t)cp;
+		return IBB_OK;
+	}
 	if (cp < 0x80) {
 		b[0] = (uint8_t)cp;
 		n = 1;
@@ -220,8 +237,12 @@ int ibb_ncasecmp(const char *a, size_t na, const char *b, size_t nb)
 {
 	size_t i = 0, n = na < nb ? na : nb;
 	struct unit_iter ia, ib;
+	uint64_t ea, eb;
 
-	/* device IDs and registry names are nearly always ASCII: only behind that the slow way */
+	/* device IDs and registry names are nearly always ASCII, and those that are compared begin
+	 * alike: only behind that the slow way */
+	while (n - i >= 8 && eight_ascii(a + i, &ea) && eight_ascii(b + i, &eb) && ea == eb)
+		i += 8;
 	for (; i < n; i++) {
 		unsigned char ca = ascii_upper(a[i]), cb = ascii_upper(b[i]);
 

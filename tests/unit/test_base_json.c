@@ -148,6 +148,9 @@ static const struct {
 	T("{}{}", "1:3: not valid JSON: something stands behind the end"),
 	T("{\"a\":1,\"a\":2}", "f.json: the member \"a\" stands twice"),
 	T("[{\"b\":{\"k\":1,\"j\":1,\"k\":1}}]", "the member \"k\" stands twice"),
+	T("{\"a\":0,\"b\":0,\"c\":0,\"d\":0,\"e\":0,\"f\":0,\"g\":0,\"h\":0,\"i\":0,"
+	  "\"j\":0,\"k\":0,\"l\":0,\"m\":0,\"n\":0,\"o\":0,\"p\":0,\"q\":0,\"a\":0}",
+	  "the member \"a\" stands twice"),
 	T("\"a\\u0000b\"", "f.json:1:3: not valid JSON: \\u0000 in a string"),
 	T("{\"a\\u0000b\":1}", "\\u0000 in a string"),
 	T("\"a\0b\"", "1:3: not valid JSON: a NUL byte"),

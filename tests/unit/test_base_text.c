@@ -198,6 +198,54 @@ static void test_invalid_utf8(void **state)
 	ibb_buf_clear(&b);
 }
 
+/* Eight ASCII characters are looked at together: what is bad must show at every place. */
+static void test_utf8_places(void **state)
+{
+	const char plain[] = "abcdefghijklmnopqrstuvwxyz";
+	struct ibb_buf b = {0};
+
+	(void)state;
+	for (size_t k = 0; k <= 17; k++) {
+		char text[64];
+		int n = snprintf(text, sizeof(text), "%.*s\xc3\x28%s", (int)k, plain, plain);
+
+		assert_false(ibb_utf8_valid(text, (size_t)n));
+		assert_false(ibb_utf8_valid(text, k + 1));
+		assert_true(ibb_utf8_valid(text, k));
+		text[k] = 'x';
+		assert_true(ibb_utf8_valid(text, (size_t)n));
+		assert_int_equal(ibb_utf16le_append(&b, text), IBB_OK);
+		assert_int_equal(b.len, 2 * (size_t)n);
+		b.len = 0;
+		/* what stands between two surrogates makes them no pair */
+		n = snprintf(text, sizeof(text), "\xed\xa0\xbd%.*s\xed\xb8\x80", (int)k, plain);
+		assert_int_equal(ibb_utf8_valid(text, (size_t)n), k > 0);
+	}
+	ibb_buf_clear(&b);
+}
+
+static void test_casecmp_places(void **state)
+{
+	const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", lower[] = "abcdefghijklmnopqrstuvwxyz";
+
+	(void)state;
+	for (size_t k = 0; k < 20; k++) {
+		char a[32], b[32];
+
+		memcpy(a, upper, sizeof(upper));
+		memcpy(b, k % 2 ? upper : lower, sizeof(upper));
+		assert_int_equal(ibb_ncasecmp(a, k, b, k), 0);
+		assert_int_equal(ibb_ncasecmp(a, k, b, k + 1), -1);
+		assert_int_equal(ibb_ncasecmp(a, k + 1, b, k), 1);
+		a[k] = '_';
+		assert_int_equal(ibb_casecmp(a, b), 1);
+		assert_int_equal(ibb_casecmp(b, a), -1);
+		memcpy(a + k, "\xc3\x84\xc3\xa4", 5);
+		memcpy(b + k, "\xc3\xa4\xc3\x84", 5);
+		assert_int_equal(ibb_casecmp(a, b), 0);
+	}
+}
+
 static void test_casecmp(void **state)
 {
 	(void)state;
@@ -451,7 +499,8 @@ int main(void)
 		cmocka_unit_test(test_names_allowed),	 cmocka_unit_test(test_name_length_units),
 		cmocka_unit_test(test_device_names),	 cmocka_unit_test(test_names_refused),
 		cmocka_unit_test(test_normalize),	 cmocka_unit_test(test_normalize_long),
-		cmocka_unit_test(test_path_parts),
+		cmocka_unit_test(test_path_parts),	 cmocka_unit_test(test_utf8_places),
+		cmocka_unit_test(test_casecmp_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
