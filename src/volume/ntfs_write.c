@@ -6,16 +6,25 @@
 
 #define PAGE 4096u
 /*
- * Clusters that a new file may need beside its data: index blocks, an MFT extension of 64 records,
- * a new piece of $Secure. A put that would not leave them is refused before anything changes.
+ * What a new file may need beside its data: index blocks, an MFT extension of 64 records and its
+ * bitmap, a new piece of $Secure, each at least a cluster. A put that would not leave that much is
+ * refused before anything changes.
  */
-#define SPARE_BYTES (160u << 10)
+#define SPARE_BYTES    (160u << 10)
+#define SPARE_CLUSTERS 6u
 /* The first id that mkntfs and Windows' format assign; stands in until the real one is set. */
 #define FIRST_SECURITY_ID 0x100
 
 static const ntfschar *utf16_of(const struct ibb_buf *name)
 {
 	return (const ntfschar *)(const void *)name->data;
+}
+
+static uint64_t spare(const struct ntfs_be *n)
+{
+	uint64_t clusters = (uint64_t)SPARE_CLUSTERS * n->vol->cluster_size;
+
+	return clusters > SPARE_BYTES ? clusters : SPARE_BYTES;
 }
 
 static int check_space(struct ntfs_be *n, const char *path, uint64_t need, uint64_t have,
@@ -258,7 +267,7 @@ static int put_replace(struct ntfs_be *n, const char *path, struct ntfs_loc *loc
 {
 	IBB_AUTO_BUF struct ibb_buf old_name = {0};
 	uint64_t freed = 0, cluster = n->vol->cluster_size;
-	uint64_t need = (content.len + cluster - 1) / cluster * cluster + SPARE_BYTES;
+	uint64_t need = (content.len + cluster - 1) / cluster * cluster + spare(n);
 	MFT_REF self = 0;
 	int rc = IBB_OK;
 
@@ -399,7 +408,7 @@ int ibb_ntfs_mkdir(struct ibb_volume *v, const char *path, const struct ibb_meta
 	if (!rc && loc.exists)
 		rc = ibb_err(err, IBB_E_EXISTS, "%s: exists already", path);
 	if (!rc)
-		rc = check_space(n, path, SPARE_BYTES, 0, err);
+		rc = check_space(n, path, spare(n), 0, err);
 	if (!rc)
 		rc = create(n, path, loc.parent, &loc.name, true, meta->time, &self, err);
 	if (!rc)

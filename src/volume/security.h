@@ -14,7 +14,8 @@
  * parent's inheritable ACEs (CI/OI/NP/IO honoured, CREATOR OWNER and CREATOR GROUP resolved,
  * generic rights mapped for files), flag INHERITED, SE_DACL_AUTO_INHERITED, owner and group
  * SYSTEM (S-1-5-18), no SACL.
- * A parent without any inheritable ACE gives SYSTEM and Administrators full control.
+ * A parent without any inheritable ACE, and an empty `parent` (a directory that has none), gives
+ * SYSTEM and Administrators full control.
  * IBB_E_CORRUPT when `parent` is malformed.
  */
 int ibb_security_inherit(struct ibb_bytes parent, bool is_directory, struct ibb_buf *ret,

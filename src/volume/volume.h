@@ -5,7 +5,9 @@
  * Paths are UTF-8 with '/', relative to the volume's root, in the normal form of
  * ibb_path_normalize(); "" is the root. Every component is looked up case-insensitively by
  * Windows' upcase table, and an existing name keeps its spelling. Changes are staged: reads see
- * them, nothing is visible outside before commit, closing without commit discards them.
+ * them, nothing is visible outside before commit, closing without commit discards them. When a
+ * change fails in the middle (disk full, I/O, memory), what is staged is half of something: every
+ * later change and the commit are then refused with the same error.
  * A reparse point in a path is IBB_E_UNSUPPORTED: following it would write where Windows never
  * looks.
  */
@@ -67,6 +69,10 @@ typedef int (*ibb_dirent_fn)(void *ctx, const char *name, enum ibb_file_type typ
  * IBB_E_UNSUPPORTED), VOLUME_IS_DIRTY or an unclean $LogFile or a hibernation file that is in use
  * (IBB_E_DIRTY), damage (IBB_E_CORRUPT). The disk is referenced.
  * `writable` false mounts read-only (inspect); the refusals are the same.
+ * libntfs-3g writes to an overlay of the volume's own, at most IBB_LIMIT_OVERLAY_BYTES; commit
+ * copies its changed blocks to `d` and flushes, so that `d` sees nothing of an edit that failed.
+ * Installs a process-wide log handler in libntfs-3g, which logs to stderr otherwise. Not thread
+ * safe, also not with two volumes in two threads.
  */
 int ibb_volume_open_ntfs(struct ibb_disk *d, bool writable, struct ibb_volume **ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
@@ -88,18 +94,25 @@ int ibb_volume_spelling(struct ibb_volume *v, const char *path, char **ret,
 /* Entries sorted by ibb_casecmp, without "." and ".."; system metafiles of the root left out. */
 int ibb_volume_list(struct ibb_volume *v, const char *dir, ibb_dirent_fn fn, void *ctx,
 		    struct ibb_error *err) IBB_MUST_CHECK;
-/* Whole content. IBB_E_LIMIT beyond `limit` bytes; IBB_E_UNSUPPORTED for WOF-compressed and
- * encrypted files, which would read back as zeros or noise. */
+/*
+ * Whole content. IBB_E_LIMIT beyond `limit` bytes; IBB_E_CONFLICT for a directory;
+ * IBB_E_UNSUPPORTED for WOF-compressed and encrypted files, which would read back as zeros or
+ * noise.
+ */
 int ibb_volume_read(struct ibb_volume *v, const char *path, uint64_t limit, struct ibb_buf *ret,
 		    struct ibb_error *err) IBB_MUST_CHECK;
-/* The parent must exist. */
+/*
+ * The parent must exist (IBB_E_NOTFOUND), a directory in the way is IBB_E_CONFLICT. IBB_E_NOSPACE
+ * comes before anything changes, as a rule. The directory's times become meta->time; in place with
+ * nothing to change writes nothing, not even a time.
+ */
 int ibb_volume_put(struct ibb_volume *v, const char *path, struct ibb_bytes content,
 		   enum ibb_put_mode mode, const struct ibb_meta *meta,
 		   struct ibb_error *err) IBB_MUST_CHECK;
 /* One directory; an existing one is IBB_E_EXISTS. */
 int ibb_volume_mkdir(struct ibb_volume *v, const char *path, const struct ibb_meta *meta,
 		     struct ibb_error *err) IBB_MUST_CHECK;
-/* A file or an empty directory. */
+/* A file or an empty directory (else IBB_E_CONFLICT). The parent keeps its times. */
 int ibb_volume_remove(struct ibb_volume *v, const char *path, struct ibb_error *err) IBB_MUST_CHECK;
 /* Self-relative security descriptor of a file; IBB_E_UNSUPPORTED where there is none. */
 int ibb_volume_security(struct ibb_volume *v, const char *path, struct ibb_buf *ret,

@@ -854,33 +854,45 @@ static void no_space(void **state)
 	ibb_disk_unref(d);
 }
 
-/* Until nothing at all fits: never a crash, never a damaged volume. */
-static void no_space_small_files(void **state)
+/* Until nothing at all fits: a clean refusal, and the volume can still be committed. */
+static void fill_up(unsigned mib, unsigned sector, unsigned cluster, size_t size)
 {
-	struct ibb_disk *d = make_ntfs(2, 512, 512);
+	struct ibb_disk *d = make_ntfs(mib, sector, cluster);
 	struct ibb_volume *v = open_rw(d);
 	struct ibb_error err = {0};
+	void *p = pattern(size, 0);
 	unsigned n = 0;
 	int rc = IBB_OK;
 
-	(void)state;
 	while (!rc && n < 20000) {
 		char path[20];
 
 		snprintf(path, sizeof(path), "f%u", n);
-		rc = n % 10 ? ibb_volume_put(v, path, bytes(path, strlen(path)), IBB_PUT_REPLACE,
-					     &file_meta, &err)
+		rc = n % 10 ? ibb_volume_put(v, path, bytes(p, size), IBB_PUT_REPLACE, &file_meta,
+					     &err)
 			    : ibb_volume_mkdir(v, path, &dir_meta, &err);
 		n += !rc;
 	}
 	assert_int_equal(rc, IBB_E_NOSPACE);
-	assert_true(n > 100);
+	assert_non_null(strstr(err.msg, "are free in the volume"));
+	assert_true(n > 20);
 	commit_close(v);
 	check_ntfs(d);
 	v = open_rw(d);
-	expect(v, "f99", "f99");
+	expect_bytes(v, "f19", p, size);
 	ibb_volume_close(v);
+	free(p);
 	ibb_disk_unref(d);
+}
+
+static void no_space_many_files(void **state)
+{
+	(void)state;
+	fill_up(2, 512, 512, 10);
+	fill_up(2, 512, 512, 2000);
+	fill_up(4, 4096, 4096, 100);
+	fill_up(16, 512, 65536, 100);
+	fill_up(16, 512, 65536, 70000);
 }
 
 static void geometries(void **state)
@@ -934,7 +946,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(nothing_without_commit),
 	cmocka_unit_test(info),
 	cmocka_unit_test(no_space),
-	cmocka_unit_test(no_space_small_files),
+	cmocka_unit_test(no_space_many_files),
 	cmocka_unit_test(geometries),
 };
 
