@@ -267,8 +267,9 @@ static int digest_file(struct ibb_volume *v, const char *dir, const char *name,
 	if (!path)
 		return ibb_err_nomem(err);
 	/* the name comes from the hive: it must not lead anywhere else */
-	if (ibb_path_normalize(path, &norm, err))
-		return IBB_E_NOTFOUND;
+	r = ibb_path_normalize(path, &norm, err);
+	if (r)
+		return r == IBB_E_INVALID ? IBB_E_NOTFOUND : r;
 	r = ibb_volume_read(v, norm, IBB_LIMIT_INF_BYTES, &b, err);
 	if (!r && ibb_sha256(b.data, b.len, ret))
 		r = ibb_err_nomem(err);
