@@ -1,6 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The layers from inspect to api, and the documents that the tool prints.
 
+# A Windows in a directory, and packages, for all of them.
+add_library(ibb_workflow_support OBJECT support/wintree.c support/winhives.c
+	support/winreleases.c support/hivebuild.c support/mksd.c support/pkgtest.c support/mkpkg.c
+	support/mkpe.c support/mkcat.c support/dirsource.c)
+target_include_directories(ibb_workflow_support PRIVATE ${PROJECT_SOURCE_DIR}/src
+	${PROJECT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR}/support)
+target_link_libraries(ibb_workflow_support PRIVATE ibb_flags PkgConfig::CMOCKA OpenSSL::Crypto)
+target_compile_definitions(ibb_workflow_support PRIVATE
+	IBB_TEST_DATA_DEFAULT="${IBB_TEST_DATA_DEFAULT}" IBB_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+
+# ibb_workflow_test(<name> <label>): with every layer below the command line.
+function(ibb_workflow_test name label)
+	ibb_unit_test(${name} LABEL ${label}
+		SOURCES unit/${name}.c $<TARGET_OBJECTS:ibb_workflow_support> ${ARGN}
+		LAYERS base disk hive inf authenticode catalog volume driver inspect plan apply
+			manifest api)
+endfunction()
+ibb_workflow_test(test_facts unit)
+
 # Debian's own python3 first: its jsonschema is not in another one's path.
 find_program(IBB_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
 find_program(IBB_PYTHON3 python3)
