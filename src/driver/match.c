@@ -309,6 +309,7 @@ static struct ordered_id best_of(const struct entry *first, size_t n)
 		.compatible = best->place > 0,
 		.index = best->place ? best->place - 1 : 0,
 		.feature_score = best->feature_score,
+		.line = best->model->line,
 	};
 	return o;
 }

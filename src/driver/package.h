@@ -123,6 +123,7 @@ struct ibb_served_id {
 	bool compatible;	/* no line has it as its hardware ID */
 	size_t index;		/* position among the compatible IDs of its line, else 0 */
 	unsigned feature_score; /* of that line's install section */
+	unsigned line;		/* of the models line that decides the other members */
 };
 /* Every ID once, in the order of the INF. free() the array. */
 int ibb_package_served_ids(struct ibb_package *p, struct ibb_served_id **ret, size_t *ret_n,

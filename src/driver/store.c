@@ -173,6 +173,7 @@ int ibb_store_device_ids(struct ibb_package *p, struct ibb_device_id **ret, size
 		uint8_t hardware = extension ? ID_EXTENSION_HARDWARE : ID_HARDWARE;
 
 		out[i].id = ids[i].id;
+		out[i].line = ids[i].line;
 		out[i].data[0] = ids[i].compatible ? ID_COMPATIBLE : hardware;
 		out[i].data[1] = (uint8_t)ids[i].feature_score;
 		ibb_put_le16(out[i].data + 2, (uint16_t)ids[i].index);

@@ -58,6 +58,7 @@ uint32_t ibb_store_signer_score(const struct ibb_package *p);
 /* One value of DeviceIds: the key below DeviceIds and its 4 bytes. */
 struct ibb_device_id {
 	const char *id; /* borrowed from the INF */
+	unsigned line;	/* of the models line it stands on */
 	uint8_t data[4];
 };
 /* All IDs the chosen models section indexes, each once (hardware beats compatible), INF order.

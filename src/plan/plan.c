@@ -350,8 +350,6 @@ static int plan_device_ids(struct build *b)
 {
 	struct ibb_package *p = b->pkg->package;
 	IBB_AUTO_FREE struct ibb_device_id *ids = NULL;
-	const char *section = p->models.n_sections ? p->models.sections[0] : "";
-	const char *evidence = fmt(b, "%s [%s]", p->inf_name, section);
 	char guid[IBB_GUID_STR_SIZE];
 	size_t n;
 	int r = ibb_store_device_ids(p, &ids, &n, b->err);
@@ -362,7 +360,8 @@ static int plan_device_ids(struct build *b)
 	for (size_t i = 0; i < n && !r; i++)
 		r = op_value(b, b->pkg->node, fmt(b, DATABASE "\\DeviceIds\\%s", ids[i].id),
 			     b->pkg->published, IBB_REG_BINARY, ids[i].data, 4,
-			     "device ID served by the package", evidence);
+			     "device ID served by the package",
+			     fmt(b, "%s:%u", p->inf_name, ids[i].line));
 	if (r)
 		return r;
 	ibb_guid_format(&p->version.class_guid, guid);
