@@ -112,7 +112,9 @@ static int convert(struct ibb_inf *inf, struct ibb_bytes b)
 	case IBB_INF_UTF16BE:
 		return from_utf16be(&inf->text, b);
 	case IBB_INF_ANSI:
-		return from_ansi(&inf->text, b);
+		if (!is_ascii(b))
+			return from_ansi(&inf->text, b);
+		break;
 	case IBB_INF_UTF8:
 		break;
 	}

@@ -57,9 +57,12 @@ static char *skip_blanks(char *p)
 	return p;
 }
 
+/* Not strcspn(): checkers measure its whole argument, here the rest of the file, each time. */
 static char *to_eol(char *p)
 {
-	return p + strcspn(p, "\r\n");
+	while (class(*p) != EOL)
+		p++;
+	return p;
 }
 
 /* Step over one line end. */
@@ -171,7 +174,9 @@ static enum delim lex_field(struct lexer *lx, bool key, const char **ret)
 			r = next_line(lx, r);
 			goto out;
 		default:
-			*w++ = *r++;
+			do
+				*w++ = *r++;
+			while (!class(*r));
 			break;
 		}
 		keep = w;
@@ -248,9 +253,11 @@ static int add_section(struct lexer *lx, const char *name)
 /* lx->p is at '['. A name met before takes its section up again: duplicates are merged. */
 static int lex_section(struct lexer *lx)
 {
-	char *name = lx->p + 1, *close = name + strcspn(name, "]\r\n");
+	char *name = lx->p + 1, *close = name;
 	int r = IBB_OK;
 
+	while (*close != ']' && class(*close) != EOL)
+		close++;
 	if (*close != ']')
 		return ibb_inf_err(lx->inf, lx->line, IBB_E_CORRUPT, lx->err,
 				   "section name without its closing ']'");
