@@ -13,7 +13,6 @@
 #define IBB_LIMIT_INF_LINE_CHARS   65536u
 #define IBB_LIMIT_INF_FIELDS	   4000000u
 #define IBB_LIMIT_INF_NEEDS_DEPTH  16u /* Microsoft: Needs "cannot be nested" at all */
-#define IBB_LIMIT_INF_STRING_DEPTH 16u
 #define IBB_LIMIT_DEVICE_ID_CHARS  200u /* MAX_DEVICE_ID_LEN of cfgmgr32.h */
 #define IBB_LIMIT_CAT_BYTES	   (32u << 20)
 #define IBB_LIMIT_PACKAGE_FILES	   4096u

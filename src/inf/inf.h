@@ -57,7 +57,10 @@ const struct ibb_inf_line *ibb_inf_find(const struct ibb_inf *inf, const char *s
 const char *ibb_inf_value(const struct ibb_inf *inf, const char *section, const char *key,
 			  size_t i);
 
-/* Expand one %token% name by [Strings.<language>] for en-US (0409), then [Strings]; NULL: none. */
+/*
+ * The value of a %token% name: of the one language section nearest to en-US (0409, 0009, any other
+ * English), then of [Strings]; NULL: none. Values are not expanded again.
+ */
 const char *ibb_inf_string(const struct ibb_inf *inf, const char *token);
 
 /* ---- target ---- */
@@ -127,9 +130,10 @@ struct ibb_inf_models {
 	const struct ibb_inf_model *models; /* file order */
 };
 /*
- * The models sections Windows would choose for the target. No [Manufacturer] or no section that
- * applies: IBB_E_UNSUPPORTED naming what the INF offers. An ID over IBB_LIMIT_DEVICE_ID_CHARS or
- * with control characters: IBB_E_CORRUPT. Result owned by inf.
+ * The models sections Windows would choose for the target. No [Manufacturer], no section that
+ * applies, or only empty ones (how an INF excludes a Windows): IBB_E_UNSUPPORTED naming what the
+ * INF offers. An ID over IBB_LIMIT_DEVICE_ID_CHARS or with control characters: IBB_E_CORRUPT.
+ * Result owned by inf.
  */
 int ibb_inf_models(struct ibb_inf *inf, const struct ibb_inf_target *t, struct ibb_inf_models *ret,
 		   struct ibb_error *err) IBB_MUST_CHECK;
@@ -161,8 +165,10 @@ struct ibb_inf_install {
 };
 /*
  * The DDInstall section for a models line: NT decorations by the documented order
- * (<section>.NTamd64, .NT, plain). Missing: IBB_E_CORRUPT with the models line. Result owned by
- * inf and cached, so that 4 255 models lines with five sections cost five evaluations.
+ * (<section>.NTamd64, .NT, plain). Missing: IBB_E_CORRUPT with the models line. So are a circle of
+ * Needs, and a CopyFiles, service or other section that the file lacks although no Include could
+ * bring it. Result owned by inf and cached, so that 4 255 models lines with five sections cost five
+ * evaluations.
  */
 int ibb_inf_install(struct ibb_inf *inf, const struct ibb_inf_target *t, const char *section,
 		    const struct ibb_inf_install **ret, struct ibb_error *err) IBB_MUST_CHECK;
@@ -171,8 +177,9 @@ int ibb_inf_install(struct ibb_inf *inf, const struct ibb_inf_target *t, const c
  * Every file the package must bring for the target: the union over the chosen models' install
  * sections (CopyFiles, their services, co-installers, Needs within this INF) of CopyFiles,
  * and every SourceDisksFiles[.arch] entry of the target's architecture; each once, in file order.
- * Source names are checked: a name that leaves the package or cannot be a Windows file name is
- * IBB_E_CORRUPT.
+ * A source that goes to several places tells the first. Source and destination names are checked:
+ * one that leaves the package or cannot be a Windows file name is IBB_E_CORRUPT. A models line
+ * whose install section is missing adds nothing here; ibb_inf_install() is who refuses it.
  */
 struct ibb_inf_files {
 	size_t n;
