@@ -113,6 +113,10 @@ static int contend(struct ibb_selection *s, struct ibb_package *p, const char *i
 	if (!loser)
 		return IBB_OK;
 	winner = s->package;
+	if (!order)
+		return reject(s, loser, err,
+			      "it ranks alike with %s %s (%s), which was found first",
+			      winner->inf_name, winner->version.version_text, winner->dir);
 	return reject(s, loser, err, "Windows ranks %s %s (%s) higher: %s", winner->inf_name,
 		      winner->version.version_text, winner->dir, why);
 }
