@@ -36,6 +36,7 @@ cmd:python3		python3
 needed_by_tests='
 pc:cmocka		libcmocka-dev
 cmd:setpriv		util-linux
+cmd:xz			xz-utils
 '
 needed_to_sanitize='
 cmd:clang		clang
