@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 ibb_unit_test(test_security LABEL unit SOURCES unit/test_security.c LAYERS base disk volume)
-ibb_unit_test(test_volume_ntfs LABEL unit SOURCES unit/test_volume_ntfs.c unit/volume_lsan.c
+ibb_unit_test(test_volume_ntfs LABEL unit SOURCES unit/test_volume_ntfs.c
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_state LABEL bad SOURCES unit/test_volume_state.c unit/volume_lsan.c
+ibb_unit_test(test_volume_meta LABEL unit SOURCES unit/test_volume_meta.c
+	LAYERS base disk volume)
+ibb_unit_test(test_volume_state LABEL bad SOURCES unit/test_volume_state.c
 	LAYERS base disk volume)
 ibb_unit_test(test_volume_conformance LABEL conformance SOURCES unit/test_volume_conformance.c
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_fault LABEL fault SOURCES unit/test_volume_fault.c unit/volume_lsan.c
+ibb_unit_test(test_volume_fault LABEL fault SOURCES unit/test_volume_fault.c
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_images LABEL bad SOURCES unit/test_volume_images.c unit/volume_lsan.c
+ibb_unit_test(test_volume_images LABEL bad SOURCES unit/test_volume_images.c
 	LAYERS base disk volume)
 ibb_unit_test(test_volume_dir LABEL unit SOURCES unit/test_volume_dir.c LAYERS base disk volume)

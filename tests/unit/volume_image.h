@@ -203,6 +203,29 @@ static inline void check_ntfs(struct ibb_disk *d)
 static const struct ibb_meta file_meta = {IMG_TIME, 0x20};
 static const struct ibb_meta dir_meta = {IMG_TIME, 0};
 
+static inline struct ibb_bytes bytes(const void *p, size_t n)
+{
+	return (struct ibb_bytes){p, n};
+}
+
+static inline void put_bytes(struct ibb_volume *v, const char *path, const void *p, size_t n,
+			     enum ibb_put_mode mode)
+{
+	struct ibb_error err = {0};
+
+	assert_ok(ibb_volume_put(v, path, bytes(p, n), mode, &file_meta, &err), err);
+}
+
+static inline void *pattern(size_t n, unsigned seed)
+{
+	uint8_t *p = malloc(n ? n : 1);
+
+	assert_non_null(p);
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)(i * 31 + i / 4096 + seed);
+	return p;
+}
+
 static inline void put(struct ibb_volume *v, const char *path, const char *text)
 {
 	struct ibb_error err = {0};
