@@ -95,7 +95,7 @@ struct ibb_facts {
 	struct ibb_fact_device *devices;
 	size_t n_devices, cap_devices;
 
-	char *nd_provider;          /* DLL of a NetworkDirect provider in the Winsock catalog */
+	char *nd_provider; /* DLL of a NetworkDirect provider in the Winsock catalog */
 
 	char **warnings;
 	size_t n_warnings, cap_warnings;

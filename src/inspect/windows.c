@@ -117,7 +117,7 @@ static unsigned to_number(const char *s)
 static int read_version(struct ibb_facts *f, struct ibb_error *err)
 {
 	const struct ibb_hive *h = f->hives[IBB_HIVE_SOFTWARE].hive;
-	IBB_AUTO_FREE char *build = NULL, *version = NULL, *release = NULL;
+	IBB_AUTO_FREE char *build = NULL, *version = NULL;
 	uint32_t major, minor, ubr;
 	int r = ibb_facts_string(h, CURRENT_VERSION, "CurrentBuildNumber", &build, err);
 

@@ -22,7 +22,7 @@ struct ibb_taken_over {
 
 /* The decision for one size. */
 struct ibb_selection {
-	const struct ibb_facts *facts;           /* borrowed: of the image */
+	const struct ibb_facts *facts;		 /* borrowed: of the image */
 	const struct ibb_resolution *resolution; /* borrowed */
 	struct ibb_package *package;		 /* borrowed; the one to stage */
 	const char *matched_id;			 /* the function's ID that it serves */
