@@ -20,6 +20,7 @@ function(ibb_workflow_test name label)
 endfunction()
 ibb_workflow_test(test_facts unit)
 ibb_workflow_test(test_select unit)
+ibb_workflow_test(test_plan golden)
 
 # Debian's own python3 first: its jsonschema is not in another one's path.
 find_program(IBB_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
