@@ -21,7 +21,11 @@ struct build {
 	struct ibb_plan_package *pkg;
 	struct ibb_store_fields fields;
 	struct ibb_keyset made[IBB_N_NODES]; /* keys that earlier operations create */
-	struct ibb_buf oem_map;		     /* as the plan will leave it */
+	struct {
+		const char *key; /* its parent is `at`: that of the next key most often, too */
+		ibb_key at;
+	} last[IBB_N_NODES];
+	struct ibb_buf oem_map; /* as the plan will leave it */
 	bool oem_taken[IBB_LIMIT_OEM_NUMBER + 1];
 	struct ibb_error *err;
 };
@@ -143,22 +147,64 @@ static int plan_files(struct build *b)
 
 /* ---- registry ---- */
 
-/* A KEY operation for every key on the way that neither the hive nor the plan has. */
+/* Bytes of the parent's path and its backslash, 0 for a key of one component. */
+static size_t parent_len(const char *key)
+{
+	const char *end = strrchr(key, '\\');
+
+	return end ? (size_t)(end - key) + 1 : 0;
+}
+
+static int add_key(struct build *b, enum ibb_node node, const char *key, size_t len,
+		   const char *reason, const char *evidence)
+{
+	const char *prefix = ibb_arena_strndup(&b->plan->arena, key, len);
+	struct ibb_op *op;
+	bool had;
+	int r;
+
+	if (!prefix)
+		return ibb_err_nomem(b->err);
+	r = ibb_keyset_add(&b->made[node], prefix, &had, b->err);
+	if (r || had)
+		return r;
+	op = add_op(b, IBB_OP_KEY);
+	if (!op)
+		return IBB_E_NOMEM;
+	op->node = node;
+	op->key = prefix;
+	op->reason = reason;
+	op->evidence = evidence;
+	b->plan->security[node].needed = true;
+	b->plan->registry_bytes += 128 + 2 * (len - parent_len(prefix));
+	return IBB_OK;
+}
+
+/*
+ * A KEY operation for every key on the way that neither the hive nor the plan has. *ret is the key
+ * in the hive, 0 when it is not there. `key` lives as long as the plan.
+ */
 static int need_key(struct build *b, enum ibb_node node, const char *key, const char *reason,
-		    const char *evidence)
+		    const char *evidence, ibb_key *ret)
 {
 	struct ibb_hive *h = hive_of(b, node);
+	const char *last = b->last[node].key, *s = key;
+	size_t parent = parent_len(key);
 	ibb_key at = ibb_hive_root(h);
-	bool in_hive = true;
 
-	for (const char *s = key; *s;) {
-		size_t n = strcspn(s, "\\"), end = (size_t)(s - key) + n;
-		struct ibb_op *op;
-		char *prefix;
-		bool had = false;
-		int r;
+	if (last && parent && parent == parent_len(last) && memcmp(last, key, parent) == 0) {
+		at = b->last[node].at;
+		s += parent;
+	}
+	while (*s) {
+		size_t n = strcspn(s, "\\");
+		int r = IBB_OK;
 
-		if (in_hive) {
+		if (at && (size_t)(s - key) == parent) {
+			b->last[node].key = key;
+			b->last[node].at = at;
+		}
+		if (at) {
 			IBB_AUTO_FREE char *name = ibb_strndup(s, n);
 
 			if (!name)
@@ -166,42 +212,26 @@ static int need_key(struct build *b, enum ibb_node node, const char *key, const 
 			r = ibb_hive_find(h, at, name, &at, b->err);
 			if (r && r != IBB_E_NOTFOUND)
 				return r;
-			in_hive = !r;
+			at = r ? 0 : at;
 		}
-		if (!in_hive) {
-			prefix = ibb_arena_strndup(&b->plan->arena, key, end);
-			if (!prefix)
-				return ibb_err_nomem(b->err);
-			r = ibb_keyset_add(&b->made[node], prefix, &had, b->err);
-			if (r)
-				return r;
-			if (!had) {
-				op = add_op(b, IBB_OP_KEY);
-				if (!op)
-					return IBB_E_NOMEM;
-				op->node = node;
-				op->key = prefix;
-				op->reason = reason;
-				op->evidence = evidence;
-				b->plan->security[node].needed = true;
-				b->plan->registry_bytes += 128 + 2 * n;
-			}
-		}
+		r = at ? IBB_OK : add_key(b, node, key, (size_t)(s - key) + n, reason, evidence);
+		if (r)
+			return r;
 		s += n + (s[n] == '\\');
 	}
+	*ret = at;
 	return IBB_OK;
 }
 
-static int read_before(struct build *b, struct ibb_op *op)
+static int read_before(struct build *b, struct ibb_op *op, ibb_key k)
 {
-	struct ibb_hive *h = hive_of(b, op->node);
 	IBB_AUTO_BUF struct ibb_buf data = {0};
 	uint8_t *copy;
-	ibb_key k;
-	int r = ibb_hive_find(h, ibb_hive_root(h), op->key, &k, b->err);
+	int r;
 
-	if (!r)
-		r = ibb_hive_get(h, k, op->value, &op->before_type, &data, b->err);
+	if (!k)
+		return IBB_OK;
+	r = ibb_hive_get(hive_of(b, op->node), k, op->value, &op->before_type, &data, b->err);
 	if (r)
 		return r == IBB_E_NOTFOUND ? IBB_OK : r;
 	copy = ibb_arena_alloc(&b->plan->arena, data.len);
@@ -221,13 +251,14 @@ static int op_value(struct build *b, enum ibb_node node, const char *key, const 
 {
 	uint8_t *copy = ibb_arena_alloc(&b->plan->arena, n);
 	struct ibb_op *op;
+	ibb_key k = 0;
 	int r;
 
 	if (!copy || !key)
 		return ibb_err_nomem(b->err);
 	if (n)
 		memcpy(copy, data, n);
-	r = need_key(b, node, key, reason, evidence);
+	r = need_key(b, node, key, reason, evidence, &k);
 	if (r)
 		return r;
 	op = add_op(b, IBB_OP_VALUE);
@@ -243,7 +274,7 @@ static int op_value(struct build *b, enum ibb_node node, const char *key, const 
 	b->plan->registry_bytes += 64 + n;
 	r = finish_op(b, op);
 	if (!r)
-		r = read_before(b, op);
+		r = read_before(b, op, k);
 	if (!r && op->had_before && op->before_type == type && op->before.len == n &&
 	    (!n || memcmp(op->before.data, data, n) == 0))
 		b->plan->n_ops--;
