@@ -20,8 +20,21 @@ struct work {
 	struct ibb_error *err;
 };
 
-static int record(struct work *w, const char *path, const char *kind, bool existed,
-		  struct ibb_bytes before, struct ibb_bytes after)
+/* What a file holds. */
+struct content {
+	uint64_t n_bytes;
+	struct ibb_sha256 sha256;
+};
+
+static int content_of(struct work *w, const struct ibb_buf *b, struct content *ret)
+{
+	ret->n_bytes = b->len;
+	return ibb_sha256(b->data, b->len, &ret->sha256) ? ibb_err_nomem(w->err) : IBB_OK;
+}
+
+/* `before` is NULL for a new file. */
+static int record(struct work *w, const char *path, const char *kind, const struct content *before,
+		  const struct content *after)
 {
 	struct ibb_applied *a = w->out;
 	struct ibb_applied_file *f;
@@ -31,15 +44,16 @@ static int record(struct work *w, const char *path, const char *kind, bool exist
 	f = &a->files[a->n_files];
 	*f = (struct ibb_applied_file){.path = ibb_strdup(path),
 				       .kind = kind,
-				       .existed = existed,
-				       .before_bytes = before.len,
-				       .after_bytes = after.len};
+				       .existed = before != NULL,
+				       .after_bytes = after->n_bytes,
+				       .after = after->sha256};
 	if (!f->path)
 		return ibb_err_nomem(w->err);
+	if (before) {
+		f->before_bytes = before->n_bytes;
+		f->before = before->sha256;
+	}
 	a->n_files++;
-	if ((existed && ibb_sha256(before.data, before.len, &f->before)) ||
-	    ibb_sha256(after.data, after.len, &f->after))
-		return ibb_err_nomem(w->err);
 	return IBB_OK;
 }
 
@@ -73,8 +87,9 @@ static int reopen(const char *name, const struct ibb_buf *bytes, struct ibb_hive
 	return r;
 }
 
-static int prove_hive(struct work *w, enum ibb_node node, const char *path,
-		      const struct ibb_buf *before, const struct ibb_buf *after)
+/* Takes the bytes `before`. */
+static int prove_hive(struct work *w, enum ibb_node node, const char *path, struct ibb_buf *before,
+		      const struct ibb_buf *after)
 {
 	IBB_AUTO(ibb_hive_close) struct ibb_hive *old = NULL, *new = NULL;
 	struct ibb_hive_check check;
@@ -84,7 +99,7 @@ static int prove_hive(struct work *w, enum ibb_node node, const char *path,
 		r = ibb_hive_check(new, &check, w->err);
 	if (r)
 		return ibb_err_prefix(w->err, IBB_E_INTERNAL, "the edited hive is not sound");
-	r = reopen(path, before, &old, w->err);
+	r = ibb_hive_open(path, before, &old, w->err);
 	return r ? r : ibb_apply_check_difference(w->p, node, old, new, w->err);
 }
 
@@ -93,6 +108,7 @@ static int apply_hive(struct work *w, enum ibb_node node)
 	enum ibb_hive_id id = node == IBB_NODE_SYSTEM ? IBB_HIVE_SYSTEM : IBB_HIVE_DRIVERS;
 	struct ibb_fact_hive *fh = &w->f->hives[id];
 	IBB_AUTO_BUF struct ibb_buf before = {0}, after = {0};
+	struct content old, new;
 	int r = ibb_apply_registry(w->p, node, fh->hive, w->err);
 
 	if (r || !ibb_hive_edited(fh->hive))
@@ -101,12 +117,15 @@ static int apply_hive(struct work *w, enum ibb_node node)
 	if (!r)
 		r = ibb_volume_read(w->v, fh->path, IBB_LIMIT_HIVE_BYTES, &before, w->err);
 	if (!r)
+		r = content_of(w, &before, &old);
+	if (!r)
 		r = prove_hive(w, node, fh->path, &before, &after);
 	if (!r)
 		r = put_checked(w, fh->path, ibb_buf_bytes(&after), IBB_PUT_IN_PLACE);
 	if (!r)
-		r = record(w, fh->path, "hive", true, ibb_buf_bytes(&before),
-			   ibb_buf_bytes(&after));
+		r = content_of(w, &after, &new);
+	if (!r)
+		r = record(w, fh->path, "hive", &old, &new);
 	w->out->hives_edited++;
 	return r;
 }
@@ -114,6 +133,7 @@ static int apply_hive(struct work *w, enum ibb_node node)
 static int clear_log(struct work *w, const struct ibb_op *op)
 {
 	IBB_AUTO_BUF struct ibb_buf before = {0}, after = {0};
+	struct content old, new;
 	size_t n;
 	int r = ibb_volume_read(w->v, op->path, IBB_LIMIT_HIVE_BYTES, &before, w->err);
 
@@ -125,8 +145,11 @@ static int clear_log(struct work *w, const struct ibb_op *op)
 	if (n)
 		memset(after.data, 0, n);
 	r = put_checked(w, op->path, ibb_buf_bytes(&after), IBB_PUT_IN_PLACE);
-	return r ? r
-		 : record(w, op->path, "log", true, ibb_buf_bytes(&before), ibb_buf_bytes(&after));
+	if (!r)
+		r = content_of(w, &before, &old);
+	if (!r)
+		r = content_of(w, &after, &new);
+	return r ? r : record(w, op->path, "log", &old, &new);
 }
 
 /* ---- files ---- */
@@ -148,12 +171,14 @@ static int absent(struct work *w, const char *path)
 
 static int put_file(struct work *w, const struct ibb_op *op)
 {
-	struct ibb_bytes bytes = ibb_buf_bytes(&op->file->bytes);
+	/* the digest was made when the file was read: a byte that changed in memory since will show
+	 * at the read-back */
+	struct content new = {op->file->bytes.len, op->file->sha256};
 	int r = absent(w, op->path);
 
 	if (!r)
-		r = put_checked(w, op->path, bytes, IBB_PUT_REPLACE);
-	return r ? r : record(w, op->path, "driver", false, (struct ibb_bytes){0}, bytes);
+		r = put_checked(w, op->path, ibb_buf_bytes(&op->file->bytes), IBB_PUT_REPLACE);
+	return r ? r : record(w, op->path, "driver", NULL, &new);
 }
 
 static int make_dir(struct work *w, const struct ibb_op *op)
