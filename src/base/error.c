@@ -142,6 +142,7 @@ int ibb_err_prefix(struct ibb_error *err, int code, const char *fmt, ...)
 	n = strlen(err->msg);
 	snprintf(err->msg + n, sizeof(err->msg) - n, ": %s", tail);
 	tidy(err->msg, sizeof(err->msg));
+	err->code = code;
 	return code;
 }
 

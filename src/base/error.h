@@ -21,7 +21,8 @@ int ibb_err_os(struct ibb_error *err, int os_errno, const char *fmt, ...) IBB_PR
 int ibb_err_lib(struct ibb_error *err, int code, const char *source, const char *fmt, ...)
 	IBB_PRINTF(4, 5);
 
-/* Put "context: " in front of the message already in *err; returns code unchanged. */
+/* Put "context: " in front of the message already in *err, whose code becomes `code`; returns it.
+ */
 int ibb_err_prefix(struct ibb_error *err, int code, const char *fmt, ...) IBB_PRINTF(3, 4);
 
 /* Set the remedy; returns code unchanged. */
