@@ -97,8 +97,10 @@ static int prove_hive(struct work *w, enum ibb_node node, const char *path, stru
 
 	if (!r)
 		r = ibb_hive_check(new, &check, w->err);
+	if (r && r != IBB_E_NOMEM)
+		r = ibb_err_prefix(w->err, IBB_E_INTERNAL, "the edited hive is not sound");
 	if (r)
-		return ibb_err_prefix(w->err, IBB_E_INTERNAL, "the edited hive is not sound");
+		return r;
 	r = ibb_hive_open(path, before, &old, w->err);
 	return r ? r : ibb_apply_check_difference(w->p, node, old, new, w->err);
 }
@@ -137,6 +139,8 @@ static int clear_log(struct work *w, const struct ibb_op *op)
 	size_t n;
 	int r = ibb_volume_read(w->v, op->path, IBB_LIMIT_HIVE_BYTES, &before, w->err);
 
+	if (r == IBB_E_NOTFOUND)
+		return ibb_err_prefix(w->err, IBB_E_CONFLICT, "the plan does not fit the image");
 	if (r)
 		return r;
 	n = before.len < LOG_CLEAR_BYTES ? before.len : LOG_CLEAR_BYTES;
