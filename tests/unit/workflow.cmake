@@ -4,10 +4,12 @@
 # A Windows in a directory, and packages, for all of them.
 add_library(ibb_workflow_support OBJECT support/wintree.c support/winhives.c
 	support/winreleases.c support/hivebuild.c support/mksd.c support/pkgtest.c support/mkpkg.c
-	support/mkpe.c support/mkcat.c support/dirsource.c)
+	support/mkpe.c support/mkcat.c support/dirsource.c support/mkimage.c support/mkdisk.c
+	support/imgfile.c support/mkwindows.c support/ntfsprep.c)
 target_include_directories(ibb_workflow_support PRIVATE ${PROJECT_SOURCE_DIR}/src
 	${PROJECT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR}/support)
-target_link_libraries(ibb_workflow_support PRIVATE ibb_flags PkgConfig::CMOCKA OpenSSL::Crypto)
+target_link_libraries(ibb_workflow_support PRIVATE ibb_flags PkgConfig::CMOCKA OpenSSL::Crypto
+	PkgConfig::NTFS3G)
 target_compile_definitions(ibb_workflow_support PRIVATE
 	IBB_TEST_DATA_DEFAULT="${IBB_TEST_DATA_DEFAULT}" IBB_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 
@@ -21,6 +23,7 @@ endfunction()
 ibb_workflow_test(test_facts unit)
 ibb_workflow_test(test_select unit)
 ibb_workflow_test(test_plan golden)
+ibb_workflow_test(test_apply fault)
 
 # Debian's own python3 first: its jsonschema is not in another one's path.
 find_program(IBB_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
