@@ -4,7 +4,8 @@
 
 #include <sys/stat.h>
 
-#define PAGE 4096u
+#define PAGE  4096u
+#define PIECE (32 * PAGE) /* read or written at a time */
 /*
  * What a new file may need beside its data: index blocks, an MFT extension of 64 records and its
  * bitmap, a new piece of $Secure, each at least a cluster. A put that would not leave that much is
@@ -285,39 +286,65 @@ static int put_replace(struct ntfs_be *n, const char *path, struct ntfs_loc *loc
 	return rc;
 }
 
-/* Write those pages that differ. *ret_changed tells whether any did. */
+/* Write those pages of one piece that differ from `old`, of which n_old bytes are known. */
+static int write_pages(struct ntfs_be *n, ntfs_attr *na, const char *path, uint64_t off,
+		       struct ibb_bytes piece, const uint8_t *old, size_t n_old, bool *ret_changed,
+		       struct ibb_error *err)
+{
+	size_t from = 0; /* what differs and is not written yet begins here */
+
+	for (size_t at = 0, len; at < piece.len; at += len) {
+		bool differs;
+
+		len = piece.len - at < PAGE ? piece.len - at : PAGE;
+		differs = at + len > n_old || memcmp(old + at, piece.data + at, len);
+		if (differs && at + len < piece.len)
+			continue;
+		if (differs)
+			at += len; /* the last page */
+		if (from < at) {
+			int rc;
+
+			n->base.changed = *ret_changed = true;
+			rc = write_range(n, na, path, piece.data + from, off + from, at - from,
+					 err);
+			if (rc)
+				return rc;
+		}
+		if (differs)
+			break;
+		from = at + len;
+	}
+	return IBB_OK;
+}
+
+/* Write what differs. *ret_changed tells whether anything did. */
 static int write_changes(struct ntfs_be *n, ntfs_attr *na, const char *path,
 			 struct ibb_bytes content, bool *ret_changed, struct ibb_error *err)
 {
 	uint64_t old_size = (uint64_t)na->data_size;
-	uint8_t page[PAGE];
+	IBB_AUTO_FREE uint8_t *old = ibb_alloc(PIECE);
+	int rc = old ? IBB_OK : ibb_err_nomem(err);
 
-	if (content.len != old_size) {
+	if (!rc && content.len != old_size) {
 		n->base.changed = *ret_changed = true;
 		if (ntfs_attr_truncate_solid(na, (s64)content.len))
 			return ibb_ntfs_fail(n, errno, err, "%s: resizing to %zu bytes", path,
 					     content.len);
 	}
-	for (uint64_t off = 0; off < content.len; off += PAGE) {
-		uint64_t len = content.len - off < PAGE ? content.len - off : PAGE;
-		int rc;
+	for (uint64_t off = 0; !rc && off < content.len; off += PIECE) {
+		size_t len = content.len - off < PIECE ? (size_t)(content.len - off) : PIECE;
+		uint64_t left = off < old_size ? old_size - off : 0;
+		size_t n_old = left < len ? (size_t)left : len;
+		s64 got = n_old ? ntfs_attr_pread(na, (s64)off, (s64)n_old, old) : 0;
 
-		if (off + len <= old_size) {
-			s64 got = ntfs_attr_pread(na, (s64)off, (s64)len, page);
-
-			if (got != (s64)len)
-				return ibb_ntfs_fail(n, got < 0 ? errno : EIO, err,
-						     "%s: reading at %llu", path,
-						     (unsigned long long)off);
-			if (!memcmp(page, content.data + off, len))
-				continue;
-		}
-		n->base.changed = *ret_changed = true;
-		rc = write_range(n, na, path, content.data + off, off, len, err);
-		if (rc)
-			return rc;
+		if (got != (s64)n_old)
+			return ibb_ntfs_fail(n, got < 0 ? errno : EIO, err, "%s: reading at %llu",
+					     path, (unsigned long long)off);
+		rc = write_pages(n, na, path, off, (struct ibb_bytes){content.data + off, len}, old,
+				 n_old, ret_changed, err);
 	}
-	return IBB_OK;
+	return rc;
 }
 
 static int check_in_place(struct ntfs_be *n, ntfs_inode *ni, const char *path,
@@ -473,17 +500,48 @@ int ibb_ntfs_touch(struct ibb_volume *v, const char *path, const struct ibb_meta
 	return ibb_ntfs_end(n, rc, path, err);
 }
 
+/* Neighbouring blocks go down together. */
+struct down {
+	struct ibb_disk *lower;
+	uint8_t *piece;
+	uint64_t off;
+	size_t len;
+};
+
+static int flush_down(struct down *d, struct ibb_error *err)
+{
+	size_t len = d->len;
+
+	d->len = 0;
+	return len ? ibb_disk_pwrite(d->lower, d->piece, len, d->off, err) : IBB_OK;
+}
+
 static int copy_down(void *ctx, uint64_t off, const uint8_t *data, size_t len,
 		     struct ibb_error *err)
 {
-	return ibb_disk_pwrite(ctx, data, len, off, err);
+	struct down *d = ctx;
+
+	if (off != d->off + d->len || len > PIECE - d->len) {
+		int rc = flush_down(d, err);
+
+		if (rc)
+			return rc;
+		d->off = off;
+	}
+	memcpy(d->piece + d->len, data, len);
+	d->len += len;
+	return IBB_OK;
 }
 
 int ibb_ntfs_commit(struct ibb_volume *v, struct ibb_error *err)
 {
 	struct ntfs_be *n = to_ntfs(v);
+	IBB_AUTO_FREE uint8_t *piece = ibb_alloc(PIECE);
+	struct down down = {.lower = n->lower, .piece = piece};
 	int rc = IBB_OK;
 
+	if (!piece)
+		return ibb_err_nomem(err);
 	ibb_ntfs_begin(n);
 	errno = 0;
 	if (ntfs_umount(IBB_TAKE(n->vol), FALSE))
@@ -491,6 +549,8 @@ int ibb_ntfs_commit(struct ibb_volume *v, struct ibb_error *err)
 	rc = ibb_ntfs_end(n, rc, "unmounting", err);
 	if (rc || !v->writable)
 		return rc;
-	rc = ibb_disk_overlay_dirty(n->staged, copy_down, n->lower, err);
+	rc = ibb_disk_overlay_dirty(n->staged, copy_down, &down, err);
+	if (!rc)
+		rc = flush_down(&down, err);
 	return rc ? rc : ibb_disk_flush(n->lower, err);
 }

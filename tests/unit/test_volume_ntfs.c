@@ -253,6 +253,41 @@ static void in_place_is_delta(void **state)
 	free(p);
 }
 
+/* Changed and unchanged pages in every order, over the bounds of what is compared at a time. */
+static void in_place_patterns(void **state)
+{
+	static const size_t sizes[] = {400000, 131072, 131073, 524288, 300001, 8192, 262143};
+	struct ibb_disk *base = make_ntfs(16, 512, 4096), *d = NULL;
+	struct ibb_error err = {0};
+	uint8_t *p = pattern(1u << 20, 5);
+	uint32_t seed = 1;
+
+	(void)state;
+	assert_ok(ibb_disk_overlay_new(base, 64u << 20, &d, &err), err);
+	for (unsigned round = 0; round < 28; round++) {
+		size_t n = sizes[round % IBB_ARRAY_SIZE(sizes)];
+		struct ibb_volume *v = open_rw(d);
+
+		/* none, a quarter, half, all of the pages: one byte somewhere in each */
+		for (size_t page = 0; page * 4096 < n; page++) {
+			seed = seed * 1664525 + 1013904223;
+			if (round / 7 == 3 || (seed >> 24) % 4 < round / 7)
+				p[page * 4096 + (seed >> 12) % 4096] ^= 0x5a;
+		}
+		put_bytes(v, "hive", p, n, round ? IBB_PUT_IN_PLACE : IBB_PUT_REPLACE);
+		expect_bytes(v, "hive", p, n);
+		commit_close(v);
+		v = open_rw(d);
+		expect_bytes(v, "hive", p, n);
+		assert_int_equal(stat_of(v, "hive").size_bytes, n);
+		commit_close(v);
+	}
+	check_ntfs(d);
+	ibb_disk_unref(d);
+	ibb_disk_unref(base);
+	free(p);
+}
+
 /* Resident <-> non-resident, growing and shrinking, both ways of writing. */
 static void sizes(void **state)
 {
@@ -481,17 +516,12 @@ static void reparse_in_path(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(names_and_case),
-	cmocka_unit_test(expected_codes),
-	cmocka_unit_test(dos_names),
-	cmocka_unit_test(hard_link_replaced),
-	cmocka_unit_test(hard_link_in_place),
-	cmocka_unit_test(in_place_is_delta),
-	cmocka_unit_test(sizes),
-	cmocka_unit_test(large_directory),
-	cmocka_unit_test(compressed_directory),
-	cmocka_unit_test(wof_and_efs),
-	cmocka_unit_test(reparse_in_path),
+	cmocka_unit_test(names_and_case),     cmocka_unit_test(expected_codes),
+	cmocka_unit_test(dos_names),	      cmocka_unit_test(hard_link_replaced),
+	cmocka_unit_test(hard_link_in_place), cmocka_unit_test(in_place_is_delta),
+	cmocka_unit_test(in_place_patterns),  cmocka_unit_test(sizes),
+	cmocka_unit_test(large_directory),    cmocka_unit_test(compressed_directory),
+	cmocka_unit_test(wof_and_efs),	      cmocka_unit_test(reparse_in_path),
 };
 
 int main(void)
