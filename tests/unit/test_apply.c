@@ -531,15 +531,15 @@ static void out_of_memory(void **state)
 		if (!r) {
 			ibb_applied_clear(&a);
 			lenient++;
-		} else if (r != IBB_E_NOMEM || a.files)
+		} else if (r != IBB_E_NOMEM || a.files) {
 			fail_msg("allocation %ld failed: %d %s", n, r, err.msg);
+		}
 	}
-}
-assert_true(n > 100);
-assert_true(lenient <= 8); /* two hives, each opened before and after the edit */
-wintree_digest(&x.t, after);
-assert_string_equal(before, after);
-fx_close(&x);
+	assert_true(n > 100);
+	assert_true(lenient <= 8); /* two hives, each opened before and after the edit */
+	wintree_digest(&x.t, after);
+	assert_string_equal(before, after);
+	fx_close(&x);
 }
 
 /* One NTFS volume in a file, and a package. */
