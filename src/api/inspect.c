@@ -177,6 +177,7 @@ static void staged_json(const struct ibb_fact_package *p, struct ibb_jb *b, stru
 	ibb_jb_bool(b, o, "inbox", !p->oem);
 	ibb_jb_str(b, o, "node", p->node == IBB_NODE_SYSTEM ? "SYSTEM" : "DRIVERS");
 	ibb_jb_bool(b, o, "boot_critical_class", p->boot_critical);
+	ibb_jb_bool(b, o, "in_use", p->in_use);
 	ibb_jb_str(b, o, "signer", p->signer);
 	if (!p->has_version)
 		return;

@@ -170,6 +170,8 @@ int ibb_facts_read(struct ibb_volume *v, struct ibb_facts **ret, struct ibb_erro
 	if (!r)
 		r = ibb_facts_read_winsock(f, err);
 	if (!r)
+		r = ibb_facts_read_usage(f, err);
+	if (!r)
 		r = ibb_facts_read_oem_numbers(f, v, err);
 	if (r)
 		return r;

@@ -43,6 +43,7 @@ struct ibb_fact_package {
 	bool has_version;
 	struct ibb_version_blob version;
 	bool boot_critical; /* its class is, in the current control set */
+	bool in_use;	    /* a device of the image is bound to it */
 	/* filled by ibb_facts_read_store() for the INFs asked for */
 	bool digest_known;
 	struct ibb_sha256 inf_sha256, cat_sha256;
@@ -125,6 +126,20 @@ int ibb_facts_read_store(struct ibb_facts *f, struct ibb_volume *v, const char *
  * to the SYSTEM node. Source: DEVPKEY_DeviceClass_BootCritical of the class key. */
 int ibb_facts_class_is_boot_critical(const struct ibb_facts *f, const struct ibb_guid *class_guid,
 				     bool *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* What a staged package consists of in the volume: its directory and what lies in it (a directory
+ * before its content), the published INF, its .PNF and the published catalog, as far as they exist.
+ */
+struct ibb_store_files {
+	struct {
+		char *path;
+		bool is_dir;
+	} * entries;
+	size_t n, cap;
+};
+int ibb_facts_store_files(const struct ibb_fact_package *p, struct ibb_volume *v,
+			  struct ibb_store_files *ret, struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_store_files_clear(struct ibb_store_files *s);
 
 /* One package of the image that serves a device ID, as its DeviceIds value says. */
 struct ibb_fact_match {

@@ -24,6 +24,7 @@ int ibb_facts_read_windows(struct ibb_facts *f, struct ibb_error *err) IBB_MUST_
 int ibb_facts_read_state(struct ibb_facts *f, struct ibb_volume *v,
 			 struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_facts_read_database(struct ibb_facts *f, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_facts_read_usage(struct ibb_facts *f, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_facts_read_winsock(struct ibb_facts *f, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_facts_read_devices(struct ibb_facts *f, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_facts_read_oem_numbers(struct ibb_facts *f, struct ibb_volume *v,
