@@ -161,7 +161,7 @@ int cli_finish(struct cli *c, int r, const struct ibb_error *err, char *json,
 		status = 128 + cli_signal();
 	if (json && c->json) {
 		status = cli_out(c, json, status);
-	} else if (json) {
+	} else if (json && (!c->quiet || r)) {
 		IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
 		IBB_AUTO_BUF struct ibb_buf out = {0};
 		struct ibb_error e = {0};
@@ -169,7 +169,7 @@ int cli_finish(struct cli *c, int r, const struct ibb_error *err, char *json,
 		if (ibb_json_parse("result", json, strlen(json), &doc, &e)) {
 			cli_error(c, &e);
 			status = 255;
-		} else if (!c->quiet || r) {
+		} else {
 			text(c, doc, &out);
 			status = cli_out(c, ibb_buf_cstr(&out), status);
 		}
