@@ -490,40 +490,6 @@ static int ntfs_list(struct ibb_volume *v, const char *dir, struct ibb_dirents *
 	return ibb_ntfs_end(n, rc, dir, err);
 }
 
-static int read_data(struct ntfs_be *n, ntfs_inode *ni, const char *path, uint64_t limit,
-		     struct ibb_buf *ret, struct ibb_error *err)
-{
-	ntfs_attr *na;
-	s64 size, done = 0;
-	int rc = IBB_OK;
-
-	if (ntfs_is_dir(ni))
-		return ibb_err(err, IBB_E_CONFLICT, "%s: is a directory", path);
-	rc = ibb_ntfs_check_plain(ni, path, err);
-	if (rc)
-		return rc;
-	na = ntfs_attr_open(ni, AT_DATA, AT_UNNAMED, 0);
-	if (!na)
-		return ibb_ntfs_fail(n, errno, err, "%s: data", path);
-	size = na->data_size;
-	if (size < 0 || (uint64_t)size > limit)
-		rc = ibb_err(err, IBB_E_LIMIT, "%s: %lld bytes, the limit is %llu", path,
-			     (long long)size, (unsigned long long)limit);
-	else if (ibb_buf_append_zero(ret, (size_t)size))
-		rc = ibb_err_nomem(err);
-	while (!rc && done < size) {
-		s64 got = ntfs_attr_pread(na, done, size - done, ret->data + done);
-
-		if (got <= 0)
-			rc = ibb_ntfs_fail(n, got ? errno : EIO, err, "%s: reading at %lld", path,
-					   (long long)done);
-		else
-			done += got;
-	}
-	ntfs_attr_close(na);
-	return rc;
-}
-
 static int ntfs_read(struct ibb_volume *v, const char *path, uint64_t limit, struct ibb_buf *ret,
 		     struct ibb_error *err)
 {
@@ -533,7 +499,7 @@ static int ntfs_read(struct ibb_volume *v, const char *path, uint64_t limit, str
 	int rc = find_open(n, path, &loc, &ni, err);
 
 	if (!rc)
-		rc = read_data(n, ni, path, limit, ret, err);
+		rc = ibb_ntfs_read_data(n, ni, path, limit, ret, err);
 	ibb_ntfs_drop(&ni);
 	ibb_buf_clear(&loc.name);
 	return ibb_ntfs_end(n, rc, path, err);

@@ -147,6 +147,10 @@ static inline const ntfschar *ntfs_file_name_chars(const FILE_NAME_ATTR *fn)
 	return (const void *)((const char *)fn + offsetof(FILE_NAME_ATTR, file_name));
 }
 
+/* ntfs_read.c */
+int ibb_ntfs_read_data(struct ntfs_be *n, ntfs_inode *ni, const char *path, uint64_t limit,
+		       struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
 /* ntfs_meta.c */
 struct ntfs_times {
 	uint64_t create, modify, access, change;

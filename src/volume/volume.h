@@ -95,9 +95,10 @@ int ibb_volume_spelling(struct ibb_volume *v, const char *path, char **ret,
 int ibb_volume_list(struct ibb_volume *v, const char *dir, ibb_dirent_fn fn, void *ctx,
 		    struct ibb_error *err) IBB_MUST_CHECK;
 /*
- * Whole content. IBB_E_LIMIT beyond `limit` bytes; IBB_E_CONFLICT for a directory;
- * IBB_E_UNSUPPORTED for WOF-compressed and encrypted files, which would read back as zeros or
- * noise.
+ * Whole content; of a WOF-compressed file what Windows would read. IBB_E_LIMIT beyond `limit`
+ * bytes; IBB_E_CONFLICT for a directory; IBB_E_CORRUPT when a WOF-compressed file's stream is
+ * damaged; IBB_E_UNSUPPORTED for WIMBoot files, for files behind other reparse points and for
+ * encrypted ones, which would read back as zeros or noise.
  */
 int ibb_volume_read(struct ibb_volume *v, const char *path, uint64_t limit, struct ibb_buf *ret,
 		    struct ibb_error *err) IBB_MUST_CHECK;

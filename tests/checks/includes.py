@@ -36,6 +36,7 @@ THIRD_PARTY = {
     "ntfs-3g/*": ["volume/ntfs*.c", "volume/ntfs*.h"],
     "openssl/*": ["authenticode/*.c", "authenticode/*_internal.h", "base/hash.c", "base/sign.c"],
     "cjson/*": ["base/json.c"],
+    "wimlib.h": ["volume/wim.c", "volume/wof.c"],
 }
 STANDARD = re.compile(r"^((sys|linux|arpa|netinet)/)?\w+\.h$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
@@ -121,7 +122,7 @@ def check_readme(src):
     rows = {}
     for line in (src / "README.md").read_text(encoding="utf-8").split("\n"):
         cells = [c.strip() for c in line.strip().strip("|").split("|")]
-        name = re.fullmatch(r"`([\w*/-]+)`", cells[0])
+        name = re.fullmatch(r"`([\w.*/-]+)`", cells[0])
         if line.startswith("|") and name:
             rows[name.group(1)] = re.findall(r"`([^`]+)`", cells[-1])
     return [f"src/README.md: {name}: {rows.get(name)} there, {want} in {pathlib.Path(__file__).name}"

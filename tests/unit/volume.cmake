@@ -13,3 +13,4 @@ ibb_unit_test(test_volume_fault LABEL fault SOURCES unit/test_volume_fault.c
 ibb_unit_test(test_volume_images LABEL bad SOURCES unit/test_volume_images.c
 	LAYERS base disk volume)
 ibb_unit_test(test_volume_dir LABEL unit SOURCES unit/test_volume_dir.c LAYERS base disk volume)
+ibb_unit_test(test_wof LABEL unit SOURCES unit/test_wof.c LAYERS base disk volume)
