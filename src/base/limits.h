@@ -12,7 +12,7 @@
 #define IBB_LIMIT_INF_LINES	   2000000u
 #define IBB_LIMIT_INF_LINE_CHARS   65536u
 #define IBB_LIMIT_INF_FIELDS	   4000000u
-#define IBB_LIMIT_INF_NEEDS_DEPTH  16u /* Microsoft: Needs "cannot be nested" at all */
+#define IBB_LIMIT_INF_NEEDS_DEPTH  16u	/* Microsoft: Needs "cannot be nested" at all */
 #define IBB_LIMIT_DEVICE_ID_CHARS  200u /* MAX_DEVICE_ID_LEN of cfgmgr32.h */
 #define IBB_LIMIT_CAT_BYTES	   (32u << 20)
 #define IBB_LIMIT_PACKAGE_FILES	   4096u
