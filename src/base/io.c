@@ -176,6 +176,35 @@ static int check_target(const char *path, bool replace, struct ibb_error *err)
 	return IBB_OK;
 }
 
+/*
+ * Where there are no unnamed files. The name may be taken: by what a killed run left behind, for
+ * process ids repeat (in a container it is the same each time). It may as well be somebody's who
+ * is at work in another container, so it is stepped over and not removed.
+ */
+static int open_named(struct ibb_atomic *a, const char *dir, struct ibb_error *err)
+{
+	int saved = EEXIST;
+
+	for (unsigned i = 0; i < 100 && a->fd < 0 && saved == EEXIST; i++) {
+		char again[16] = "";
+
+		if (i)
+			snprintf(again, sizeof(again), "-%u", i);
+		free(a->tmp);
+		a->tmp = ibb_asprintf("%s/.%s.ibbake-%ld%s.tmp", dir, base_of(a->path),
+				      (long)getpid(), again);
+		if (!a->tmp)
+			return ibb_err_nomem(err);
+		a->fd = open(a->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		saved = errno;
+	}
+	if (a->fd >= 0)
+		return IBB_OK;
+	free(a->tmp);
+	a->tmp = NULL;
+	return ibb_err_os(err, saved, "%s: create a file in %s", a->path, dir);
+}
+
 static int open_tmp(struct ibb_atomic *a, const char *dir, struct ibb_error *err)
 {
 	/* an unnamed file gets its name through /proc, which a bare chroot lacks */
@@ -186,18 +215,7 @@ static int open_tmp(struct ibb_atomic *a, const char *dir, struct ibb_error *err
 		if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
 			return ibb_err_os(err, errno, "%s: create a file in %s", a->path, dir);
 	}
-	a->tmp = ibb_asprintf("%s/.%s.ibbake-%ld.tmp", dir, base_of(a->path), (long)getpid());
-	if (!a->tmp)
-		return ibb_err_nomem(err);
-	a->fd = open(a->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (a->fd < 0) {
-		int saved = errno;
-
-		free(a->tmp);
-		a->tmp = NULL;
-		return ibb_err_os(err, saved, "%s: create a file in %s", a->path, dir);
-	}
-	return IBB_OK;
+	return open_named(a, dir, err);
 }
 
 int ibb_atomic_begin(struct ibb_atomic *a, const char *path, bool replace, struct ibb_error *err)

@@ -499,6 +499,30 @@ static void test_killed(void **state)
 	each_route(killed);
 }
 
+/* What a killed run left has our process id, as it has in a container: the next run goes on. */
+static void test_left_behind(void **state)
+{
+	struct ibb_error err = {0};
+	struct ibb_atomic a;
+	char first[64], second[64];
+
+	(void)state;
+	sim.tmpfile_errno = EOPNOTSUPP;
+	snprintf(first, sizeof(first), ".out.ibbake-%ld.tmp", (long)getpid());
+	snprintf(second, sizeof(second), ".out.ibbake-%ld-1.tmp", (long)getpid());
+	write_text(first, "left");
+	assert_ok(ibb_atomic_begin(&a, "out", false, &err), err);
+	assert_text(first, "left");
+	assert_int_equal(access(second, F_OK), 0);
+	assert_ok(ibb_pwrite_full(a.fd, "new", 3, 0, "out", &err), err);
+	assert_ok(ibb_atomic_commit(&a, &err), err);
+	assert_text("out", "new");
+	assert_text(first, "left");
+	assert_int_equal(count_names(), 2);
+	assert_int_equal(unlink(first), 0);
+	assert_int_equal(unlink("out"), 0);
+}
+
 /* What another process gets for the lock on "img". */
 static int lock_in_child(void)
 {
@@ -590,17 +614,10 @@ static void test_lock_contention(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_read_file),
-		CASE(test_full),
-		CASE(test_identity),
-		CASE(test_atomic),
-		CASE(test_race),
-		CASE(test_refused_targets),
-		CASE(test_failing_disk),
-		CASE(test_long_name),
-		CASE(test_killed),
-		CASE(test_lock),
-		CASE(test_lock_contention),
+		CASE(test_read_file),	 CASE(test_full),      CASE(test_identity),
+		CASE(test_atomic),	 CASE(test_race),      CASE(test_refused_targets),
+		CASE(test_failing_disk), CASE(test_long_name), CASE(test_killed),
+		CASE(test_left_behind),	 CASE(test_lock),      CASE(test_lock_contention),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
