@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -75,6 +78,20 @@ static bool read_time(struct cli *c)
 	return true;
 }
 
+/*
+ * A parent may have closed some of the three standard descriptors. Then the next file opened would
+ * take the free number, and talk meant for standard error would land in an image. What is opened
+ * instead cannot be written to, so that a result nobody can see still counts as not delivered.
+ */
+static bool fill_std_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 static const struct cli_command *find_command(const char *name)
 {
 	for (size_t i = 0; i < cli_n_commands; i++)
@@ -89,6 +106,10 @@ int main(int argc, char **argv)
 	const struct cli_command *cmd;
 	int status;
 
+	if (!fill_std_descriptors())
+		return 255;
+	/* past a file size limit a write fails and is reported, instead of killing us midway */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2)
 		return cli_usage(&c, "no command was given");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||

@@ -174,16 +174,57 @@ def e2e_write_fails(world):
     source = Snapshot(image.path)
     before = world.listing()
 
-    def small_files():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    for disposition in (signal.SIG_IGN, signal.SIG_DFL):
+        def small_files():
+            signal.signal(signal.SIGXFSZ, disposition)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
-    done = subprocess.run([world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers",
-                           package, "-o", world.path("out.vhd")], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, env=world.env, preexec_fn=small_files)
-    same(done.returncode, 255, f"exit status ({done.stderr})")
-    check("out.vhd" in done.stderr, f"stderr: {done.stderr}")
-    same(sorted(world.listing() - before), [], "files left behind")
+        done = subprocess.run([world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers",
+                               package, "-o", world.path("out.vhd")], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, env=world.env,
+                              preexec_fn=small_files)
+        same(done.returncode, 255, f"exit status ({done.stderr})")
+        check("out.vhd" in done.stderr, f"stderr: {done.stderr}")
+        same(sorted(world.listing() - before), [], "files left behind")
+        source.unchanged()
+
+
+def without_descriptors(closed, argv, env):
+    """Exit status of a program that is started with these of 0, 1, 2 closed."""
+    child = os.fork()
+    if not child:
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in range(3):
+            os.dup2(null, fd)
+        os.closerange(3, 64)
+        for fd in closed:
+            os.close(fd)
+        try:
+            os.execve(argv[0], argv, env)
+        finally:
+            os._exit(127)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def e2e_closed_descriptors(world):
+    """With standard descriptors closed no file takes their numbers: talk never gets into one."""
+    image, package = world.image("--size", "256MiB"), world.package()
+    source = Snapshot(image.path)
+    bake(world, image, package, world.path("want.vhd"))
+    want = content_digest(world.path("want.vhd"))
+    env, out = dict(world.env, **EPOCH), world.path("out.vhd")
+    for closed in ((0,), (2,), (0, 2), (1,), (0, 1, 2)):
+        for fd in closed:  # a device stands there; nothing would be 255: no such file
+            argv = [world.args.ibbake, "inspect", f"/dev/fd/{fd}"]
+            same(without_descriptors(closed, argv, env), 100, f"{fd} after closing {closed}")
+        argv = [world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers", package,
+                "--progress=plain", "-o", out]
+        # without standard output the image is complete, but nobody could be told
+        same(without_descriptors(closed, argv, env), 255 if 1 in closed else 0,
+             f"exit status without {closed}")
+        same(content_digest(out), want, f"output without {closed}")
+        os.unlink(out)
+        os.unlink(out + ".manifest.json")
     source.unchanged()
 
 
