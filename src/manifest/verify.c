@@ -15,30 +15,52 @@ static int bad(const char *name, const char *what, struct ibb_error *err)
 		       what);
 }
 
+static bool one_of(const char *s, const char *const *words, size_t n)
+{
+	for (size_t i = 0; s && i < n; i++)
+		if (strcmp(s, words[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Names between single backslashes, as ibb_hive_find() wants them. */
+static bool key_ok(const char *key)
+{
+	size_t n = key ? strlen(key) : 0;
+
+	return n && key[0] != '\\' && key[n - 1] != '\\' && !strstr(key, "\\\\");
+}
+
 static int check_file(const char *name, const struct ibb_json *f, struct ibb_error *err)
 {
 	const struct ibb_json *after = ibb_json_get(f, "after");
 	const char *sha = ibb_json_str(after, "sha256"), *path = ibb_json_str(f, "path");
+	static const char *const kinds[] = {"driver", "hive", "log"};
 	IBB_AUTO_FREE char *norm = NULL;
 	struct ibb_sha256 d;
+	int r;
 
-	if (!path || !sha || !ibb_sha256_parse(sha, &d) || !ibb_json_str(f, "kind"))
+	if (!path || !sha || !ibb_sha256_parse(sha, &d) ||
+	    !one_of(ibb_json_str(f, "kind"), kinds, IBB_ARRAY_SIZE(kinds)))
 		return bad(name, "\"files\" has an item without path, kind or digest", err);
-	if (ibb_path_normalize(path, &norm, err))
-		return ibb_err_prefix(err, IBB_E_CORRUPT, "%s", name);
-	return IBB_OK;
+	r = ibb_path_normalize(path, &norm, err);
+	return r && r != IBB_E_NOMEM ? ibb_err_prefix(err, IBB_E_CORRUPT, "%s", name) : r;
 }
 
 static int check_op(const char *name, const struct ibb_json *op, struct ibb_error *err)
 {
+	static const char *const kinds[] = {"mkdir", "put", "key", "value", "clear-log"};
+	static const char *const hives[] = {"SYSTEM", "DRIVERS"};
 	const char *kind = ibb_json_str(op, "op");
 	const struct ibb_json *after = ibb_json_get(op, "after");
 
-	if (!kind)
-		return bad(name, "\"operations\" has an item without \"op\"", err);
+	/* what is not known cannot be verified, and must not count as verified */
+	if (!one_of(kind, kinds, IBB_ARRAY_SIZE(kinds)))
+		return bad(name, "\"operations\" has an item with no \"op\" that is known", err);
 	if (strcmp(kind, "key") && strcmp(kind, "value"))
 		return IBB_OK;
-	if (!ibb_json_str(op, "key") || !ibb_json_str(op, "hive"))
+	if (!key_ok(ibb_json_str(op, "key")) ||
+	    !one_of(ibb_json_str(op, "hive"), hives, IBB_ARRAY_SIZE(hives)))
 		return bad(name, "a registry operation lacks hive or key", err);
 	if (!strcmp(kind, "value") && (!ibb_json_str(op, "value") || !ibb_json_str(after, "type") ||
 				       !ibb_json_str(after, "data")))
@@ -153,7 +175,7 @@ static int verify_file(struct verify *w, const struct ibb_json *f)
 	IBB_AUTO_BUF struct ibb_buf data = {0};
 	char have[IBB_SHA256_HEX_SIZE];
 	struct ibb_error sub = {0};
-	struct ibb_sha256 d;
+	struct ibb_sha256 d, wanted;
 	int r;
 
 	if (w->o->booted && strcmp(kind, "driver") != 0)
@@ -175,7 +197,7 @@ static int verify_file(struct verify *w, const struct ibb_json *f)
 	if (ibb_sha256(data.data, data.len, &d))
 		return ibb_err_nomem(w->err);
 	ibb_sha256_hex(&d, have);
-	if (strcmp(have, want) != 0)
+	if (!ibb_sha256_parse(want, &wanted) || memcmp(&d, &wanted, sizeof(d)) != 0)
 		differs(w, "file", path, "SHA-256 is %s, the manifest says %s", have, want);
 	return IBB_OK;
 }
@@ -190,17 +212,19 @@ static const struct ibb_fact_hive *hive_named(const struct ibb_facts *f, const c
 	return NULL;
 }
 
-static bool value_equals(const struct ibb_json *after, uint32_t type, const struct ibb_buf *data)
+static int value_equals(const struct ibb_json *after, uint32_t type, const struct ibb_buf *data,
+			bool *ret, struct ibb_error *err)
 {
 	const char *want = ibb_json_str(after, "data");
 	IBB_AUTO_FREE char *hex = ibb_alloc(2 * data->len + 1);
 	char name[24];
 
 	if (!hex)
-		return false;
+		return ibb_err_nomem(err);
 	ibb_reg_type_name(type, name);
 	ibb_hex(data->data, data->len, hex);
-	return strcmp(name, ibb_json_str(after, "type")) == 0 && strcmp(hex, want) == 0;
+	*ret = strcmp(name, ibb_json_str(after, "type")) == 0 && strcmp(hex, want) == 0;
+	return IBB_OK;
 }
 
 static int verify_op(struct verify *w, const struct ibb_json *op)
@@ -210,6 +234,7 @@ static int verify_op(struct verify *w, const struct ibb_json *op)
 	IBB_AUTO_BUF struct ibb_buf data = {0};
 	const struct ibb_fact_hive *fh;
 	char where[1024];
+	bool equal = true;
 	uint32_t type;
 	ibb_key k;
 	int r;
@@ -228,7 +253,9 @@ static int verify_op(struct verify *w, const struct ibb_json *op)
 		differs(w, "registry", where, "missing");
 		return IBB_OK;
 	}
-	if (!r && value && !value_equals(ibb_json_get(op, "after"), type, &data))
+	if (!r && value)
+		r = value_equals(ibb_json_get(op, "after"), type, &data, &equal, w->err);
+	if (!r && !equal)
 		differs(w, "registry", where, "has another type or other data");
 	return r;
 }
