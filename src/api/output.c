@@ -84,12 +84,31 @@ static int copy_progress(void *ctx, uint64_t done, uint64_t total)
 	return s->q->progress ? s->q->progress(s->q->progress_ctx, &p) : 0;
 }
 
+/*
+ * A Windows image holds secrets: who may not read the source may not read the result. Its owner
+ * may write it, even if the source is read-only. File systems without modes say EPERM.
+ */
+static int keep_private(const struct ibb_image *im, const struct ibb_atomic *out,
+			struct ibb_error *err)
+{
+	struct stat src, dst;
+
+	if (fstat(ibb_disk_file_fd(im->file), &src) || fstat(out->fd, &dst))
+		return ibb_err_os(err, errno, "%s: stat", out->path);
+	if (fchmod(out->fd, dst.st_mode & (src.st_mode | 0600) & 0777) && errno != EPERM &&
+	    errno != EOPNOTSUPP)
+		return ibb_err_os(err, errno, "%s: set its mode", out->path);
+	return IBB_OK;
+}
+
 static int fill(struct ibb_session *s, struct ibb_atomic *out, struct ibb_error *err)
 {
 	struct ibb_image *im = s->image;
 	struct ibb_copy_stats stats = {0};
-	int r = ibb_copy_file(im->file, out->fd, out->path, copy_progress, s, &stats, err);
+	int r = keep_private(im, out, err);
 
+	if (!r)
+		r = ibb_copy_file(im->file, out->fd, out->path, copy_progress, s, &stats, err);
 	/* raw and fixed VHD both begin with the disk's first sector: the overlay's offsets are the
 	 * file's */
 	if (!r)

@@ -26,6 +26,16 @@ def e2e_out_exists(world):
     same(os.path.getsize(out), os.path.getsize(image.path), "size of the new output")
 
 
+def e2e_mode(world):
+    """Who may not read the source may not read the result; the owner may always write it."""
+    image, package = world.image(*SMALL), world.package()
+    out = world.path("out.vhd")
+    for source, want in ((0o600, 0o600), (0o640, 0o640), (0o444, 0o644), (0o666, 0o644)):
+        os.chmod(image.path, source)
+        bake(world, image, package, out, "--overwrite")
+        same(oct(os.stat(out).st_mode & 0o7777), oct(want), f"mode, source {source:o}")
+
+
 def e2e_manifest_exists(world):
     image, package = world.image(*SMALL), world.package()
     manifest = world.path("m.json")
