@@ -264,7 +264,7 @@ int ibb_apply_read_back(const struct ibb_applied *a, struct ibb_volume *v, struc
 		int r = ibb_volume_read(v, f->path, f->after_bytes + 1, &back, err);
 
 		if (r)
-			return ibb_err_prefix(err, IBB_E_IO, "read-back");
+			return r == IBB_E_NOMEM ? r : ibb_err_prefix(err, IBB_E_IO, "read-back");
 		if (ibb_sha256(back.data, back.len, &d))
 			return ibb_err_nomem(err);
 		if (memcmp(&d, &f->after, sizeof(d)) != 0)
