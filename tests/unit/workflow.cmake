@@ -25,6 +25,7 @@ ibb_workflow_test(test_select unit)
 ibb_workflow_test(test_plan golden)
 ibb_workflow_test(test_apply fault)
 ibb_workflow_test(test_manifest bad)
+ibb_workflow_test(test_api fault)
 
 # Debian's own python3 first: its jsonschema is not in another one's path.
 find_program(IBB_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
