@@ -193,8 +193,13 @@ static int choose(struct chooser *c, const struct ibb_inf_line *l)
 
 static int check_id(struct chooser *c, const struct ibb_inf_line *l, const char *id)
 {
-	size_t units = 0;
+	size_t units = 0, len = strlen(id);
 
+	/* each part becomes the name of a registry key */
+	if (len && (id[0] == '\\' || id[len - 1] == '\\' || strstr(id, "\\\\")))
+		return ibb_inf_err(c->inf, l->line, IBB_E_CORRUPT, c->err,
+				   "device ID with nothing before or behind a backslash: '%.80s'",
+				   id);
 	for (const unsigned char *p = (const unsigned char *)id; *p; p++) {
 		if (*p < 0x20 || *p == 0x7f)
 			return ibb_inf_err(c->inf, l->line, IBB_E_CORRUPT, c->err,

@@ -157,6 +157,42 @@ static void device_id_length(void **state)
 	}
 }
 
+/* The parts of an ID become registry keys, which have names. */
+static void malformed_ids(void **state)
+{
+	static const struct {
+		const char *id;
+		bool ok;
+	} cases[] = {{"PCI\\", false}, {"\\VEN_15B3", false},	{"PCI\\\\VEN_15B3", false},
+		     {"\\", false},    {"PCI\\VEN_15B3", true}, {"*PNP0F03", true},
+		     {"A\\B\\C", true}};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(cases); i++) {
+		struct ibb_error err = {0};
+		struct ibb_inf_models m;
+		struct ibb_buf b = {0};
+		struct ibb_inf *inf;
+		int r;
+
+		assert_int_equal(ibb_buf_printf(&b,
+						"[Manufacturer]\nx=M,NTamd64\n"
+						"[M.NTamd64]\nd=i,USB\\X,%s\n",
+						cases[i].id),
+				 0);
+		inf = parse_bytes(b.data, b.len);
+		r = ibb_inf_models(inf, &win10_19041, &m, &err);
+		if (cases[i].ok)
+			assert_ok(r, err);
+		else
+			assert_fails(r, IBB_E_CORRUPT, err,
+				     "t.inf:4: device ID with nothing before or behind a "
+				     "backslash: '");
+		ibb_inf_free(inf);
+		ibb_buf_clear(&b);
+	}
+}
+
 static void fill(struct ibb_buf *b, const char *head, const char *piece, size_t total)
 {
 	size_t n = strlen(piece);
@@ -399,12 +435,13 @@ static void failing_allocations(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(unreadable_text),	  cmocka_unit_test(error_with_control_characters),
-	cmocka_unit_test(bad_versions),		  cmocka_unit_test(bad_models),
-	cmocka_unit_test(device_id_length),	  cmocka_unit_test(limits),
-	cmocka_unit_test(total_expansion),	  cmocka_unit_test(long_section_name),
-	cmocka_unit_test(whole_package_is_sound), cmocka_unit_test(mutations),
-	cmocka_unit_test(every_truncation),	  cmocka_unit_test(failing_allocations),
+	cmocka_unit_test(unreadable_text),     cmocka_unit_test(error_with_control_characters),
+	cmocka_unit_test(bad_versions),	       cmocka_unit_test(bad_models),
+	cmocka_unit_test(device_id_length),    cmocka_unit_test(limits),
+	cmocka_unit_test(malformed_ids),       cmocka_unit_test(total_expansion),
+	cmocka_unit_test(long_section_name),   cmocka_unit_test(whole_package_is_sound),
+	cmocka_unit_test(mutations),	       cmocka_unit_test(every_truncation),
+	cmocka_unit_test(failing_allocations),
 };
 
 IBB_TEST_MAIN(tests)
