@@ -177,7 +177,7 @@ static void malformed_ids(void **state)
 
 		assert_int_equal(ibb_buf_printf(&b,
 						"[Manufacturer]\nx=M,NTamd64\n"
-						"[M.NTamd64]\nd=i,USB\\X,%s\n",
+						"[M.NTamd64]\nd=i,USB\\X,\"%s\"\n",
 						cases[i].id),
 				 0);
 		inf = parse_bytes(b.data, b.len);
