@@ -15,7 +15,7 @@ foreach(layer base disk hive inf authenticode catalog volume driver inspect plan
 endforeach()
 target_link_libraries(libibbake PRIVATE ibb_flags)
 target_link_libraries(ibb_internal PUBLIC ibb_flags PkgConfig::CJSON OpenSSL::Crypto
-	PkgConfig::NTFS3G ibb_wimlib m)
+	PkgConfig::NTFS3G PkgConfig::LIBARCHIVE ibb_wimlib m)
 set_target_properties(libibbake PROPERTIES OUTPUT_NAME ibbake LINKER_LANGUAGE C
 	VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 set_target_properties(ibb_internal PROPERTIES LINKER_LANGUAGE C)

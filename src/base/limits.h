@@ -13,6 +13,11 @@
 #define IBB_LIMIT_INF_LINE_CHARS   65536u
 #define IBB_LIMIT_INF_FIELDS	   4000000u
 #define IBB_LIMIT_INF_NEEDS_DEPTH  16u	/* Microsoft: Needs "cannot be nested" at all */
+#define IBB_LIMIT_INF_SUBKEY_CHARS 1024u /* of one AddReg line */
+#define IBB_LIMIT_INF_SUBKEY_DEPTH 32u
+#define IBB_LIMIT_INF_INCLUDES	   32u	  /* INFs that one install section draws on */
+#define IBB_LIMIT_KEY_NAME_CHARS   255u	  /* documented registry limits */
+#define IBB_LIMIT_VALUE_NAME_CHARS 16383u
 #define IBB_LIMIT_DEVICE_ID_CHARS  200u /* MAX_DEVICE_ID_LEN of cfgmgr32.h */
 #define IBB_LIMIT_CAT_BYTES	   (32u << 20)
 #define IBB_LIMIT_PACKAGE_FILES	   4096u
@@ -26,6 +31,7 @@
 #define IBB_LIMIT_OEM_NUMBER	   65535u
 #define IBB_LIMIT_SCAN_DEPTH	   16u /* --drivers DIR is searched this deep */
 #define IBB_LIMIT_SCAN_FILES	   100000u
+#define IBB_LIMIT_ARCHIVE_MEMBERS  65535u /* a cabinet counts them in 16 bits */
 #define IBB_LIMIT_OVERLAY_BYTES	   (256u << 20)
 #define IBB_LIMIT_DIRENTS	   1000000u
 

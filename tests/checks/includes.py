@@ -36,6 +36,7 @@ THIRD_PARTY = {
     "ntfs-3g/*": ["volume/ntfs*.c", "volume/ntfs*.h"],
     "openssl/*": ["authenticode/*.c", "authenticode/*_internal.h", "base/hash.c", "base/sign.c"],
     "cjson/*": ["base/json.c"],
+    "archive*.h": ["base/archive.c"],
     "wimlib.h": ["volume/wim.c", "volume/wof.c"],
 }
 STANDARD = re.compile(r"^((sys|linux|arpa|netinet)/)?\w+\.h$")
