@@ -292,6 +292,7 @@ void ibb_facts_free(struct ibb_facts *f)
 		free(d->device_id);
 		free(d->instance);
 		free(d->driver);
+		free(d->inf);
 		free_strings(d->ids, d->n_ids);
 	}
 	free(f->packages);

@@ -54,6 +54,7 @@ struct ibb_fact_package {
 struct ibb_fact_device {
 	char *control_set, *device_id, *instance;
 	char *driver; /* class key of the driver bound to it, or NULL */
+	char *inf;    /* published INF that this driver came from, or NULL */
 	char **ids;   /* hardware IDs then compatible IDs */
 	size_t n_ids;
 };

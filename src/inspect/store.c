@@ -416,6 +416,16 @@ static int device_ids(struct ibb_fact_device *d, const struct ibb_hive *h, ibb_k
 	return IBB_OK;
 }
 
+/* The class key says which INF installed the driver. */
+static int device_inf(struct ibb_fact_device *d, const struct ibb_hive *h, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *key = ibb_asprintf("%s\\Control\\Class\\%s", d->control_set, d->driver);
+	int r = key ? ibb_facts_string(h, key, "InfPath", &d->inf, err) : ibb_err_nomem(err);
+
+	/* Driver is text out of the hive and need not be a path */
+	return r == IBB_E_INVALID ? IBB_OK : r;
+}
+
 static int read_instance(void *ctx, ibb_key k, const char *name, struct ibb_error *err)
 {
 	struct device_ctx *c = ctx;
@@ -433,6 +443,8 @@ static int read_instance(void *ctx, ibb_key k, const char *name, struct ibb_erro
 	if (!d->control_set || !d->device_id || !d->instance)
 		return ibb_err_nomem(err);
 	r = ibb_hive_get_string(c->h, k, "", "Driver", &d->driver, err);
+	if (!r)
+		r = device_inf(d, c->h, err);
 	if (r && r != IBB_E_NOTFOUND)
 		return r;
 	r = device_ids(d, c->h, k, "HardwareID", err);

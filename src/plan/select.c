@@ -366,7 +366,21 @@ static int serves_device(struct ibb_package *p, const struct ibb_fact_device *d,
 	return IBB_OK;
 }
 
-/* A device instance that has a driver is not searched again only because a better package
+/* Has the image the identical package, and is it what drives the device? */
+static bool runs_it_already(const struct ibb_facts *f, const struct ibb_package *p,
+			    const struct ibb_fact_device *d)
+{
+	for (size_t i = 0; d->inf && i < f->n_packages; i++) {
+		const struct ibb_fact_package *e = &f->packages[i];
+
+		if (e->digest_known && ibb_caseeq(e->published, d->inf) &&
+		    memcmp(&e->inf_sha256, &p->files[0].sha256, sizeof(e->inf_sha256)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A device instance that has another driver is not searched again only because a better package
  * appeared in the store. */
 static int list_bound(const struct ibb_facts *f, struct ibb_selection *s, struct ibb_error *err)
 {
@@ -379,7 +393,8 @@ static int list_bound(const struct ibb_facts *f, struct ibb_selection *s, struct
 
 		if (r)
 			return r;
-		if (serves && f->devices[i].driver)
+		if (serves && f->devices[i].driver &&
+		    !runs_it_already(f, s->package, &f->devices[i]))
 			s->bound[s->n_bound++] = &f->devices[i];
 	}
 	return IBB_OK;

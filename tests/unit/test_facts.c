@@ -842,6 +842,7 @@ static void devices(void **state)
 	wintree_make(&w, test_dir(), &s);
 	h = wintree_hive(&w, "SYSTEM");
 	/* in a set that is not the current one; a list without its terminators; a lone half */
+	wintree_set_sz(h, "ControlSet002\\Enum\\PCI\\ven_15b3&dev_1018\\1&2", "Driver", "\\\\");
 	wintree_set(h, "ControlSet002\\Enum\\PCI\\ven_15b3&dev_1018\\1&2", "HardwareID",
 		    IBB_REG_MULTI_SZ, "A\0B\0\0\0C\0D", 9);
 	wintree_save(&w, "SYSTEM", h);
@@ -852,13 +853,15 @@ static void devices(void **state)
 	assert_string_equal(d->device_id, IB);
 	assert_string_equal(d->instance, "3&11583659&0&10");
 	assert_string_equal(d->driver, "{4d36e972-e325-11ce-bfc1-08002be10318}\\0001");
+	assert_string_equal(d->inf, "oem3.inf");
 	assert_int_equal(d->n_ids, 3);
 	assert_string_equal(d->ids[0], IB);
 	assert_string_equal(d->ids[2], "PCI\\VEN_15B3&CC_0207");
 	d = &f->devices[1];
 	assert_string_equal(d->control_set, "ControlSet002");
 	assert_string_equal(d->device_id, "PCI\\ven_15b3&dev_1018");
-	assert_null(d->driver);
+	assert_string_equal(d->driver, "\\\\"); /* no path of a key */
+	assert_null(d->inf);
 	assert_int_equal(d->n_ids, 2);
 	assert_string_equal(d->ids[0], "AB");
 	assert_string_equal(d->ids[1], "C");

@@ -453,6 +453,8 @@ static void identical_is_no_rival(void **state)
 {
 	static const struct rival same = {IB_FULL, {1, 0xff}, 16, 1};
 	static const char *const names[] = {"rival.inf"};
+	static const char *const pci[] = {IB_FULL "=oem5.inf", AN_FULL "=oem4.inf"};
+	struct winhives_spec spec = wintree_spec("server2022");
 	struct ibb_resolution *r = resolve(HB, "server2022");
 	struct mkpkg_opts o = {.inf_name = "rival.inf"};
 	struct ibb_package *p = package(&o);
@@ -464,7 +466,9 @@ static void identical_is_no_rival(void **state)
 	struct ibb_facts *f;
 
 	(void)state;
-	wintree_plain(&w, test_dir(), "server2022");
+	spec.pci = pci;
+	spec.n_pci = 2;
+	wintree_make(&w, test_dir(), &spec);
 	h = wintree_hive(&w, "DRIVERS");
 	add_rival(h, RIVAL, "oem5.inf", &same);
 	wintree_save(&w, "DRIVERS", h);
@@ -477,6 +481,11 @@ static void identical_is_no_rival(void **state)
 	assert_ok(ibb_select(f, r, &p, 1, &s, &err), err);
 	assert_null(s.rival);
 	assert_true(s.wins);
+	/* and a device that it drives needs nothing, though one of another package does */
+	assert_int_equal(f->n_devices, 2);
+	assert_string_equal(f->devices[0].inf, "oem5.inf");
+	assert_int_equal(s.n_bound, 1);
+	assert_ptr_equal(s.bound[0], &f->devices[1]);
 	ibb_selection_clear(&s);
 	ibb_volume_close(v);
 	ibb_facts_free(f);
