@@ -538,7 +538,7 @@ static void source_changes_meanwhile(void **state)
 
 /* ---- lack of memory ---- */
 
-/* About 60 of the task's allocations fail, one a run. What is for messages only is done without;
+/* About 40 of the task's allocations fail, one a run. What is for messages only is done without;
  * then the document is the same. */
 static long sweep(task fn, const struct ibb_request *q)
 {
@@ -551,7 +551,7 @@ static long sweep(task fn, const struct ibb_request *q)
 	r = fn(q, &whole, &err);
 	total = ibb_mem_count();
 	assert_ok(r, err);
-	stride = (total / 60 + 1) | 1;
+	stride = (total / 40 + 1) | 1;
 	for (long n = 0; n < total; n += stride) {
 		err = (struct ibb_error){0};
 		ibb_mem_fail_at(n, false);
@@ -608,7 +608,7 @@ static void out_of_memory_while_writing(void **state)
 	total = ibb_mem_count();
 	unlink(out);
 	unlink(manifest);
-	for (long n = total - 1; n > 0; n -= total / 50 + 1) {
+	for (long n = total - 1; n > 0; n -= total / 40 + 1) {
 		int r;
 
 		ibb_mem_fail_at(n, false);
@@ -632,7 +632,7 @@ static void out_of_memory_while_writing(void **state)
 		unlink(out);
 		assert_untouched(&before);
 	}
-	assert_true(failed > 30);
+	assert_true(failed > 25);
 }
 
 int main(void)

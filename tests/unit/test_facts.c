@@ -868,6 +868,65 @@ static void devices(void **state)
 	ibb_facts_free(f);
 }
 
+/* ---- NetworkDirect providers ---- */
+
+#define CATALOG64 \
+	"ControlSet001\\Services\\WinSock2\\Parameters\\Protocol_Catalog9\\Catalog_Entries64\\"
+
+/* WSAPROTOCOL_INFOW behind a path of 260 characters; its fifth DWORD holds the provider flags. */
+static void catalog_entry(struct ibb_hive *h, const char *number, const char *dll, uint32_t flags,
+			  size_t len)
+{
+	uint8_t item[1000] = {0};
+	char key[256];
+
+	memcpy(item, dll, strlen(dll));
+	item[260] = item[264] = item[268] = item[272] = 0xff; /* service flags */
+	item[276] = (uint8_t)flags;
+	snprintf(key, sizeof(key), CATALOG64 "%s", number);
+	wintree_set(h, key, "PackedCatalogItem", IBB_REG_BINARY, item, len);
+}
+
+static void network_direct_providers(void **state)
+{
+	char long_path[400];
+	struct wintree w;
+	struct ibb_hive *h;
+	struct ibb_facts *f;
+
+	(void)state;
+	wintree_plain(&w, test_dir(), "server2022");
+	h = wintree_hive(&w, "SYSTEM");
+	catalog_entry(h, "000000000001", "%SystemRoot%\\system32\\mswsock.dll", 0x08, 888);
+	catalog_entry(h, "000000000002", "short.dll", 0x10, 887);
+	catalog_entry(h, "000000000003", "long.dll", 0x10, 889);
+	wintree_key(h, CATALOG64 "000000000004"); /* without the value */
+	wintree_save(&w, "SYSTEM", h);
+	f = read_facts(&w);
+	assert_null(f->nd_provider);
+	ibb_facts_free(f);
+
+	h = wintree_hive(&w, "SYSTEM");
+	catalog_entry(h, "000000000005", "C:\\Windows\\System32\\mlx5nd.dll", 0x18, 888);
+	catalog_entry(h, "000000000006", "second.dll", 0x10, 888);
+	wintree_save(&w, "SYSTEM", h);
+	f = read_facts(&w);
+	assert_string_equal(f->nd_provider, "C:\\Windows\\System32\\mlx5nd.dll");
+	ibb_facts_free(f);
+
+	/* a path that fills its field has no terminator */
+	memset(long_path, 'x', 260);
+	long_path[260] = '\0';
+	h = wintree_hive(&w, "SYSTEM");
+	wintree_delete(h, CATALOG64 "000000000005");
+	wintree_delete(h, CATALOG64 "000000000006");
+	catalog_entry(h, "000000000007", long_path, 0x10, 888);
+	wintree_save(&w, "SYSTEM", h);
+	f = read_facts(&w);
+	assert_string_equal(f->nd_provider, long_path);
+	ibb_facts_free(f);
+}
+
 /* ---- lack of memory ---- */
 
 static void out_of_memory(void **state)
@@ -947,6 +1006,7 @@ int main(void)
 		cmocka_unit_test(who_serves_an_id),
 		cmocka_unit_test(digests_of_staged_packages),
 		cmocka_unit_test(devices),
+		cmocka_unit_test(network_direct_providers),
 		cmocka_unit_test(out_of_memory),
 	};
 

@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "catalog/builtin.h"
 #include "pkgtest.h"
+#include "plan/plan.h"
 #include "wintree.h"
 
 #define HB	"Standard_HB120rs_v3"
@@ -580,6 +581,79 @@ static void instances_that_run_a_driver(void **state)
 	ibb_resolution_free(r);
 }
 
+/* ---- readiness ---- */
+
+static void readiness(void **state)
+{
+	static const struct rival newer = {IB_FULL, {1, 0xff}, 20, 3};
+	static const char *const pci[] = {IB_FULL "=oem9.inf"};
+	struct ibb_resolution *r = resolve(HB, "server2022");
+	struct mkpkg_opts o = {0};
+	struct ibb_package *p = package(&o);
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct winhives_spec spec = wintree_spec("server2022");
+		struct ibb_selection s = {0};
+		struct ibb_readiness ready;
+		struct ibb_error err = {0};
+		struct wintree w;
+		struct ibb_facts *f;
+
+		spec.pci = pci;
+		spec.n_pci = i == 2;
+		wintree_make(&w, test_dir(), &spec);
+		if (i == 1) {
+			struct ibb_hive *h = wintree_hive(&w, "DRIVERS");
+
+			add_rival(h, RIVAL, "oem5.inf", &newer);
+			wintree_save(&w, "DRIVERS", h);
+		}
+		f = facts_of(&w);
+		if (i == 3)
+			f->nd_provider = strdup("mlx5nd.dll");
+		assert_ok(ibb_select(f, r, &p, 1, &s, &err), err);
+		ibb_plan_readiness(&s, &ready);
+		assert_int_equal(ready.driver, i == 1 || i == 2 ? IBB_READY_NO : IBB_READY_YES);
+		assert_non_null(strstr(ready.driver_reason,
+				       i == 1	? "ranks below oem5.inf"
+				       : i == 2 ? "needs-install-at-boot: 1 device instance(s)"
+						: "ibbdemo.inf 1.0.0.0 serves " IB_FULL));
+		assert_int_equal(ready.address, IBB_READY_NO);
+		assert_non_null(strstr(ready.address_reason, "address"));
+		assert_int_equal(ready.user_nd, i == 3 ? IBB_READY_YES : IBB_READY_NO);
+		assert_non_null(strstr(ready.user_nd_reason,
+				       i == 3 ? "mlx5nd.dll" : "MS-MPI will not use RDMA"));
+		ibb_selection_clear(&s);
+		ibb_facts_free(f);
+	}
+	ibb_package_free(p);
+	ibb_resolution_free(r);
+}
+
+static void readiness_of_an_image(void **state)
+{
+	struct ibb_fact_package p = {.published = "oem5.inf"};
+	struct ibb_fact_match none = {0}, m = {.package = &p, .id = IB_FULL};
+	struct ibb_readiness ready;
+	struct ibb_facts *f = plain();
+
+	(void)state;
+	ibb_plan_readiness_in_image(f, &none, false, &ready);
+	assert_int_equal(ready.driver, IBB_READY_NO);
+	assert_non_null(strstr(ready.driver_reason, "no package of the image"));
+	ibb_plan_readiness_in_image(f, &m, true, &ready);
+	assert_int_equal(ready.driver, IBB_READY_NO);
+	assert_non_null(strstr(ready.driver_reason, "only the bare device ID"));
+	ibb_plan_readiness_in_image(f, &m, false, &ready);
+	assert_int_equal(ready.driver, IBB_READY_YES);
+	assert_string_equal(ready.driver_reason, "oem5.inf serves " IB_FULL);
+	assert_string_equal(ibb_ready_name(IBB_READY_YES), "ready");
+	assert_string_equal(ibb_ready_name(IBB_READY_AT_BOOT), "at boot");
+	assert_string_equal(ibb_ready_name(IBB_READY_NO), "absent");
+	ibb_facts_free(f);
+}
+
 static void out_of_memory(void **state)
 {
 	static const char *const pci[] = {IB_FULL "=oem9.inf"};
@@ -641,6 +715,8 @@ int main(void)
 		cmocka_unit_test(identical_is_no_rival),
 		cmocka_unit_test(in_image),
 		cmocka_unit_test(instances_that_run_a_driver),
+		cmocka_unit_test(readiness),
+		cmocka_unit_test(readiness_of_an_image),
 		cmocka_unit_test(out_of_memory),
 	};
 
