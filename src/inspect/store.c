@@ -95,6 +95,25 @@ static int package_version(struct ibb_facts *f, struct ibb_fact_package *p,
 	return ibb_facts_class_is_boot_critical(f, &p->version.class_guid, &p->boot_critical, err);
 }
 
+/* PnP goes from the device ID to the published name, and by its Active value to the package. */
+static int package_active(struct ibb_fact_package *p, const struct ibb_hive *h,
+			  struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *key = NULL, *active = NULL;
+	int r;
+
+	if (!p->published || !*p->published || strchr(p->published, '\\'))
+		return IBB_OK; /* no name of a key */
+	key = ibb_asprintf("DriverDatabase\\DriverInfFiles\\%s", p->published);
+	if (!key)
+		return ibb_err_nomem(err);
+	r = ibb_hive_get_string(h, ibb_hive_root(h), key, "Active", &active, err);
+	if (r && r != IBB_E_NOTFOUND && r != IBB_E_CORRUPT)
+		return r;
+	p->active = active && ibb_caseeq(active, p->name);
+	return IBB_OK;
+}
+
 static int read_package(void *ctx, ibb_key k, const char *name, struct ibb_error *err)
 {
 	struct package_ctx *c = ctx;
@@ -112,6 +131,8 @@ static int read_package(void *ctx, ibb_key k, const char *name, struct ibb_error
 	r = package_strings(p, c->h, k, err);
 	if (!r)
 		r = package_version(f, p, c->h, k, err);
+	if (!r)
+		r = package_active(p, c->h, err);
 	if (r)
 		return r;
 	p->oem = p->published && ibb_oem_number(p->published, ".inf", &p->oem_number);

@@ -281,7 +281,9 @@ int ibb_select_in_image(const struct ibb_facts *f, const struct ibb_function *fn
 			struct rank rank = rank_of_fact(&m[k], (unsigned)i);
 			const char *why;
 
-			if (best.package && rank_compare(&rank, &best_rank, &why) >= 0)
+			/* nothing leads from the ID to a package that is not the active one */
+			if (!m[k].package->active ||
+			    (best.package && rank_compare(&rank, &best_rank, &why) >= 0))
 				continue;
 			best = m[k];
 			best_rank = rank;

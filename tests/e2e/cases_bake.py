@@ -258,6 +258,58 @@ def find_bytes(fd, start, length, needle):
     return None
 
 
+def e2e_damaged_store(world):
+    """A package that is staged, but not as a whole, is neither 'nothing to do' nor 'ready'."""
+    image, package = world.image("--size", "256MiB"), world.package()
+    baked = world.path("baked.vhd")
+    bake(world, image, package, baked)
+    with open(baked + ".manifest.json") as f:
+        name = dig(json.load(f), "packages")[0]["package_name"]
+    inf, driver = (host_digest(os.path.join(package, n)) for n in ("ibbdemo.inf", "ibbdemo.sys"))
+    active = name.encode("utf-16le") + b"\0\0"
+    for needle, change, text in (
+            (driver[:512], bytes(512), "ibbdemo.sys is not the package's"),
+            (inf[:256], bytes(256), "Windows/INF/oem0.inf is not the package's"),
+            (active, active.replace(b"i\0n\0f\0", b"x\0x\0x\0"), "active"),
+            ("ibbdemo.sys".encode("utf-16le"), "ibbdemo.xxx".encode("utf-16le"),
+             "ibbdemo.sys is missing")):
+        broken, again = world.path("broken.vhd"), world.path("again.vhd")
+        world.run(["cp", "--sparse=always", baked, broken])
+        p = image.partition()
+        with open(broken, "r+b", buffering=0) as f:
+            hits = find_all(f.fileno(), p["offset"], p["length"], needle)
+            if text == "active":  # data of registry values: the size of their cell is negative
+                hits = [at for at in hits if os.pread(f.fileno(), 1, at - 1) == b"\xff"]
+            if needle == inf[:256]:
+                hits = hits[-1:]  # the copy in the FileRepository came first
+            if "missing" in text:  # file names: their length and namespace come before
+                hits = [at for at in hits if os.pread(f.fileno(), 2, at - 2) == b"\x0b\0"]
+            check(hits, f"{text}: nothing to change in the image")
+            for at in hits:
+                os.pwrite(f.fileno(), change, at)
+        r = world.ibbake("bake", broken, "--size", SIZE, "--drivers", package, "-o", again,
+                         rc=None)
+        check(r.rc == 100 and text in r.err, f"not refused because of: {text}\n{r}")
+        check("pnputil /delete-driver oem0.inf" in r.err, f"no remedy\n{r}")
+        check(not os.path.exists(again), "an output")
+        if text == "active":
+            r = world.ibbake("inspect", broken, "--json").json()
+            check("oem0.inf" not in [f["published"] for f in r["infiniband"]],
+                  "inspect says that oem0.inf serves a function")
+        os.unlink(broken)
+
+
+def find_all(fd, start, length, needle):
+    found = []
+    for off, n in data_runs(fd, start, start + length):
+        data = os.pread(fd, n, off)
+        at = data.find(needle)
+        while at >= 0:
+            found.append(off + at)
+            at = data.find(needle, at + 1)
+    return found
+
+
 def staged_in(world, image, out, inf, number, size=SIZE):
     """A short look: verify agrees, the INF is published."""
     world.ibbake("verify", out, "--manifest", out + ".manifest.json")

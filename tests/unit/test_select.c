@@ -338,7 +338,10 @@ static void add_rival(struct ibb_hive *h, const char *name, const char *publishe
 	snprintf(key, sizeof(key), "DriverDatabase\\DriverPackages\\%s", name);
 	wintree_set_sz(h, key, "", published);
 	wintree_set_sz(h, key, "InfName", "rival.inf");
+	wintree_set_sz(h, key, "SignerName", "Somebody");
 	wintree_set(h, key, "Version", IBB_REG_BINARY, raw, sizeof(raw));
+	snprintf(key, sizeof(key), "DriverDatabase\\DriverInfFiles\\%s", published);
+	wintree_set_sz(h, key, "Active", name);
 	snprintf(key, sizeof(key), IDS "%s", v->id);
 	wintree_set(h, key, published, IBB_REG_BINARY, v->data, 4);
 }
@@ -532,6 +535,21 @@ static void in_image(void **state)
 	assert_ok(ibb_select_in_image(f, r->size->function, &m, &is_bare, &err), err);
 	assert_string_equal(m.package->published, "oem2.inf");
 	assert_string_equal(m.id, IB_REV);
+	assert_false(is_bare);
+	ibb_facts_free(f);
+
+	/* its name is of another package now: the ID leads there no longer */
+	wintree_edit_sz(&w, "DRIVERS", "DriverDatabase\\DriverInfFiles\\oem2.inf", "Active",
+			"other.inf_amd64_0000000000000003");
+	f = facts_of(&w);
+	assert_ok(ibb_select_in_image(f, r->size->function, &m, &is_bare, &err), err);
+	assert_string_equal(m.package->published, "oem1.inf");
+	assert_true(is_bare);
+	ibb_facts_free(f);
+	wintree_edit_delete(&w, "DRIVERS", "DriverDatabase\\DriverInfFiles\\oem1.inf");
+	f = facts_of(&w);
+	assert_ok(ibb_select_in_image(f, r->size->function, &m, &is_bare, &err), err);
+	assert_null(m.package);
 	assert_false(is_bare);
 	ibb_facts_free(f);
 	ibb_resolution_free(r);
