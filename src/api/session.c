@@ -69,6 +69,24 @@ static int warn_table(struct ibb_session *s, struct ibb_error *err)
 	return r;
 }
 
+/* With one Windows in sight, a partition that cannot be looked into may hold the one that is meant.
+ */
+static int warn_unseen(struct ibb_session *s, struct ibb_error *err)
+{
+	const struct ibb_image *im = s->image;
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < im->table.n && !s->q->partition && !r; i++)
+		if (i != im->windows && im->found[i].problem.code)
+			r = ibb_session_warn(
+				s, err,
+				"partition %u could not be looked into, so the Windows of "
+				"partition %u was taken: %s",
+				im->table.parts[i].number, im->table.parts[im->windows].number,
+				im->found[i].problem.msg);
+	return r;
+}
+
 int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err)
 {
 	int r = ibb_session_phase(s->q, "inspect", 0, 0, err);
@@ -81,6 +99,8 @@ int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err
 		r = ibb_facts_read(s->image->volume, &s->facts, err);
 	if (!r)
 		r = warn_table(s, err);
+	if (!r)
+		r = warn_unseen(s, err);
 	for (size_t i = 0; !r && i < s->facts->n_warnings; i++)
 		r = ibb_session_warn(s, err, "%s", s->facts->warnings[i]);
 	return r;

@@ -85,6 +85,22 @@ def e2e_two_windows(world):
     check(world.ntfscat(part, "Windows/INF/oem0.inf") is None, "staged in the other partition")
 
 
+def e2e_hidden_windows(world):
+    """One Windows is in sight, another partition cannot be looked into: said, not hidden."""
+    image = world.image("--size", "512MiB", "--second-windows")
+    package, out = world.package(), world.path("out.vhd")
+    one, two = (image.partition(r) for r in ("windows", "windows2"))
+    with open(image.path, "r+b") as f:
+        f.seek(one["offset"] + 3)
+        f.write(b"-FVE-FS-")
+    r = bake(world, image, package, out)
+    said = f"warning: partition {one['number']} could not be looked into"
+    check(said in r.out and f"partition {two['number']} was taken" in r.out
+          and "BitLocker" in r.out, f"no warning\n{r}")
+    r = bake(world, image, package, out, "--overwrite", "--partition", str(two["number"]))
+    check(said not in r.out, f"warned though the user chose\n{r}")
+
+
 def e2e_wrong_partition(world):
     image, package = world.image(*SMALL), world.package()
     for number in ("1", "9"):
