@@ -218,6 +218,10 @@ static int warn_selection(struct ibb_session *s, const struct ibb_selection *sel
 		r = ibb_session_warn(s, err,
 				     "%s also takes over the accelerated-networking function %s",
 				     sel->package->inf_name, sel->taken_over[i].id);
+	if (!r && !sel->package->signed_)
+		r = ibb_session_warn(s, err,
+				     "%s is not signed: Windows for amd64 loads no unsigned driver",
+				     sel->package->inf_name);
 	if (!r && !sel->wins)
 		r = ibb_session_warn(s, err, "Windows may not choose this package: %s",
 				     sel->rank_reason);

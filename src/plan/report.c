@@ -30,7 +30,12 @@ void ibb_plan_readiness(const struct ibb_selection *s, struct ibb_readiness *ret
 
 	*ret = (struct ibb_readiness){0};
 	readiness_beyond_driver(s->facts, ret);
-	if (s->n_bound) {
+	if (!p->signed_) {
+		ret->driver = IBB_READY_NO;
+		snprintf(ret->driver_reason, sizeof(ret->driver_reason),
+			 "%s %s is not signed: Windows for amd64 loads no unsigned driver",
+			 p->inf_name, p->version.version_text);
+	} else if (s->n_bound) {
 		ret->driver = IBB_READY_NO;
 		snprintf(ret->driver_reason, sizeof(ret->driver_reason),
 			 "needs-install-at-boot: %zu device instance(s) of the image already run a "
@@ -51,11 +56,19 @@ void ibb_plan_readiness_in_image(const struct ibb_facts *f, const struct ibb_fac
 {
 	const struct ibb_fact_package *p = m->package;
 
-	*ret = (struct ibb_readiness){.driver = p && !bare ? IBB_READY_YES : IBB_READY_NO};
+	bool unsigned_ = p && p->oem && (!p->signer || !*p->signer);
+
+	*ret = (struct ibb_readiness){.driver = p && !bare && !unsigned_ ? IBB_READY_YES
+									 : IBB_READY_NO};
 	readiness_beyond_driver(f, ret);
 	if (!p)
 		snprintf(ret->driver_reason, sizeof(ret->driver_reason),
 			 "no package of the image is registered for the function");
+	else if (unsigned_ && !bare)
+		snprintf(ret->driver_reason, sizeof(ret->driver_reason),
+			 "%s serves %s, but has no signer: Windows for amd64 loads no unsigned "
+			 "driver",
+			 p->published, m->id);
 	else
 		snprintf(ret->driver_reason, sizeof(ret->driver_reason), "%s%s serves %s",
 			 bare ? "only the bare device ID: " : "",

@@ -316,6 +316,19 @@ def e2e_require_lines(world):
     bake(world, image, package, world.path("out.vhd"), "--require", "driver")
 
 
+def e2e_unsigned_package(world):
+    """Staged, but never called ready: Windows would not load its driver."""
+    image, package = world.image(*SMALL), world.package("--no-catalog")
+    out = world.path("out.vhd")
+    r = bake(world, image, package, out)
+    check("warning: ibbdemo.inf is not signed" in r.out, f"no warning\n{r}")
+    check("  driver   absent   ibbdemo.inf 1.0.0.0 is not signed" in r.out, f"ready\n{r}")
+    r = world.ibbake("verify", out, "--manifest", out + ".manifest.json")
+    check("  driver   absent   oem0.inf serves" in r.out, f"ready\n{r}")
+    try_bake(world, image, package, 100, "not signed", options=("--require", "driver"),
+             out="other.vhd")
+
+
 def e2e_arm64_size(world):
     try_bake(world, world.image(*SMALL), world.package(), 100, "Arm64",
              size="Standard_ND128isr_NDR_GB200_v6", options=("--allow-unsupported",))
