@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "plan/keysec.h"
 
+#include <string.h>
+
 #include "base/le.h"
 
 /* [MS-DTYP] 2.4.6: revision, sbz, control, then the offsets of owner, group, SACL and DACL. */
@@ -41,23 +43,56 @@ int ibb_keysec_owned_by_system(struct ibb_bytes sd, struct ibb_buf *ret, struct 
 	return r ? ibb_err_nomem(err) : IBB_OK;
 }
 
-/* The descriptor that a key made by Windows' own import has: that of an OEM package. */
-static const struct ibb_fact_package *oem_sibling(const struct ibb_facts *f, enum ibb_node node)
+static bool is_system(struct ibb_bytes sd, uint32_t off)
 {
-	for (size_t i = 0; i < f->n_packages; i++)
-		if (f->packages[i].node == node && f->packages[i].oem)
-			return &f->packages[i];
-	return NULL;
+	return ibb_in_range(off, sizeof(sid_system), sd.len) &&
+	       memcmp(sd.data + off, sid_system, sizeof(sid_system)) == 0;
+}
+
+/*
+ * The package whose key is the model: an OEM one that Windows' own import made, so that owner and
+ * group are SYSTEM. Keys that other tools made may have any descriptor, even one that grants
+ * everybody everything. *ret NULL when there is none.
+ */
+static int oem_sibling(const struct ibb_hive *h, const struct ibb_facts *f, enum ibb_node node,
+		       const struct ibb_fact_package **ret, struct ibb_error *err)
+{
+	static const char packages[] = "DriverDatabase\\DriverPackages";
+	ibb_key parent, k;
+	int r = ibb_hive_find(h, ibb_hive_root(h), packages, &parent, err);
+
+	*ret = NULL;
+	if (r)
+		return r == IBB_E_NOTFOUND ? IBB_OK : r;
+	for (size_t i = 0; i < f->n_packages; i++) {
+		struct ibb_bytes sd;
+
+		if (f->packages[i].node != node || !f->packages[i].oem)
+			continue;
+		r = ibb_hive_find(h, parent, f->packages[i].name, &k, err);
+		if (!r)
+			r = ibb_hive_get_security(h, k, &sd, err);
+		if (r)
+			return r;
+		if (sd.len < SD_HEADER || !is_system(sd, ibb_get_le32(sd.data + 4)) ||
+		    !is_system(sd, ibb_get_le32(sd.data + 8)))
+			continue;
+		*ret = &f->packages[i];
+		return IBB_OK;
+	}
+	return IBB_OK;
 }
 
 int ibb_keysec_plan(struct ibb_hive *h, const struct ibb_facts *f, enum ibb_node node,
 		    struct ibb_key_security_plan *ret, struct ibb_error *err)
 {
-	const struct ibb_fact_package *p = oem_sibling(f, node);
+	const struct ibb_fact_package *p;
 	struct ibb_bytes sd;
 	ibb_key k;
-	int r;
+	int r = oem_sibling(h, f, node, &p, err);
 
+	if (r)
+		return r;
 	if (p) {
 		ret->like = ibb_asprintf("DriverDatabase\\DriverPackages\\%s", p->name);
 		return ret->like ? IBB_OK : ibb_err_nomem(err);

@@ -471,7 +471,25 @@ static void security_of_new_keys(void **state)
 	assert_string_equal(x.plan->security[IBB_NODE_DRIVERS].like,
 			    DB "\\DriverPackages\\v.inf_amd64_0123456789abcdef");
 	assert_int_equal(x.plan->security[IBB_NODE_DRIVERS].sd.len, 0);
+
+	/* one that another tool made is not: here everybody may do everything */
+	assert_ok(mksd("O:BAG:BAD:(A;CI;KA;;;WD)", &want, &err), err);
+	h = wintree_hive(&x.t, "DRIVERS");
+	assert_ok(ibb_hive_set_security(
+			  h, wintree_key(h, DB "\\DriverPackages\\v.inf_amd64_0123456789abcdef"),
+			  ibb_buf_bytes(&want), &err),
+		  err);
+	wintree_save(&x.t, "DRIVERS", h);
+	ibb_plan_free(x.plan);
+	x.plan = NULL;
+	fx_facts(&x);
+	fx_plan(&x);
+	assert_null(x.plan->security[IBB_NODE_DRIVERS].like);
+	ibb_buf_clear(&want);
+	assert_ok(mksd("O:SYG:SYD:(A;CI;KA;;;SY)(A;CI;RC;;;OW)(A;CI;KR;;;WD)", &want, &err), err);
+	assert_int_equal(x.plan->security[IBB_NODE_DRIVERS].sd.len, want.len);
 	fx_close(&x);
+	ibb_buf_clear(&want);
 }
 
 static void owned_by_system(void **state)
