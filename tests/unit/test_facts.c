@@ -345,6 +345,40 @@ static void setup_states(void **state)
 	}
 }
 
+/* Each sign of an unfinished set-up is enough alone; of a generalized image they are expected. */
+static void signs_of_setup(void **state)
+{
+	static const struct {
+		const char *key, *value;
+		uint32_t number;
+		bool audit, unfinished, of_generalized;
+	} t[] = {
+		{"Setup", "SetupType", 1, false, true, true},
+		{"Setup", "SetupType", 2, false, false, false},
+		{"Setup", "SystemSetupInProgress", 1, false, true, false},
+		{"Setup\\Status", "AuditBoot", 1, true, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(t); i++) {
+		for (int generalized = 0; generalized < 2; generalized++) {
+			struct winhives_spec s = wintree_spec("server2022");
+			struct wintree w;
+			struct ibb_facts *f;
+
+			s.state = generalized ? WIN_GENERALIZED : WIN_SPECIALIZED;
+			wintree_make(&w, test_dir(), &s);
+			wintree_edit_dword(&w, "SYSTEM", t[i].key, t[i].value, t[i].number);
+			f = read_facts(&w);
+			assert_int_equal(f->audit, t[i].audit);
+			assert_int_equal(f->setup_unfinished,
+					 generalized ? t[i].of_generalized : t[i].unfinished);
+			assert_int_equal(f->n_warnings, f->audit || f->setup_unfinished);
+			ibb_facts_free(f);
+		}
+	}
+}
+
 static void servicing_is_pending(void **state)
 {
 	struct winhives_spec s = wintree_spec("server2022");
@@ -991,6 +1025,7 @@ int main(void)
 		cmocka_unit_test(architectures),
 		cmocka_unit_test(hives_of_two_windows),
 		cmocka_unit_test(setup_states),
+		cmocka_unit_test(signs_of_setup),
 		cmocka_unit_test(servicing_is_pending),
 		cmocka_unit_test(snapshots_and_journal),
 		cmocka_unit_test(installed_before),
