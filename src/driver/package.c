@@ -8,27 +8,15 @@
 #include "base/path.h"
 #include "base/utf16.h"
 #include "driver/index.h"
+#include "driver/loader.h"
 
-/* A file the INF asks for, before it is read. */
-struct wanted {
-	char *path;	     /* relative, '/' separators */
-	const char *cabinet; /* where the INF says it is packed, or NULL */
-	unsigned line;
-};
-
-struct loader {
-	const struct ibb_package_source *src;
-	struct ibb_package *p;
-	uint64_t room; /* bytes of IBB_LIMIT_PACKAGE_BYTES still unused */
-	struct wanted *wanted;
-	size_t n_wanted, cap_wanted;
-	struct ibb_error *err;
-};
-
-static void loader_clear(struct loader *l)
+static void loader_clear(struct ibb_loader *l)
 {
-	for (size_t i = 0; i < l->n_wanted; i++)
+	for (size_t i = 0; i < l->n_wanted; i++) {
 		free(l->wanted[i].path);
+		free(l->wanted[i].cabinet_dir);
+		ibb_buf_clear(&l->wanted[i].bytes);
+	}
 	free(l->wanted);
 }
 
@@ -52,40 +40,48 @@ void ibb_package_free(struct ibb_package *p)
 	free(p);
 }
 
-/* Read `path` and append it to the package's files. *ret_spelling may be NULL. */
-static int add_file(struct loader *l, const char *path, uint64_t limit, char **ret_spelling)
+int ibb_loader_add(struct ibb_loader *l, const char *path, struct ibb_buf *bytes)
 {
 	struct ibb_package *p = l->p;
-	IBB_AUTO_FREE char *spelling = NULL;
-	IBB_AUTO_BUF struct ibb_buf bytes = {0};
 	struct ibb_package_file *f;
-	int rc;
 
 	if (p->n_files >= IBB_LIMIT_PACKAGE_FILES)
 		return ibb_err(l->err, IBB_E_LIMIT, "%s: %s asks for more than %u files",
 			       l->src->dir, p->inf_name, IBB_LIMIT_PACKAGE_FILES);
-	rc = l->src->read(l->src->ctx, path, limit < l->room ? limit : l->room, &bytes, &spelling,
-			  l->err);
-	if (rc)
-		return rc;
+	if (bytes->len > l->room)
+		return ibb_err(l->err, IBB_E_LIMIT, "%s: the files of %s are more than %u bytes",
+			       l->src->dir, p->inf_name, IBB_LIMIT_PACKAGE_BYTES);
 	if (ibb_grow(&p->files, &p->cap_files, p->n_files, sizeof(*p->files)))
 		return ibb_err_nomem(l->err);
 	f = &p->files[p->n_files];
 	*f = (struct ibb_package_file){.path = ibb_strdup(path)};
-	if (!f->path || ibb_sha256(bytes.data, bytes.len, &f->sha256)) {
+	if (!f->path || ibb_sha256(bytes->data, bytes->len, &f->sha256)) {
 		free(f->path);
 		return ibb_err_nomem(l->err);
 	}
-	f->bytes = bytes;
-	bytes = (struct ibb_buf){0};
+	f->bytes = *bytes;
+	*bytes = (struct ibb_buf){0};
 	p->n_files++;
-	l->room -= f->bytes.len < l->room ? f->bytes.len : l->room;
-	if (ret_spelling)
-		*ret_spelling = IBB_TAKE(spelling);
+	l->room -= f->bytes.len;
 	return IBB_OK;
 }
 
-static int load_inf(struct loader *l, const char *inf_name)
+/* Read `path` and append it to the package's files. *ret_spelling may be NULL. */
+static int add_file(struct ibb_loader *l, const char *path, uint64_t limit, char **ret_spelling)
+{
+	IBB_AUTO_FREE char *spelling = NULL;
+	IBB_AUTO_BUF struct ibb_buf bytes = {0};
+	int rc = l->src->read(l->src->ctx, path, limit < l->room ? limit : l->room, &bytes,
+			      &spelling, l->err);
+
+	if (!rc)
+		rc = ibb_loader_add(l, path, &bytes);
+	if (!rc && ret_spelling)
+		*ret_spelling = IBB_TAKE(spelling);
+	return rc;
+}
+
+static int load_inf(struct ibb_loader *l, const char *inf_name)
 {
 	struct ibb_package *p = l->p;
 	const char *why = ibb_name_problem(inf_name, strlen(inf_name));
@@ -118,7 +114,7 @@ static int load_inf(struct loader *l, const char *inf_name)
 	return rc ? ibb_err_prefix(l->err, rc, "%s", l->src->dir) : IBB_OK;
 }
 
-static int load_catalog(struct loader *l)
+static int load_catalog(struct ibb_loader *l)
 {
 	struct ibb_package *p = l->p;
 	const char *name = p->version.catalog;
@@ -147,33 +143,51 @@ static int load_catalog(struct loader *l)
 	return IBB_OK;
 }
 
-static int want(struct loader *l, const struct ibb_inf_file *f)
+/* A path of the INF, '\\' separators, "" for none, in normal form. */
+static int normalize(struct ibb_loader *l, unsigned line, const char *inf_path, char **ret)
 {
-	IBB_AUTO_FREE char *joined = NULL;
-	struct wanted w = {.cabinet = f->cabinet, .line = f->line};
+	int rc;
+
+	if (!*inf_path) {
+		*ret = ibb_strdup("");
+		return *ret ? IBB_OK : ibb_err_nomem(l->err);
+	}
+	rc = ibb_path_normalize(inf_path, ret, l->err);
+	if (rc == IBB_E_INVALID)
+		rc = IBB_E_CORRUPT; /* the INF says so, not the caller */
+	return rc ? ibb_err_prefix(l->err, rc, "%s/%s:%u", l->src->dir, l->p->inf_name, line) : rc;
+}
+
+static int want(struct ibb_loader *l, const struct ibb_inf_file *f)
+{
+	IBB_AUTO_FREE char *joined = NULL, *path = NULL, *cabinet_dir = NULL;
 	int rc;
 
 	joined = ibb_asprintf("%s%s%s", f->source_dir, *f->source_dir ? "/" : "", f->source);
-	if (!joined || ibb_grow(&l->wanted, &l->cap_wanted, l->n_wanted, sizeof(w)))
+	if (!joined || ibb_grow(&l->wanted, &l->cap_wanted, l->n_wanted, sizeof(*l->wanted)))
 		return ibb_err_nomem(l->err);
-	rc = ibb_path_normalize(joined, &w.path, l->err);
-	if (rc == IBB_E_INVALID)
-		rc = IBB_E_CORRUPT; /* the INF says so, not the caller */
+	rc = normalize(l, f->line, joined, &path);
+	if (!rc)
+		rc = normalize(l, f->line, f->cabinet_dir, &cabinet_dir);
 	if (rc)
-		return ibb_err_prefix(l->err, rc, "%s/%s:%u", l->src->dir, l->p->inf_name, f->line);
-	l->wanted[l->n_wanted++] = w;
+		return rc;
+	l->wanted[l->n_wanted++] = (struct ibb_wanted){.path = IBB_TAKE(path),
+						       .cabinet = f->cabinet,
+						       .cabinet_dir = IBB_TAKE(cabinet_dir),
+						       .cabinet_first = f->cabinet_first,
+						       .line = f->line};
 	return IBB_OK;
 }
 
 static int compare_wanted(const void *pa, const void *pb)
 {
-	const struct wanted *a = pa, *b = pb;
+	const struct ibb_wanted *a = pa, *b = pb;
 	int r = ibb_casecmp(a->path, b->path);
 
 	return r ? r : (a->line > b->line) - (a->line < b->line);
 }
 
-static int collect_wanted(struct loader *l)
+static int collect_wanted(struct ibb_loader *l)
 {
 	struct ibb_inf_files files;
 	int rc = ibb_inf_files(l->p->inf, &l->p->target, &files, l->err);
@@ -190,68 +204,54 @@ static int collect_wanted(struct loader *l)
 	return IBB_OK;
 }
 
-static bool has_file(struct loader *l, const char *path)
+/* By its name, then compressed beside the INF; what is in a cabinet is only marked. */
+static int load_one(struct ibb_loader *l, struct ibb_wanted *w)
 {
-	IBB_AUTO_FREE char *spelling = NULL;
-	IBB_AUTO_BUF struct ibb_buf bytes = {0};
+	int rc = IBB_E_NOTFOUND;
 
-	return l->src->read(l->src->ctx, path, IBB_LIMIT_PACKAGE_BYTES, &bytes, &spelling, NULL) ==
-	       IBB_OK;
+	if (!w->cabinet_first)
+		rc = add_file(l, w->path, IBB_LIMIT_PACKAGE_BYTES, NULL);
+	if (rc == IBB_E_NOTFOUND && !w->cabinet_first)
+		rc = ibb_loader_expand(l, w);
+	if (rc != IBB_E_NOTFOUND)
+		return rc;
+	w->packed = ibb_wanted_has_cabinet(w);
+	if (w->packed)
+		return IBB_OK;
+	return ibb_err(l->err, IBB_E_NOTFOUND, "%s:%u asks for %s, which %s lacks", l->p->inf_name,
+		       w->line, w->path, l->src->dir);
 }
 
-/* Installation media keep files packed: name.sy_, or inside a cabinet. Say so when it is that. */
-static int missing(struct loader *l, const struct wanted *w)
+static int by_path(const void *a, const void *b)
 {
-	const char *inf = l->p->inf_name, *dir = l->src->dir;
-	IBB_AUTO_FREE char *packed = ibb_strdup(w->path);
-	size_t n = strlen(w->path);
+	const struct ibb_package_file *x = a, *y = b;
 
-	if (!packed)
-		return ibb_err_nomem(l->err);
-	packed[n - 1] = '_';
-	if (has_file(l, packed)) {
-		ibb_err(l->err, IBB_E_UNSUPPORTED,
-			"%s:%u asks for %s, which %s has only compressed, as %s", inf, w->line,
-			w->path, dir, packed);
-		return ibb_err_hint(l->err, IBB_E_UNSUPPORTED,
-				    "expand it there first: cabextract %s", packed);
-	}
-	if (w->cabinet && ibb_case_suffix(w->cabinet, ".cab")) {
-		ibb_err(l->err, IBB_E_UNSUPPORTED,
-			"%s:%u takes %s out of the cabinet %s, which ibbake does not open", inf,
-			w->line, w->path, w->cabinet);
-		return ibb_err_hint(l->err, IBB_E_UNSUPPORTED,
-				    "expand the cabinet in %s first: cabextract %s", dir,
-				    w->cabinet);
-	}
-	return ibb_err(l->err, IBB_E_NOTFOUND, "%s:%u asks for %s, which %s lacks", inf, w->line,
-		       w->path, dir);
+	return ibb_casecmp(x->path, y->path);
 }
 
-static int load_wanted(struct loader *l)
+static int load_wanted(struct ibb_loader *l)
 {
 	struct ibb_package *p = l->p;
 	size_t fixed = p->n_files;
+	int rc = IBB_OK;
 
-	for (size_t i = 0; i < l->n_wanted; i++) {
-		const struct wanted *w = &l->wanted[i];
+	for (size_t i = 0; !rc && i < l->n_wanted; i++) {
+		struct ibb_wanted *w = &l->wanted[i];
 		bool have = i && ibb_caseeq(w->path, w[-1].path);
-		int rc;
 
 		for (size_t k = 0; k < fixed; k++) /* the INF or the catalog itself */
 			have |= ibb_caseeq(w->path, p->files[k].path);
-		if (have)
-			continue;
-		rc = add_file(l, w->path, IBB_LIMIT_PACKAGE_BYTES, NULL);
-		if (rc == IBB_E_NOTFOUND)
-			rc = missing(l, w);
-		if (rc)
-			return rc;
+		if (!have)
+			rc = load_one(l, w);
 	}
-	return IBB_OK;
+	if (!rc)
+		rc = ibb_loader_unpack(l);
+	if (!rc && p->n_files > fixed)
+		qsort(p->files + fixed, p->n_files - fixed, sizeof(*p->files), by_path);
+	return rc;
 }
 
-static int add_service(struct loader *l, const char *name)
+static int add_service(struct ibb_loader *l, const char *name)
 {
 	struct ibb_package *p = l->p;
 
@@ -268,7 +268,7 @@ static int add_service(struct loader *l, const char *name)
 }
 
 /* What any of the chosen models' install sections does, the package does. */
-static int unite_installs(struct loader *l)
+static int unite_installs(struct ibb_loader *l)
 {
 	struct ibb_package *p = l->p;
 	const struct ibb_inf_install *last = NULL;
@@ -320,7 +320,7 @@ static int hash_files(const struct ibb_package_file *const *order, size_t n, str
 	return IBB_OK;
 }
 
-static int make_digest(struct loader *l)
+static int make_digest(struct ibb_loader *l)
 {
 	struct ibb_package *p = l->p;
 	IBB_AUTO_FREE const struct ibb_package_file **order = NULL;
@@ -341,7 +341,15 @@ static int make_digest(struct loader *l)
 	return ibb_hasher_final(h, &p->digest) ? ibb_err_nomem(l->err) : IBB_OK;
 }
 
-static int load(struct loader *l, const char *inf_name)
+static int name_companions(struct ibb_loader *l)
+{
+	struct ibb_package *p = l->p;
+	int rc = ibb_inf_copyinf(p->inf, &p->target, &p->n_companions, &p->companions, l->err);
+
+	return rc ? ibb_err_prefix(l->err, rc, "%s", l->src->dir) : IBB_OK;
+}
+
+static int load(struct ibb_loader *l, const char *inf_name)
 {
 	int rc = load_inf(l, inf_name);
 
@@ -354,6 +362,8 @@ static int load(struct loader *l, const char *inf_name)
 	if (!rc)
 		rc = load_wanted(l);
 	if (!rc)
+		rc = name_companions(l);
+	if (!rc)
 		rc = make_digest(l);
 	return rc;
 }
@@ -363,7 +373,7 @@ int ibb_package_load(const struct ibb_package_source *src, const char *inf_name,
 		     struct ibb_error *err)
 {
 	IBB_AUTO(ibb_package_free) struct ibb_package *p = ibb_zalloc(sizeof(*p));
-	struct loader l = {.src = src, .p = p, .room = IBB_LIMIT_PACKAGE_BYTES, .err = err};
+	struct ibb_loader l = {.src = src, .p = p, .room = IBB_LIMIT_PACKAGE_BYTES, .err = err};
 	int rc;
 
 	if (!p)

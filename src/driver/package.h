@@ -48,27 +48,44 @@ struct ibb_package {
 	struct ibb_cat_signer signer; /* empty when there is no catalog */
 	bool signed_;		      /* a catalog was read */
 	size_t n_files, cap_files;
-	struct ibb_package_file *files; /* [0] the INF, [1] the catalog if any, then the others */
-	struct ibb_sha256 digest;	/* over names and digests of all files: identity */
+	/* [0] the INF, [1] the catalog if any, then the others by name, expanded if they were
+	 * packed */
+	struct ibb_package_file *files;
+	struct ibb_sha256 digest; /* over names and digests of all files: identity */
 	/* union over the chosen models' install sections */
 	bool copies_files, outside_store, absolute_addreg, coinstallers, has_includes;
 	bool boot_start_service; /* an associated service with StartType 0 */
 	char **services;
 	size_t n_services, cap_services;
+	/* INFs that CopyINF of the chosen install sections names; owned by inf */
+	size_t n_companions;
+	const char *const *companions;
 	struct ibb_package_index *index;
 };
 
 /*
- * Load inf_name from the source for the target. IBB_E_CORRUPT (INF, catalog), IBB_E_UNSUPPORTED (no
- * models section for the target, files still in a cabinet or compressed), IBB_E_NOTFOUND naming the
- * file the INF asks for and the package lacks, IBB_E_CONFLICT (names that differ only in case),
- * IBB_E_LIMIT.
+ * Load inf_name from the source for the target. A file that is not there by its name is taken from
+ * its compressed form (a.sy_) or from the cabinet that its disk names, when these are cabinets.
+ * IBB_E_CORRUPT (INF, catalog, cabinet), IBB_E_UNSUPPORTED (no models section for the target; files
+ * compressed in another way), IBB_E_NOTFOUND naming the file the INF asks for and the package
+ * lacks, IBB_E_CONFLICT (names that differ only in case), IBB_E_LIMIT.
  */
 int ibb_package_load(const struct ibb_package_source *src, const char *inf_name,
 		     const struct ibb_inf_target *target, struct ibb_package **ret,
 		     struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_package_free(struct ibb_package *p);
 IBB_DEFINE_CLEANUP(struct ibb_package *, ibb_package_free)
+
+/*
+ * The packages that p's CopyINF directives name, those that theirs name, and so on: Windows imports
+ * them together with p. Each once, in the order in which they are named; p itself is not among
+ * them. From the same directory and for the same target; src->accept is not asked. The codes are
+ * those of ibb_package_load(), with the INF that names the companion in front. free() the array,
+ * each member with ibb_package_free(); NULL and 0 when there are none.
+ */
+int ibb_package_load_companions(const struct ibb_package_source *src, const struct ibb_package *p,
+				struct ibb_package ***ret, size_t *ret_n,
+				struct ibb_error *err) IBB_MUST_CHECK;
 
 /* How a package serves one device ID. */
 struct ibb_match {

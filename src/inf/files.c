@@ -13,6 +13,8 @@
 #include "base/path.h"
 #include "base/utf16.h"
 
+#define DISK_IS_CABINET 0x10u /* flags of a SourceDisksNames entry */
+
 /* [name.<arch>] goes before [name], entry by entry. */
 struct table {
 	const struct ibb_inf_section *of_arch, *plain;
@@ -124,11 +126,12 @@ static int add_file(struct collector *c, struct ibb_inf_file f)
 	return IBB_OK;
 }
 
-/* filename = diskid[,[subdir][,size]]; diskid = description[,[tag],[unused],[path],...] */
+/* filename = diskid[,[subdir][,size]]; diskid = description[,[tag],[unused],[path],[flags]...] */
 static int add_source(struct collector *c, const struct ibb_inf_line *l)
 {
 	struct ibb_inf_file f = {
 		.source = l->key, .line = l->line, .dest_subdir = "", .dest_name = l->key};
+	uint64_t flags = 0;
 	const char *diskid = ibb_inf_field(l, 0);
 	const struct ibb_inf_line *disk;
 	IBB_AUTO_BUF struct ibb_buf dir = {0};
@@ -144,7 +147,11 @@ static int add_source(struct collector *c, const struct ibb_inf_line *l)
 	disk = table_at(&c->disks, i);
 	if (*ibb_inf_field(disk, 1))
 		f.cabinet = disk->fields[1];
+	f.cabinet_first = f.cabinet && ibb_inf_number(ibb_inf_field(disk, 4), UINT32_MAX, &flags) &&
+			  (flags & DISK_IS_CABINET);
 	r = add_dir(c, disk->line, "path", ibb_inf_field(disk, 3), &dir);
+	if (!r)
+		r = keep_dir(c, &dir, &f.cabinet_dir);
 	if (!r)
 		r = add_dir(c, l->line, "subdirectory", ibb_inf_field(l, 1), &dir);
 	if (!r)
@@ -188,6 +195,7 @@ static int add_copy(struct collector *c, const struct ibb_inf_copy *copy, unsign
 		i = c->n;
 		r = add_file(c, (struct ibb_inf_file){.source = source,
 						      .source_dir = "",
+						      .cabinet_dir = "",
 						      .line = line,
 						      .dest_subdir = "",
 						      .dest_name = dest});

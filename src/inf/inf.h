@@ -142,11 +142,13 @@ int ibb_inf_models(struct ibb_inf *inf, const struct ibb_inf_target *t, struct i
 
 /* One file the package brings and where it is copied. */
 struct ibb_inf_file {
-	const char *source;	/* file name in the package (the name before renaming) */
-	const char *source_dir; /* directory below the INF's, '\' separators, "" for none */
-	const char *cabinet;	/* tag or cabinet file of its disk, or NULL */
-	unsigned line;		/* SourceDisksFiles line, or the CopyFiles line */
-	int dirid;		/* DestinationDirs directory id; 0 when it is not copied */
+	const char *source;	 /* file name in the package (the name before renaming) */
+	const char *source_dir;	 /* directory below the INF's, '\' separators, "" for none */
+	const char *cabinet;	 /* tag or cabinet file of its disk, or NULL */
+	const char *cabinet_dir; /* that disk's path: where the cabinet may lie */
+	bool cabinet_first;	 /* flag 0x10: it is a cabinet, and the file is in it */
+	unsigned line;		 /* SourceDisksFiles line, or the CopyFiles line */
+	int dirid;		 /* DestinationDirs directory id; 0 when it is not copied */
 	const char *dest_subdir, *dest_name;
 };
 /* What installing one model would do, as far as staging has to know. */

@@ -6,3 +6,5 @@ ibb_unit_test(test_package LABEL unit SOURCES unit/test_package.c ${pkgtest}
 	LAYERS base inf authenticode driver)
 ibb_unit_test(test_match LABEL unit SOURCES unit/test_match.c ${pkgtest}
 	LAYERS base inf authenticode driver)
+ibb_unit_test(test_packed LABEL unit SOURCES unit/test_packed.c support/mkcab.c ${pkgtest}
+	LAYERS base inf authenticode driver)

@@ -321,14 +321,24 @@ static void cabinets(void **state)
 	struct ibb_inf *inf = parse(MODELS "a=I,ID\n"
 					   "[I]\nCopyFiles=@a.sys\n"
 					   "[SourceDisksNames]\n1=d,x.cab,,\\d\n"
-					   "[SourceDisksFiles]\na.sys=1\n");
+					   "2=e,x.bin,,\\d\\e\\,0x10,x.tag\n3=f,,,,16\n"
+					   "4=g,x.cab,,,0x20\n"
+					   "[SourceDisksFiles]\na.sys=1\nb=2,s\nc=3\nd=4\n");
 	struct ibb_inf_files f;
 	struct ibb_error err = {0};
 
 	(void)state;
 	assert_ok(ibb_inf_files(inf, &win10_19041, &f, &err), err);
-	assert_int_equal(f.n, 1);
-	assert_file(&f.files[0], "a.sys", "d", "x.cab", 10, 11, "a.sys");
+	assert_int_equal(f.n, 4);
+	assert_file(&f.files[0], "a.sys", "d", "x.cab", 13, 11, "a.sys");
+	assert_string_equal(f.files[0].cabinet_dir, "d");
+	assert_false(f.files[0].cabinet_first);
+	assert_file(&f.files[1], "b", "d\\e\\s", "x.bin", 14, 0, "b");
+	assert_string_equal(f.files[1].cabinet_dir, "d\\e");
+	assert_true(f.files[1].cabinet_first);
+	assert_file(&f.files[2], "c", "", NULL, 15, 0, "c");
+	assert_false(f.files[2].cabinet_first); /* a cabinet without a name is none */
+	assert_false(f.files[3].cabinet_first);
 	ibb_inf_free(inf);
 }
 
