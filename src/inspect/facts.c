@@ -126,7 +126,8 @@ static int read_hive(struct ibb_fact_hive *fh, struct ibb_volume *v, const char 
 	if (r == IBB_E_UNSUPPORTED || r == IBB_E_LIMIT)
 		return IBB_OK;
 	if (r) {
-		*err = fh->problem;
+		if (err)
+			*err = fh->problem;
 		return r;
 	}
 	fh->size_bytes = bytes.len;
@@ -188,7 +189,8 @@ static int check_hive(const struct ibb_facts *f, enum ibb_hive_id id, struct ibb
 			       "the Windows volume has no Windows\\System32\\config\\%s hive",
 			       ibb_hive_id_name(id));
 	if (!fh->hive) {
-		*err = fh->problem;
+		if (err)
+			*err = fh->problem;
 		return fh->problem.code;
 	}
 	return IBB_OK;

@@ -528,6 +528,7 @@ static void hives_that_do_not_open(void **state)
 			assert_string_equal(f->hives[id].path, path);
 			assert_refused(f, true, t[i].code, path);
 			assert_refused(f, true, t[i].code, t[i].text);
+			assert_int_equal(ibb_facts_check(f, true, NULL), t[i].code);
 			ibb_facts_free(f);
 		}
 	}
