@@ -184,13 +184,35 @@ static int collect_ids(const struct ibb_session *s, const char ***ret, size_t *r
 	return IBB_OK;
 }
 
+/* A pin that nothing compares would be worse than none. */
+static int refuse_pins(const struct ibb_session *s, struct ibb_error *err)
+{
+	for (size_t i = 0; i < s->n_targets; i++)
+		for (size_t k = 0; k < s->resolutions[i]->n_local; k++) {
+			const struct ibb_local_entry *e = &s->resolutions[i]->local[k];
+
+			if (!e->sha256)
+				continue;
+			ibb_err(err, IBB_E_UNSUPPORTED,
+				"the driver catalog pins the SHA-256 of %s, which this version of "
+				"ibbake does not check",
+				e->path);
+			return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+					    "check it yourself and name its directory with "
+					    "--drivers, without that entry in the catalog");
+		}
+	return IBB_OK;
+}
+
 /* Directories given by the user, and the catalog's entries on this machine. */
 static int find_packages(struct ibb_session *s, struct ibb_error *err)
 {
 	IBB_AUTO_FREE const char **ids = NULL, **dirs = NULL;
 	size_t n_ids = 0, n = s->q->n_driver_dirs, n_local = 0;
-	int r = collect_ids(s, &ids, &n_ids, err);
+	int r = refuse_pins(s, err);
 
+	if (!r)
+		r = collect_ids(s, &ids, &n_ids, err);
 	if (r)
 		return r;
 	for (size_t i = 0; i < s->n_targets; i++)

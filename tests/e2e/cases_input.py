@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bad input: one clear error naming file and place, the documented exit status, nothing written."""
+import json
 import os
 import shutil
 import struct
@@ -314,6 +315,26 @@ def e2e_require_lines(world):
     for line in ("user-nd", "address"):
         try_bake(world, image, package, 100, line, options=("--require", line))
     bake(world, image, package, world.path("out.vhd"), "--require", "driver")
+
+
+def e2e_catalog_local(world):
+    """A catalog's entry on this machine is searched; a digest it pins is never passed over."""
+    image, package = world.image(*SMALL), world.package()
+    with open(os.path.join(world.args.source, "catalogs/azure-rdma.json")) as f:
+        catalog = json.load(f)
+    entry = {"driver_set": "winof2", "path": package, "sha256": None}
+    for pin in (None, "0" * 64):
+        path = world.path("catalog.json")
+        with open(path, "w") as f:
+            json.dump(dict(catalog, local=[dict(entry, sha256=pin)]), f)
+        argv = ["bake", image.path, "--size", SIZE, "--catalog", path, "-o",
+                world.path("out.vhd")]
+        if pin:
+            os.unlink(world.path("out.vhd"))
+            os.unlink(world.path("out.vhd.manifest.json"))
+            world.refused(argv, 100, "pins the SHA-256 of " + package)
+        else:
+            world.ibbake(*argv).mentions("staged as oem0.inf")
 
 
 def e2e_unsigned_package(world):
