@@ -49,13 +49,18 @@ struct ibb_request {
 	size_t n_sizes;
 	const char *const *driver_dirs; /* searched recursively for driver packages */
 	size_t n_driver_dirs;
-	const char *catalog;	/* path of a driver catalog; NULL: the built-in one */
-	const char *os;		/* ibb_resolve(): Windows by name or build */
-	const char *output;	/* ibb_bake(): the image to make; NULL: dry run */
-	const char *manifest;	/* ibb_bake(): written; ibb_verify(): read */
-	bool overwrite;		/* replace an existing output and manifest */
-	bool force;		/* go on although servicing is pending */
-	bool allow_unsupported; /* go on although the catalog says unsupported */
+	const char *catalog;	      /* path of a driver catalog; NULL: the built-in one */
+	const char *os;		      /* ibb_resolve(): Windows by name or build */
+	const char *output;	      /* ibb_bake(): the image to make; NULL: dry run */
+	const char *manifest;	      /* ibb_bake(): written; ibb_verify(): read */
+	bool overwrite;		      /* replace an existing output and manifest */
+	bool force;		      /* go on although servicing is pending */
+	bool allow_unsupported;	      /* go on although the catalog says unsupported */
+	const char *const *published; /* ibb_drivers_remove(): oemN.inf or original INF names */
+	size_t n_published;
+	bool recurse;		/* ibb_drivers_add(): search below driver_dirs as well */
+	bool keep_going;	/* ibb_drivers_add(): leave a bad package out whole */
+	bool replace;		/* ibb_drivers_add(): remove other versions of the same INF */
 	bool booted;		/* ibb_verify(): Windows has run since the bake */
 	unsigned require;	/* IBB_REQUIRE_* */
 	enum ibb_digest digest; /* also digest whole images, for the manifest */
@@ -108,6 +113,20 @@ IBB_API int ibb_verify(const struct ibb_request *q, char **ret_json,
 /* The driver packages staged in the image. Schema "ibbake-drivers/1". */
 IBB_API int ibb_drivers_list(const struct ibb_request *q, char **ret_json,
 			     struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Stage every driver package of driver_dirs, whatever it serves; output, manifest and dry run as in
+ * ibb_bake(). With keep_going a bad package is left out whole and listed ("left_out").
+ */
+IBB_API int ibb_drivers_add(const struct ibb_request *q, char **ret_json,
+			    struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Take staged packages out: exactly what their staging put in. Packages that came with Windows are
+ * refused, those that a device of the image is bound to need `force`.
+ */
+IBB_API int ibb_drivers_remove(const struct ibb_request *q, char **ret_json,
+			       struct ibb_error *err) IBB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

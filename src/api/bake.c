@@ -24,6 +24,16 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 			 const struct ibb_identity *in, const struct ibb_identity *out, char **ret,
 			 struct ibb_error *err)
 {
+	IBB_AUTO_FREE struct ibb_left_out *left_out = NULL;
+	size_t n_left_out = 0;
+
+	left_out = ibb_calloc_array(s->found.n_passed, sizeof(*left_out));
+	if (!left_out)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < s->found.n_passed; i++)
+		if (s->found.passed[i].bad)
+			left_out[n_left_out++] = (struct ibb_left_out){s->found.passed[i].path,
+								       s->found.passed[i].reason};
 	struct ibb_manifest_input m = {
 		.input = in,
 		.output = out,
@@ -34,6 +44,8 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 		.applied = applied,
 		.warnings = s->warnings,
 		.n_warnings = s->n_warnings,
+		.left_out = left_out,
+		.n_left_out = n_left_out,
 		.options = {.force = s->q->force,
 			    .allow_unsupported = s->q->allow_unsupported,
 			    .dry_run = !s->q->output,
@@ -89,7 +101,8 @@ static int finish(struct ibb_session *s, const struct ibb_applied *applied,
 	return r;
 }
 
-static int bake(struct ibb_session *s, char **ret_json, struct ibb_error *err)
+static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json,
+		  struct ibb_error *err)
 {
 	struct ibb_identity in = {0};
 	struct ibb_applied applied = {0};
@@ -102,7 +115,7 @@ static int bake(struct ibb_session *s, char **ret_json, struct ibb_error *err)
 	if (!r && s->q->output)
 		r = ibb_lock_take(&lock, s->q->output, err);
 	if (!r)
-		r = ibb_session_plan(s, err);
+		r = planner(s, err);
 	if (!r)
 		r = ibb_image_identity(s->image, s->q->image, &in, err);
 	if (!r)
@@ -119,13 +132,19 @@ static int bake(struct ibb_session *s, char **ret_json, struct ibb_error *err)
 	return r;
 }
 
-int ibb_bake(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+int ibb_session_change(const struct ibb_request *q, ibb_planner_fn planner, char **ret_json,
+		       struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
-	int r = ibb_doc_check_request(q, true, true, err);
+	int r = change(&s, planner, ret_json, err);
 
-	if (!r)
-		r = bake(&s, ret_json, err);
 	ibb_session_clear(&s);
 	return r;
+}
+
+int ibb_bake(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	int r = ibb_doc_check_request(q, true, true, err);
+
+	return r ? r : ibb_session_change(q, ibb_session_plan, ret_json, err);
 }

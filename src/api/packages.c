@@ -35,9 +35,8 @@ static int passed_over(struct ibb_package_set *s, const char *dir, const char *i
 /* ---- one INF ---- */
 
 struct search {
+	const struct ibb_package_search *how;
 	const struct ibb_inf_target *t;
-	const char *const *ids;
-	size_t n_ids;
 	struct ibb_package_set *set;
 	unsigned n_files;
 	struct ibb_error *err;
@@ -89,10 +88,21 @@ static bool accept(void *ctx, const struct ibb_inf_models *models)
 {
 	struct search *s = ctx;
 
+	s->accepted = !s->how->ids;
 	for (size_t i = 0; i < models->n && !s->accepted; i++)
-		for (size_t k = 0; k < s->n_ids && !s->accepted; k++)
-			s->accepted = lists(&models->models[i], s->ids[k]);
+		for (size_t k = 0; k < s->how->n_ids && !s->accepted; k++)
+			s->accepted = lists(&models->models[i], s->how->ids[k]);
 	return s->accepted;
+}
+
+int ibb_package_set_pass_over(struct ibb_package_set *s, const char *dir, const char *inf,
+			      const char *reason, bool bad, struct ibb_error *err)
+{
+	int r = passed_over(s, dir, inf, reason, err);
+
+	if (!r)
+		s->passed[s->n_passed - 1].bad = bad;
+	return r;
 }
 
 static int add_package(struct ibb_package_set *s, const char *dir, const char *inf,
@@ -114,6 +124,16 @@ static int add_package(struct ibb_package_set *s, const char *dir, const char *i
 	return IBB_OK;
 }
 
+/* The list of what was passed over names the directory itself. */
+static int pass_over_with_error(struct search *s, const char *dir, const char *name, bool bad)
+{
+	size_t n = strlen(dir);
+	bool prefixed = strncmp(s->err->msg, dir, n) == 0 && s->err->msg[n] == ':';
+
+	return ibb_package_set_pass_over(s->set, dir, name, s->err->msg + (prefixed ? n + 2 : 0),
+					 bad, s->err);
+}
+
 static int try_inf(struct search *s, const char *dir, const char *name)
 {
 	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
@@ -127,13 +147,9 @@ static int try_inf(struct search *s, const char *dir, const char *name)
 	s->volume = v;
 	s->accepted = false;
 	r = ibb_package_load(&src, name, s->t, &p, s->err);
-	if (r == IBB_E_UNSUPPORTED && !s->accepted) {
-		/* the list of what was passed over names the directory itself */
-		size_t n = strlen(dir);
-		bool prefixed = strncmp(s->err->msg, dir, n) == 0 && s->err->msg[n] == ':';
-
-		return passed_over(s->set, dir, name, s->err->msg + (prefixed ? n + 2 : 0), s->err);
-	}
+	if ((r == IBB_E_UNSUPPORTED && !s->accepted && s->how->ids) ||
+	    (r && r != IBB_E_NOMEM && s->how->keep_going))
+		return pass_over_with_error(s, dir, name, s->how->keep_going);
 	return r ? r : add_package(s->set, dir, name, p, s->err);
 }
 
@@ -206,7 +222,7 @@ static int search_dir(struct search *s, const char *dir, unsigned depth)
 		else if (lstat(path, &st))
 			r = ibb_err_os(s->err, errno, "%s: stat", path);
 		else if (S_ISDIR(st.st_mode))
-			r = search_dir(s, path, depth + 1);
+			r = s->how->recurse ? search_dir(s, path, depth + 1) : IBB_OK;
 		else if (S_ISREG(st.st_mode) && ibb_case_suffix(names[i], ".inf"))
 			r = try_inf(s, dir, names[i]);
 	}
@@ -214,15 +230,16 @@ static int search_dir(struct search *s, const char *dir, unsigned depth)
 	return r;
 }
 
-int ibb_packages_find(const char *const *dirs, size_t n_dirs, const struct ibb_inf_target *t,
-		      const char *const *ids, size_t n_ids, struct ibb_package_set *ret,
-		      struct ibb_error *err)
+int ibb_packages_find(const struct ibb_package_search *how, const struct ibb_inf_target *t,
+		      struct ibb_package_set *ret, struct ibb_error *err)
 {
+	const char *const *dirs = how->dirs;
 	struct ibb_package_set set = {0};
-	struct search s = {.t = t, .ids = ids, .n_ids = n_ids, .set = &set, .err = err};
+	struct ibb_error local;
+	struct search s = {.how = how, .t = t, .set = &set, .err = err ? err : &local};
 	int r = IBB_OK;
 
-	for (size_t i = 0; i < n_dirs && !r; i++) {
+	for (size_t i = 0; i < how->n_dirs && !r; i++) {
 		size_t n = strlen(dirs[i]);
 		IBB_AUTO_FREE char *dir = NULL;
 

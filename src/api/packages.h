@@ -8,6 +8,7 @@
 /* An INF that was looked at and is no candidate. */
 struct ibb_passed_over {
 	char *path, *reason;
+	bool bad; /* keep_going: it should have been a candidate */
 };
 struct ibb_package_set {
 	struct ibb_package **packages;
@@ -16,15 +17,28 @@ struct ibb_package_set {
 	size_t n_passed, cap_passed;
 };
 
+struct ibb_package_search {
+	const char *const *dirs;
+	size_t n_dirs;
+	bool recurse;
+	/* Only packages that serve one of these IDs; NULL: every package, and an INF that is not
+	 * for the target is bad. */
+	const char *const *ids;
+	size_t n_ids;
+	bool keep_going; /* a bad package is passed over instead of ending the search */
+};
+
 /*
  * Search the directories for INFs and load every one that has a models section for the target and
  * serves one of the IDs. The same package found twice counts once. An INF that is damaged or whose
  * files are missing is an error; one that is for another Windows or another device is passed over.
- * IBB_E_NOTFOUND-like problems carry their own message; codes as ibb_package_load().
+ * Codes as ibb_package_load().
  */
-int ibb_packages_find(const char *const *dirs, size_t n_dirs, const struct ibb_inf_target *t,
-		      const char *const *ids, size_t n_ids, struct ibb_package_set *ret,
-		      struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_packages_find(const struct ibb_package_search *how, const struct ibb_inf_target *t,
+		      struct ibb_package_set *ret, struct ibb_error *err) IBB_MUST_CHECK;
+/* Note an INF that is left out. */
+int ibb_package_set_pass_over(struct ibb_package_set *s, const char *dir, const char *inf,
+			      const char *reason, bool bad, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_package_set_clear(struct ibb_package_set *s);
 
 #endif

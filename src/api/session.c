@@ -225,7 +225,10 @@ static int find_packages(struct ibb_session *s, struct ibb_error *err)
 	for (size_t i = 0; i < s->n_targets; i++)
 		for (size_t k = 0; k < s->resolutions[i]->n_local; k++)
 			dirs[n++] = s->resolutions[i]->local[k].path;
-	return ibb_packages_find(dirs, n, &s->facts->target, ids, n_ids, &s->found, err);
+	struct ibb_package_search how = {
+		.dirs = dirs, .n_dirs = n, .recurse = true, .ids = ids, .n_ids = n_ids};
+
+	return ibb_packages_find(&how, &s->facts->target, &s->found, err);
 }
 
 static int warn_selection(struct ibb_session *s, const struct ibb_selection *sel,
@@ -426,17 +429,37 @@ static int check_required(const struct ibb_session *s, struct ibb_error *err)
 	return IBB_OK;
 }
 
-int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
+int ibb_session_check_plan(struct ibb_session *s, struct ibb_error *err)
+{
+	int r = check_staged(s, err);
+
+	return r ? r : ibb_plan_check_space(s->plan, &s->image->info, err);
+}
+
+int ibb_session_check(struct ibb_session *s, struct ibb_error *err)
 {
 	int r = ibb_session_catalog(s->q, &s->catalog, err);
 
-	if (!r)
-		r = ibb_facts_check(s->facts, s->q->force, err);
+	if (r)
+		return r;
+	r = ibb_facts_check(s->facts, s->q->force, err);
 	if (r)
 		return r == IBB_E_INVALID || r == IBB_E_NOMEM
 			       ? r
 			       : ibb_err_prefix(err, r, "%s", s->q->image);
-	r = resolve_all(s, err);
+	if (s->facts->pending_xml || s->facts->reboot_pending)
+		return ibb_session_warn(s, err,
+					"Windows servicing is pending; going on because of "
+					"--force");
+	return IBB_OK;
+}
+
+int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
+{
+	int r = ibb_session_check(s, err);
+
+	if (!r)
+		r = resolve_all(s, err);
 	if (!r)
 		r = ibb_session_phase(s->q, "packages", 0, 0, err);
 	if (!r)
@@ -449,17 +472,15 @@ int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
 		r = ibb_plan_build(s->facts, s->chosen, s->n_chosen, s->q->unix_time, &s->plan,
 				   err);
 	if (!r)
-		r = check_staged(s, err);
-	if (!r)
-		r = ibb_plan_check_space(s->plan, &s->image->info, err);
-	if (!r && (s->facts->pending_xml || s->facts->reboot_pending))
-		r = ibb_session_warn(s, err,
-				     "Windows servicing is pending; going on because of --force");
+		r = ibb_session_check_plan(s, err);
 	return r ? r : check_required(s, err);
 }
 
 void ibb_session_clear(struct ibb_session *s)
 {
+	for (size_t i = 0; i < s->n_removals; i++)
+		ibb_removal_clear(&s->removals[i]);
+	free(s->removals);
 	ibb_plan_free(s->plan);
 	for (size_t i = 0; i < s->n_targets; i++) {
 		ibb_selection_clear(&s->selections[i]);

@@ -19,6 +19,8 @@ struct ibb_session {
 	struct ibb_package_set found;
 	struct ibb_package **chosen; /* distinct */
 	size_t n_chosen;
+	struct ibb_removal *removals;
+	size_t n_removals;
 	struct ibb_plan *plan;
 	char **warnings;
 	size_t n_warnings, cap_warnings;
@@ -35,9 +37,19 @@ int ibb_session_catalog(const struct ibb_request *q, struct ibb_catalog **ret,
 			struct ibb_error *err) IBB_MUST_CHECK;
 /* Open the image and its Windows volume, read the facts. */
 int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err) IBB_MUST_CHECK;
+/* Load the catalog; may this Windows be edited? */
+int ibb_session_check(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
+/* Is what counts as staged already whole, and does the rest fit? */
+int ibb_session_check_plan(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 /* Resolve the sizes, find and choose packages, build the plan, check space and --require. */
 int ibb_session_plan(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_session_clear(struct ibb_session *s);
+
+/* Turns an open session into a plan. */
+typedef int (*ibb_planner_fn)(struct ibb_session *s, struct ibb_error *err);
+/* Open, plan with `planner`, apply, write the output and its manifest (bake.c). */
+int ibb_session_change(const struct ibb_request *q, ibb_planner_fn planner, char **ret_json,
+		       struct ibb_error *err) IBB_MUST_CHECK;
 
 /* The Windows of the image as the catalog names it. */
 void ibb_session_windows(const struct ibb_session *s, struct ibb_windows *ret);

@@ -45,10 +45,13 @@ static int record(struct work *w, const char *path, const char *kind, const stru
 	*f = (struct ibb_applied_file){.path = ibb_strdup(path),
 				       .kind = kind,
 				       .existed = before != NULL,
-				       .after_bytes = after->n_bytes,
-				       .after = after->sha256};
+				       .removed = after == NULL};
 	if (!f->path)
 		return ibb_err_nomem(w->err);
+	if (after) {
+		f->after_bytes = after->n_bytes;
+		f->after = after->sha256;
+	}
 	if (before) {
 		f->before_bytes = before->n_bytes;
 		f->before = before->sha256;
@@ -193,6 +196,27 @@ static int make_dir(struct work *w, const struct ibb_op *op)
 	return r ? r : ibb_volume_mkdir(w->v, op->path, &meta, w->err);
 }
 
+/* A file, or a directory that its files have left; files are recorded with what they held. */
+static int remove_one(struct work *w, const struct ibb_op *op)
+{
+	IBB_AUTO_BUF struct ibb_buf data = {0};
+	struct content before;
+	struct ibb_stat st;
+	int r = ibb_volume_stat(w->v, op->path, &st, w->err);
+
+	if (r == IBB_E_NOTFOUND)
+		return ibb_err(w->err, IBB_E_CONFLICT, "%s is not in the image any more", op->path);
+	if (!r && st.type == IBB_FILE_REGULAR) {
+		r = ibb_volume_read(w->v, op->path, IBB_LIMIT_PACKAGE_BYTES, &data, w->err);
+		if (!r && ibb_sha256(data.data, data.len, &before.sha256))
+			r = ibb_err_nomem(w->err);
+		before.n_bytes = data.len;
+		if (!r)
+			r = record(w, op->path, "driver", &before, NULL);
+	}
+	return r ? r : ibb_volume_remove(w->v, op->path, w->err);
+}
+
 /* The directories that received files get the run's time, so that two runs give equal bytes. */
 static int touch_parents(struct work *w)
 {
@@ -204,13 +228,16 @@ static int touch_parents(struct work *w)
 		const struct ibb_op *op = &w->p->ops[i];
 		char *dir;
 
-		if (op->kind != IBB_OP_PUT && op->kind != IBB_OP_MKDIR)
+		if (op->kind != IBB_OP_PUT && op->kind != IBB_OP_MKDIR && op->kind != IBB_OP_REMOVE)
 			continue;
 		dir = ibb_strndup(op->path, (size_t)(strrchr(op->path, '/') - op->path));
 		if (!dir)
 			return ibb_err_nomem(w->err);
 		if (!last || strcmp(last, dir) != 0)
 			r = ibb_volume_touch(w->v, dir, &meta, w->err);
+		/* a directory that was itself removed */
+		if (r == IBB_E_NOTFOUND && op->kind == IBB_OP_REMOVE)
+			r = IBB_OK;
 		free(last);
 		last = dir;
 	}
@@ -230,6 +257,8 @@ static int apply_files(struct work *w)
 			r = put_file(w, op);
 		else if (op->kind == IBB_OP_CLEAR_LOG)
 			r = clear_log(w, op);
+		else if (op->kind == IBB_OP_REMOVE)
+			r = remove_one(w, op);
 	}
 	return r ? r : touch_parents(w);
 }
@@ -255,13 +284,32 @@ int ibb_apply(const struct ibb_plan *p, struct ibb_facts *f, struct ibb_volume *
 	return IBB_OK;
 }
 
+static int check_removed(const struct ibb_applied_file *f, struct ibb_volume *v,
+			 struct ibb_error *err)
+{
+	struct ibb_stat st;
+	int r = ibb_volume_stat(v, f->path, &st, err);
+
+	if (r == IBB_E_NOTFOUND)
+		return IBB_OK;
+	return r ? r : ibb_err(err, IBB_E_IO, "read-back: %s is still there", f->path);
+}
+
 int ibb_apply_read_back(const struct ibb_applied *a, struct ibb_volume *v, struct ibb_error *err)
 {
 	for (size_t i = 0; i < a->n_files; i++) {
 		const struct ibb_applied_file *f = &a->files[i];
 		IBB_AUTO_BUF struct ibb_buf back = {0};
 		struct ibb_sha256 d;
-		int r = ibb_volume_read(v, f->path, f->after_bytes + 1, &back, err);
+		int r;
+
+		if (f->removed) {
+			r = check_removed(f, v, err);
+			if (r)
+				return r;
+			continue;
+		}
+		r = ibb_volume_read(v, f->path, f->after_bytes + 1, &back, err);
 
 		if (r)
 			return r == IBB_E_NOMEM ? r : ibb_err_prefix(err, IBB_E_IO, "read-back");

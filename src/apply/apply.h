@@ -12,8 +12,8 @@
 /* A file of the volume that was written. */
 struct ibb_applied_file {
 	char *path;
-	const char *kind; /* "driver", "hive", "log" */
-	bool existed;
+	const char *kind;      /* "driver", "hive", "log" */
+	bool existed, removed; /* before; now */
 	uint64_t before_bytes, after_bytes;
 	struct ibb_sha256 before, after;
 };

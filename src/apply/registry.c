@@ -54,6 +54,39 @@ static int apply_key(const struct ibb_plan *p, const struct ibb_op *op, struct i
 	return r;
 }
 
+static int apply_delete_key(const struct ibb_plan *p, const struct ibb_op *op, struct ibb_hive *h,
+			    struct ibb_error *err)
+{
+	struct ibb_key_info info;
+	ibb_key k;
+	int r = ibb_hive_find(h, ibb_hive_root(h), op->key, &k, err);
+
+	if (!r)
+		r = ibb_hive_key_info(h, k, &info, err);
+	if (!r && (info.n_subkeys || info.n_values))
+		r = ibb_err(err, IBB_E_CONFLICT, "%s: key %s is not empty", ibb_hive_name(h),
+			    op->key);
+	return r ? r : ibb_hive_delete(h, k, p->time, err);
+}
+
+static int apply_value(const struct ibb_plan *p, const struct ibb_op *op, struct ibb_hive *h,
+		       ibb_key k, struct ibb_error *err)
+{
+	int r = check_before(op, h, k, err);
+
+	if (r)
+		return r;
+	if (op->kind == IBB_OP_UNSET)
+		return ibb_hive_unset(h, k, op->value, p->time, err);
+	return ibb_hive_set(h, k, op->value, op->type, op->data.data, op->data.len, p->time, err);
+}
+
+/* Is it an operation on this node's hive? */
+static bool concerns(const struct ibb_op *op, enum ibb_node node)
+{
+	return op->key && op->node == node;
+}
+
 int ibb_apply_registry(const struct ibb_plan *p, enum ibb_node node, struct ibb_hive *h,
 		       struct ibb_error *err)
 {
@@ -67,20 +100,19 @@ int ibb_apply_registry(const struct ibb_plan *p, enum ibb_node node, struct ibb_
 	for (size_t i = 0; i < p->n_ops && !r; i++) {
 		const struct ibb_op *op = &p->ops[i];
 
-		if ((op->kind != IBB_OP_KEY && op->kind != IBB_OP_VALUE) || op->node != node)
+		if (!concerns(op, node))
 			continue;
-		if (op->kind == IBB_OP_KEY) {
-			r = apply_key(p, op, h, &donor, err);
+		if (op->kind == IBB_OP_KEY || op->kind == IBB_OP_DELETE_KEY) {
+			r = op->kind == IBB_OP_KEY ? apply_key(p, op, h, &donor, err)
+						   : apply_delete_key(p, op, h, err);
+			last = NULL; /* handles may have moved */
 			continue;
 		}
 		if (!last || strcmp(last, op->key) != 0)
 			r = ibb_hive_find(h, ibb_hive_root(h), op->key, &k, err);
 		last = op->key;
 		if (!r)
-			r = check_before(op, h, k, err);
-		if (!r)
-			r = ibb_hive_set(h, k, op->value, op->type, op->data.data, op->data.len,
-					 p->time, err);
+			r = apply_value(p, op, h, k, err);
 	}
 	if (r == IBB_E_NOTFOUND)
 		r = ibb_err_prefix(err, IBB_E_CONFLICT, "the plan does not fit the image");
@@ -113,8 +145,7 @@ static int compare_ops(const void *a, const void *b)
 	const struct ibb_op *x = *(const struct ibb_op *const *)a;
 	const struct ibb_op *y = *(const struct ibb_op *const *)b;
 
-	return compare_names(x->key, x->kind == IBB_OP_VALUE ? x->value : NULL, y->key,
-			     y->kind == IBB_OP_VALUE ? y->value : NULL);
+	return compare_names(x->key, x->value, y->key, y->value);
 }
 
 static const struct ibb_op *find_op(const struct expected *e, const char *key, const char *value)
@@ -124,8 +155,7 @@ static const struct ibb_op *find_op(const struct expected *e, const char *key, c
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 		const struct ibb_op *op = e->ops[mid];
-		int c = compare_names(op->key, op->kind == IBB_OP_VALUE ? op->value : NULL, key,
-				      value);
+		int c = compare_names(op->key, op->value, key, value);
 
 		if (!c)
 			return op;
@@ -145,6 +175,10 @@ static int check_one(void *ctx, const struct ibb_hive_diff *d, struct ibb_error 
 
 	if (op && d->kind == IBB_DIFF_KEY_ADDED)
 		ok = op->kind == IBB_OP_KEY;
+	else if (op && d->kind == IBB_DIFF_KEY_REMOVED)
+		ok = op->kind == IBB_OP_DELETE_KEY;
+	else if (op && d->kind == IBB_DIFF_VALUE_REMOVED)
+		ok = op->kind == IBB_OP_UNSET;
 	else if (op && (d->kind == IBB_DIFF_VALUE_ADDED || d->kind == IBB_DIFF_VALUE_CHANGED))
 		ok = op->kind == IBB_OP_VALUE &&
 		     op->had_before == (d->kind == IBB_DIFF_VALUE_CHANGED) &&
@@ -171,7 +205,7 @@ int ibb_apply_check_difference(const struct ibb_plan *p, enum ibb_node node,
 	for (size_t i = 0; i < p->n_ops; i++) {
 		const struct ibb_op *op = &p->ops[i];
 
-		if ((op->kind == IBB_OP_KEY || op->kind == IBB_OP_VALUE) && op->node == node)
+		if (concerns(op, node))
 			ops[e.n++] = op;
 	}
 	qsort(ops, e.n, sizeof(*ops), compare_ops);

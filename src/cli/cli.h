@@ -38,7 +38,9 @@ enum {
 	CLI_BOOTED = 256,
 	CLI_CATALOG = 512,
 	CLI_PROGRESS = 1024,
-	CLI_NO_MANIFEST = 2048
+	CLI_NO_MANIFEST = 2048,
+	CLI_ADD = 4096, /* --recurse, --keep-going, --replace */
+	CLI_FORCE = 8192
 };
 
 struct cli_command {
@@ -55,6 +57,10 @@ extern const size_t cli_n_commands;
 /* opt.c: parse argv behind the command's name. False after a message: exit 2. */
 bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **argv);
 void cli_print_options(const struct cli_command *cmd);
+
+/* The output and manifest of a command that changes: the default manifest name, a dry run. 0, or
+ * the exit status after a message. */
+int cli_default_output(struct cli *c);
 
 /* talk.c */
 void cli_error(const struct cli *c, const struct ibb_error *err);
@@ -90,6 +96,7 @@ void cli_render_resolution(const struct ibb_json *res, bool verbose, struct ibb_
 void cli_render_targets(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_readiness(const struct ibb_json *readiness, struct ibb_buf *out);
 void cli_render_packages(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
+void cli_render_outcome(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_warnings(const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_image(const struct ibb_json *image, struct ibb_buf *out);
 

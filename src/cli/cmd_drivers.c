@@ -23,15 +23,62 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 		cli_printf(out, "and %zu that came with Windows (-v lists them)\n", inbox);
 }
 
-int cli_cmd_drivers(struct cli *c)
+static void change_text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+{
+	cli_render_packages(c, doc, out);
+	ibb_json_foreach (p, ibb_json_get(doc, "removed")) {
+		cli_printf(out, "removed %s (%s, %s)\n", cli_str(p, "published"), cli_str(p, "inf"),
+			   cli_str(p, "package_name"));
+	}
+	cli_render_warnings(doc, out);
+	cli_render_outcome(c, doc, out);
+}
+
+static int list(struct cli *c)
 {
 	struct ibb_error err = {0};
 	char *json = NULL;
 	int r;
 
-	if (c->n_args != 2 || strcmp(c->args[0], "list") != 0)
-		return cli_usage(c, "drivers needs: list IMAGE");
+	if (c->n_args != 2)
+		return cli_usage(c, "drivers list needs one IMAGE");
 	c->q.image = c->args[1];
 	r = ibb_drivers_list(&c->q, &json, &err);
 	return cli_finish(c, r, &err, json, text);
+}
+
+/* add IMAGE DIR..., remove IMAGE NAME... */
+static int change(struct cli *c, bool add)
+{
+	struct ibb_error err = {0};
+	char *json = NULL;
+	int r;
+
+	if (c->n_args < 3)
+		return cli_usage(c, add ? "drivers add needs IMAGE and DIR..."
+					: "drivers remove needs IMAGE and NAME...");
+	c->q.image = c->args[1];
+	if (add) {
+		c->q.driver_dirs = c->args + 2;
+		c->q.n_driver_dirs = c->n_args - 2;
+	} else {
+		c->q.published = c->args + 2;
+		c->q.n_published = c->n_args - 2;
+	}
+	r = cli_default_output(c);
+	if (r)
+		return r;
+	r = add ? ibb_drivers_add(&c->q, &json, &err) : ibb_drivers_remove(&c->q, &json, &err);
+	return cli_finish(c, r, &err, json, change_text);
+}
+
+int cli_cmd_drivers(struct cli *c)
+{
+	const char *verb = c->n_args ? c->args[0] : "";
+
+	if (strcmp(verb, "list") == 0)
+		return list(c);
+	if (strcmp(verb, "add") == 0 || strcmp(verb, "remove") == 0)
+		return change(c, verb[0] == 'a');
+	return cli_usage(c, "drivers needs one of: list, add, remove");
 }

@@ -31,8 +31,13 @@ const struct cli_command cli_commands[] = {
 	{"verify", "IMAGE", "does an image still hold what its manifest says?",
 	 "  ibbake verify out.vhd --manifest out.vhd.manifest.json\n",
 	 CLI_MANIFEST | CLI_PARTITION | CLI_BOOTED | CLI_CATALOG, cli_cmd_verify},
-	{"drivers", "list IMAGE", "the driver packages staged in an image",
-	 "  ibbake drivers list base.vhd\n", CLI_PARTITION, cli_cmd_drivers},
+	{"drivers", "list|add|remove IMAGE ...", "list, add or remove any driver package",
+	 "  ibbake drivers list base.vhd\n"
+	 "  ibbake drivers add base.vhd winof2/ -o out.vhd\n"
+	 "  ibbake drivers remove out.vhd oem3.inf -o out2.vhd\n",
+	 CLI_PARTITION | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_FORCE | CLI_ADD |
+		 CLI_CATALOG | CLI_PROGRESS,
+	 cli_cmd_drivers},
 };
 const size_t cli_n_commands = IBB_ARRAY_SIZE(cli_commands);
 
@@ -42,9 +47,9 @@ static void print_help(void)
 	     "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n\n"
 	     "commands ('ibbake COMMAND --help' tells more):");
 	for (size_t i = 0; i < cli_n_commands; i++)
-		printf("  %-8s %-11s %s\n", cli_commands[i].name, cli_commands[i].arguments,
+		printf("  %-8s %-25s %s\n", cli_commands[i].name, cli_commands[i].arguments,
 		       cli_commands[i].summary);
-	puts("  version              the version of ibbake\n\n"
+	puts("  version                            the version of ibbake\n\n"
 	     "exit status: 0 done or nothing to do; 2 usage; 3 verify found differences;\n"
 	     "100 refused: sound input that is not supported or not safe; 240 a time limit ran\n"
 	     "out; 255 damaged input, I/O or internal error; 128+N on signal N. 1 is reserved;\n"

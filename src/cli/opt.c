@@ -38,8 +38,14 @@ static const struct option {
 	 "also digest the whole images for the manifest (slow)"},
 	{"require", 0, "LINE", CLI_REQUIRE, REQUIRE, AT(q.require), 0, 0,
 	 "refuse when driver, address or user-nd would be absent; may be repeated"},
-	{"force", 0, NULL, CLI_WEAKEN, FLAG, AT(q.force), 0, 0,
-	 "go on although Windows servicing is pending"},
+	{"force", 0, NULL, CLI_WEAKEN | CLI_FORCE, FLAG, AT(q.force), 0, 0,
+	 "go on although servicing is pending, or the package to remove is in use"},
+	{"recurse", 'r', NULL, CLI_ADD, FLAG, AT(q.recurse), 0, 0,
+	 "search below the directories as well"},
+	{"keep-going", 'k', NULL, CLI_ADD, FLAG, AT(q.keep_going), 0, 0,
+	 "leave a bad package out whole and add the others"},
+	{"replace", 0, NULL, CLI_ADD, FLAG, AT(q.replace), 0, 0,
+	 "remove other versions of what is added"},
 	{"allow-unsupported", 0, NULL, CLI_WEAKEN, FLAG, AT(q.allow_unsupported), 0, 0,
 	 "go on although the catalog says unsupported"},
 	{"booted", 0, NULL, CLI_BOOTED, FLAG, AT(q.booted), 0, 0,
@@ -200,4 +206,22 @@ bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	c->q.sizes = c->sizes;
 	c->q.driver_dirs = c->dirs;
 	return true;
+}
+
+int cli_default_output(struct cli *c)
+{
+	if (!c->q.output && !c->dry_run)
+		return cli_usage(c, "%s needs -o OUT (or --dry-run)", c->command);
+	if (c->no_manifest && c->q.manifest)
+		return cli_usage(c, "--manifest and --no-manifest exclude each other");
+	if (c->dry_run) {
+		c->q.output = NULL;
+		c->q.manifest = NULL;
+	} else if (!c->q.manifest && !c->no_manifest) {
+		c->manifest_path = ibb_asprintf("%s.manifest.json", c->q.output);
+		if (!c->manifest_path)
+			return ibb_exit_status(IBB_E_NOMEM);
+		c->q.manifest = c->manifest_path;
+	}
+	return 0;
 }

@@ -109,3 +109,20 @@ void cli_render_image(const struct ibb_json *image, struct ibb_buf *out)
 		   ibb_json_bool(s, "audit_mode", false) ? ", audit mode" : "",
 		   ibb_json_bool(s, "pending_servicing", false) ? ", servicing pending" : "");
 }
+
+void cli_render_outcome(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+{
+	const struct ibb_json *ops = ibb_json_get(doc, "operations");
+
+	if (!ibb_json_count(ops))
+		cli_printf(out, "nothing to do: the image holds everything already\n");
+	else
+		cli_printf(out, "%zu operations done, %zu files written and read back\n",
+			   ibb_json_count(ops), ibb_json_count(ibb_json_get(doc, "files")));
+	if (c->dry_run)
+		cli_printf(out, "dry run: nothing was written\n");
+	else
+		cli_printf(out, "output   %s\n", c->q.output);
+	if (c->q.manifest)
+		cli_printf(out, "manifest %s\n", c->q.manifest);
+}

@@ -204,6 +204,15 @@ int ibb_oem_map_set(struct ibb_buf *map, unsigned n)
 	return IBB_OK;
 }
 
+void ibb_oem_map_clear(struct ibb_buf *map, unsigned n)
+{
+	if (n / 8 >= map->len)
+		return;
+	map->data[n / 8] &= (uint8_t) ~(0x80u >> n % 8);
+	while (map->len > 1 && !map->data[map->len - 1])
+		map->len--;
+}
+
 bool ibb_oem_number(const char *name, const char *suffix, unsigned *ret)
 {
 	unsigned n = 0;

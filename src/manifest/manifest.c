@@ -158,7 +158,10 @@ static void files_json(const struct ibb_applied *a, struct ibb_jb *b, struct ibb
 			file_state(b, o, "before", f->before_bytes, &f->before);
 		else
 			ibb_jb_null(b, o, "before");
-		file_state(b, o, "after", f->after_bytes, &f->after);
+		if (f->removed)
+			ibb_jb_null(b, o, "after");
+		else
+			file_state(b, o, "after", f->after_bytes, &f->after);
 	}
 }
 
@@ -204,6 +207,12 @@ int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **re
 	}
 	ibb_plan_json(in->plan, &b, root);
 	files_json(in->applied, &b, root);
+	list = ibb_jb_array(&b, root, "left_out");
+	for (size_t i = 0; i < in->n_left_out; i++) {
+		o = ibb_jb_object(&b, list, NULL);
+		ibb_jb_str(&b, o, "inf", in->left_out[i].path);
+		ibb_jb_str(&b, o, "reason", in->left_out[i].reason);
+	}
 	list = ibb_jb_array(&b, root, "warnings");
 	for (size_t i = 0; i < in->n_warnings; i++)
 		ibb_jb_str(&b, list, NULL, in->warnings[i]);

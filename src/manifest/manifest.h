@@ -42,6 +42,11 @@ struct ibb_manifest_options {
 	int64_t unix_time;
 };
 
+/* A bad package that --keep-going left out. */
+struct ibb_left_out {
+	const char *path, *reason;
+};
+
 struct ibb_manifest_input {
 	const struct ibb_identity *input, *output;
 	const struct ibb_facts *facts;
@@ -51,6 +56,8 @@ struct ibb_manifest_input {
 	const struct ibb_applied *applied;
 	char *const *warnings;
 	size_t n_warnings;
+	const struct ibb_left_out *left_out;
+	size_t n_left_out;
 	struct ibb_manifest_options options;
 };
 int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **ret,

@@ -40,16 +40,23 @@ static int check_file(const char *name, const struct ibb_json *f, struct ibb_err
 	struct ibb_sha256 d;
 	int r;
 
-	if (!path || !sha || !ibb_sha256_parse(sha, &d) ||
-	    !one_of(ibb_json_str(f, "kind"), kinds, IBB_ARRAY_SIZE(kinds)))
+	if (!path || !one_of(ibb_json_str(f, "kind"), kinds, IBB_ARRAY_SIZE(kinds)) ||
+	    (!ibb_json_is_null(after) && (!sha || !ibb_sha256_parse(sha, &d))))
 		return bad(name, "\"files\" has an item without path, kind or digest", err);
 	r = ibb_path_normalize(path, &norm, err);
 	return r && r != IBB_E_NOMEM ? ibb_err_prefix(err, IBB_E_CORRUPT, "%s", name) : r;
 }
 
+static bool is_registry_op(const char *kind)
+{
+	return !strcmp(kind, "key") || !strcmp(kind, "value") || !strcmp(kind, "unset") ||
+	       !strcmp(kind, "delete-key");
+}
+
 static int check_op(const char *name, const struct ibb_json *op, struct ibb_error *err)
 {
-	static const char *const kinds[] = {"mkdir", "put", "key", "value", "clear-log"};
+	static const char *const kinds[] = {"mkdir",	 "put",	   "key",   "value",
+					    "clear-log", "remove", "unset", "delete-key"};
 	static const char *const hives[] = {"SYSTEM", "DRIVERS"};
 	const char *kind = ibb_json_str(op, "op");
 	const struct ibb_json *after = ibb_json_get(op, "after");
@@ -187,7 +194,12 @@ static int verify_file(struct verify *w, const struct ibb_json *f)
 	if (r == IBB_E_NOMEM)
 		return ibb_err_nomem(w->err);
 	if (r == IBB_E_NOTFOUND) {
-		differs(w, "file", path, "missing");
+		if (want)
+			differs(w, "file", path, "missing");
+		return IBB_OK;
+	}
+	if (!want) {
+		differs(w, "file", path, "there again, though it was removed");
 		return IBB_OK;
 	}
 	if (r) {
@@ -234,12 +246,12 @@ static int verify_op(struct verify *w, const struct ibb_json *op)
 	IBB_AUTO_BUF struct ibb_buf data = {0};
 	const struct ibb_fact_hive *fh;
 	char where[1024];
-	bool equal = true;
+	bool equal = true, gone = !strcmp(kind, "unset") || !strcmp(kind, "delete-key");
 	uint32_t type;
 	ibb_key k;
 	int r;
 
-	if (strcmp(kind, "key") && strcmp(kind, "value"))
+	if (!is_registry_op(kind))
 		return IBB_OK;
 	fh = hive_named(w->f, ibb_json_str(op, "hive"));
 	if (!fh || !fh->hive)
@@ -250,7 +262,12 @@ static int verify_op(struct verify *w, const struct ibb_json *op)
 	if (!r && value)
 		r = ibb_hive_get(fh->hive, k, value, &type, &data, w->err);
 	if (r == IBB_E_NOTFOUND) {
-		differs(w, "registry", where, "missing");
+		if (!gone)
+			differs(w, "registry", where, "missing");
+		return IBB_OK;
+	}
+	if (!r && gone) {
+		differs(w, "registry", where, "there again, though it was removed");
 		return IBB_OK;
 	}
 	if (!r && value)

@@ -41,8 +41,10 @@ struct ibb_op *ibb_pb_op(struct ibb_pb *b, enum ibb_op_kind kind)
 
 int ibb_pb_finish(struct ibb_pb *b, const struct ibb_op *op)
 {
-	if (!op->reason || !op->evidence || (op->kind <= IBB_OP_PUT && !op->path) ||
-	    ((op->kind == IBB_OP_KEY || op->kind == IBB_OP_VALUE) && !op->key) ||
+	bool on_key = op->kind == IBB_OP_KEY || op->kind == IBB_OP_VALUE ||
+		      op->kind == IBB_OP_UNSET || op->kind == IBB_OP_DELETE_KEY;
+
+	if (!op->reason || !op->evidence || (on_key ? !op->key : !op->path) ||
 	    (op->kind == IBB_OP_VALUE && (!op->value || (op->data.len && !op->data.data))))
 		return ibb_err_nomem(b->err);
 	return IBB_OK;

@@ -15,6 +15,7 @@ struct ibb_pb {
 	struct ibb_plan_package *pkg;
 	struct ibb_store_fields fields;
 	struct ibb_keyset made[IBB_N_NODES]; /* keys that earlier operations create */
+	struct ibb_keyset used[IBB_N_NODES]; /* keys that removals must leave */
 	struct {
 		const char *key; /* its parent is `at`: that of the next key most often, too */
 		ibb_key at;

@@ -62,6 +62,11 @@ int ibb_keyset_add(struct ibb_keyset *s, const char *name, bool *ret_had, struct
 	return IBB_OK;
 }
 
+bool ibb_keyset_has(const struct ibb_keyset *s, const char *name)
+{
+	return s->cap && s->slots[slot_of(s, name)];
+}
+
 void ibb_keyset_clear(struct ibb_keyset *s)
 {
 	free(s->slots);

@@ -13,6 +13,7 @@ struct ibb_keyset {
 /* `name` must outlive the set. *ret_had: it was there already. */
 int ibb_keyset_add(struct ibb_keyset *s, const char *name, bool *ret_had,
 		   struct ibb_error *err) IBB_MUST_CHECK;
+bool ibb_keyset_has(const struct ibb_keyset *s, const char *name);
 void ibb_keyset_clear(struct ibb_keyset *s);
 
 #endif

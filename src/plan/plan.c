@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "plan/build.h"
 #include "plan/keysec.h"
+#include "plan/remove.h"
 
 /* What concerns the whole database. */
 
@@ -50,20 +51,20 @@ static int plan_logs(struct ibb_pb *b, enum ibb_hive_id id)
 
 static int plan_database(struct ibb_pb *b)
 {
+	struct ibb_plan *p = b->plan;
 	bool touched[IBB_N_NODES] = {false};
-	bool staged = false;
-	int r = IBB_OK;
+	int r;
 
-	for (size_t i = 0; i < b->plan->n_packages; i++)
-		if (!b->plan->packages[i].existing) {
-			touched[b->plan->packages[i].node] = true;
-			staged = true;
-		}
-	if (!staged)
+	for (size_t i = 0; i < p->n_packages; i++)
+		touched[p->packages[i].node] |= !p->packages[i].existing;
+	for (size_t i = 0; i < p->n_removed; i++)
+		touched[p->removed[i]->node] = true;
+	if (!touched[IBB_NODE_SYSTEM] && !touched[IBB_NODE_DRIVERS])
 		return IBB_OK;
 	/* the map lives in SYSTEM and covers both nodes */
 	r = ibb_pb_value(b, IBB_NODE_SYSTEM, IBB_DATABASE, "OemInfMap", IBB_REG_BINARY,
-			 b->oem_map.data, b->oem_map.len, "published name taken",
+			 b->oem_map.data, b->oem_map.len,
+			 p->n_removed ? "published names in use" : "published name taken",
 			 "lowest free number");
 	for (int n = 0; n < IBB_N_NODES && !r; n++)
 		if (touched[n])
@@ -73,14 +74,37 @@ static int plan_database(struct ibb_pb *b)
 	if (!r && touched[IBB_NODE_DRIVERS])
 		r = plan_logs(b, IBB_HIVE_DRIVERS);
 	for (int n = 0; n < IBB_N_NODES && !r; n++)
-		if (b->plan->security[n].needed)
-			r = ibb_keysec_plan(ibb_pb_hive(b, n), b->f, n, &b->plan->security[n],
-					    b->err);
+		if (p->security[n].needed)
+			r = ibb_keysec_plan(ibb_pb_hive(b, n), b->f, n, &p->security[n], b->err);
 	return r;
 }
 
-int ibb_plan_build(const struct ibb_facts *f, struct ibb_package *const *packages, size_t n,
-		   int64_t unix_time, struct ibb_plan **ret, struct ibb_error *err)
+static int stage_all(struct ibb_pb *b, struct ibb_package *const *packages, size_t n)
+{
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < n && !r; i++) {
+		b->pkg = &b->plan->packages[b->plan->n_packages++];
+		b->pkg->package = packages[i];
+		r = ibb_pb_stage(b);
+	}
+	return r;
+}
+
+static int remove_all(struct ibb_pb *b, const struct ibb_removal *removals, size_t m)
+{
+	int r = m ? ibb_pb_note_used(b) : IBB_OK;
+
+	for (size_t i = 0; i < m && !r; i++) {
+		b->plan->removed[b->plan->n_removed++] = removals[i].package;
+		r = ibb_pb_remove(b, &removals[i]);
+	}
+	return r;
+}
+
+int ibb_plan_build_changes(const struct ibb_facts *f, struct ibb_package *const *packages, size_t n,
+			   const struct ibb_removal *removals, size_t m, int64_t unix_time,
+			   struct ibb_plan **ret, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_plan_free) struct ibb_plan *plan = ibb_zalloc(sizeof(*plan));
 	IBB_AUTO_FREE struct ibb_pb *b = ibb_zalloc(sizeof(*b));
@@ -90,23 +114,32 @@ int ibb_plan_build(const struct ibb_facts *f, struct ibb_package *const *package
 		return ibb_err_nomem(err);
 	plan->time = ibb_filetime_from_unix(unix_time);
 	plan->packages = ibb_calloc_array(n, sizeof(*plan->packages));
+	plan->removed = ibb_calloc_array(m, sizeof(*plan->removed));
 	*b = (struct ibb_pb){
 		.f = f, .plan = plan, .fields = ibb_store_fields_for(&f->target), .err = err};
-	if (!plan->packages || ibb_buf_append(&b->oem_map, f->oem_map.data, f->oem_map.len))
+	if (!plan->packages || !plan->removed ||
+	    ibb_buf_append(&b->oem_map, f->oem_map.data, f->oem_map.len))
 		r = ibb_err_nomem(err);
-	for (size_t i = 0; i < n && !r; i++) {
-		b->pkg = &plan->packages[plan->n_packages++];
-		b->pkg->package = packages[i];
-		r = ibb_pb_stage(b);
-	}
+	if (!r)
+		r = stage_all(b, packages, n);
+	if (!r)
+		r = remove_all(b, removals, m);
 	if (!r)
 		r = plan_database(b);
-	for (int i = 0; i < IBB_N_NODES; i++)
+	for (int i = 0; i < IBB_N_NODES; i++) {
 		ibb_keyset_clear(&b->made[i]);
+		ibb_keyset_clear(&b->used[i]);
+	}
 	ibb_buf_clear(&b->oem_map);
 	if (!r)
 		*ret = IBB_TAKE(plan);
 	return r;
+}
+
+int ibb_plan_build(const struct ibb_facts *f, struct ibb_package *const *packages, size_t n,
+		   int64_t unix_time, struct ibb_plan **ret, struct ibb_error *err)
+{
+	return ibb_plan_build_changes(f, packages, n, NULL, 0, unix_time, ret, err);
 }
 
 void ibb_plan_free(struct ibb_plan *p)
@@ -120,6 +153,7 @@ void ibb_plan_free(struct ibb_plan *p)
 		ibb_buf_clear(&p->security[n].sd);
 	}
 	free(p->packages);
+	free(p->removed);
 	free(p->ops);
 	ibb_arena_clear(&p->arena);
 	free(p);

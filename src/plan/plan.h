@@ -11,12 +11,15 @@
 #include "plan/select.h"
 
 enum ibb_op_kind {
-	IBB_OP_MKDIR,	 /* precondition: the directory does not exist */
-	IBB_OP_PUT,	 /* a new file; precondition: no file of that name */
-	IBB_OP_KEY,	 /* create a registry key; precondition: it does not exist */
-	IBB_OP_VALUE,	 /* set a registry value; precondition: `before` */
-	IBB_OP_CLEAR_LOG /* make a hive's transaction log unusable, so that nothing is replayed
-			    over the edit; precondition: the log exists */
+	IBB_OP_MKDIR,	  /* precondition: the directory does not exist */
+	IBB_OP_PUT,	  /* a new file; precondition: no file of that name */
+	IBB_OP_KEY,	  /* create a registry key; precondition: it does not exist */
+	IBB_OP_VALUE,	  /* set a registry value; precondition: `before` */
+	IBB_OP_CLEAR_LOG, /* make a hive's transaction log unusable, so that nothing is replayed
+			     over the edit; precondition: the log exists */
+	IBB_OP_REMOVE,	  /* a file or an empty directory; precondition: it exists */
+	IBB_OP_UNSET,	  /* remove a registry value; precondition: `before` */
+	IBB_OP_DELETE_KEY /* an empty registry key; precondition: it exists and is empty */
 };
 
 struct ibb_op {
@@ -54,12 +57,21 @@ struct ibb_plan_package {
 	size_t n_device_ids;
 };
 
+/* A staged package to take out. */
+struct ibb_removal {
+	const struct ibb_fact_package *package; /* borrowed */
+	struct ibb_store_files files;		/* from ibb_facts_store_files() */
+};
+void ibb_removal_clear(struct ibb_removal *x);
+
 struct ibb_plan {
 	struct ibb_arena arena;
 	struct ibb_op *ops;
 	size_t n_ops, cap_ops;
 	struct ibb_plan_package *packages;
 	size_t n_packages;
+	const struct ibb_fact_package **removed; /* borrowed */
+	size_t n_removed;
 	struct ibb_key_security_plan security[IBB_N_NODES];
 	uint64_t time;		 /* FILETIME of everything written */
 	uint64_t new_file_bytes; /* sizes of the files to put */
@@ -74,8 +86,15 @@ struct ibb_plan {
  */
 int ibb_plan_build(const struct ibb_facts *f, struct ibb_package *const *packages, size_t n,
 		   int64_t unix_time, struct ibb_plan **ret, struct ibb_error *err) IBB_MUST_CHECK;
+/* The same, and take removals[0..m) out. */
+int ibb_plan_build_changes(const struct ibb_facts *f, struct ibb_package *const *packages, size_t n,
+			   const struct ibb_removal *removals, size_t m, int64_t unix_time,
+			   struct ibb_plan **ret, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_plan_free(struct ibb_plan *p);
 IBB_DEFINE_CLEANUP(struct ibb_plan *, ibb_plan_free)
+
+/* Is a package of the image this very one (same INF, same catalog)? */
+bool ibb_plan_is_identical(const struct ibb_fact_package *e, const struct ibb_package *p);
 
 /* Does the plan fit? IBB_E_UNSUPPORTED with both numbers when not. */
 int ibb_plan_check_space(const struct ibb_plan *p, const struct ibb_volume_info *info,

@@ -119,7 +119,8 @@ static void value_json(struct ibb_jb *b, struct ibb_json *obj, const char *key, 
 
 static void op_json(const struct ibb_op *op, struct ibb_jb *b, struct ibb_json *arr)
 {
-	static const char *const kinds[] = {"mkdir", "put", "key", "value", "clear-log"};
+	static const char *const kinds[] = {"mkdir",	 "put",	   "key",   "value",
+					    "clear-log", "remove", "unset", "delete-key"};
 	struct ibb_json *o = ibb_jb_object(b, arr, NULL);
 	char hex[IBB_SHA256_HEX_SIZE];
 
@@ -135,13 +136,16 @@ static void op_json(const struct ibb_op *op, struct ibb_jb *b, struct ibb_json *
 		ibb_jb_str(b, o, "hive", op->node == IBB_NODE_SYSTEM ? "SYSTEM" : "DRIVERS");
 		ibb_jb_str(b, o, "key", op->key);
 	}
-	if (op->kind == IBB_OP_VALUE) {
+	if (op->kind == IBB_OP_VALUE || op->kind == IBB_OP_UNSET) {
 		ibb_jb_str(b, o, "value", op->value);
 		if (op->had_before)
 			value_json(b, o, "before", op->before_type, op->before);
 		else
 			ibb_jb_null(b, o, "before");
-		value_json(b, o, "after", op->type, op->data);
+		if (op->kind == IBB_OP_VALUE)
+			value_json(b, o, "after", op->type, op->data);
+		else
+			ibb_jb_null(b, o, "after");
 	}
 	ibb_jb_str(b, o, "reason", op->reason);
 	ibb_jb_str(b, o, "evidence", op->evidence);
@@ -215,10 +219,21 @@ static void plan_package_json(const struct ibb_plan_package *pp, struct ibb_jb *
 
 void ibb_plan_json(const struct ibb_plan *p, struct ibb_jb *b, struct ibb_json *obj)
 {
-	struct ibb_json *pkgs = ibb_jb_array(b, obj, "packages"), *ops;
+	struct ibb_json *pkgs = ibb_jb_array(b, obj, "packages"), *list, *ops;
 
 	for (size_t i = 0; i < p->n_packages; i++)
 		plan_package_json(&p->packages[i], b, pkgs);
+	list = ibb_jb_array(b, obj, "removed");
+	for (size_t i = 0; i < p->n_removed; i++) {
+		const struct ibb_fact_package *f = p->removed[i];
+		struct ibb_json *o = ibb_jb_object(b, list, NULL);
+
+		ibb_jb_str(b, o, "published", f->published);
+		ibb_jb_str(b, o, "package_name", f->name);
+		ibb_jb_str(b, o, "inf", f->inf_name);
+		ibb_jb_str(b, o, "provider", f->provider);
+		ibb_jb_str(b, o, "node", f->node == IBB_NODE_SYSTEM ? "SYSTEM" : "DRIVERS");
+	}
 	security_json(p, b, obj);
 	ops = ibb_jb_array(b, obj, "operations");
 	for (size_t i = 0; i < p->n_ops; i++)

@@ -218,17 +218,19 @@ static bool same_digest(const struct ibb_sha256 *a, const struct ibb_sha256 *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+bool ibb_plan_is_identical(const struct ibb_fact_package *e, const struct ibb_package *p)
+{
+	return e->oem && e->digest_known && same_digest(&e->inf_sha256, &p->files[0].sha256) &&
+	       (!p->signed_ || same_digest(&e->cat_sha256, &p->files[1].sha256));
+}
+
 /* The package of the image with the same INF and catalog, as DISM reuses it. */
 static const struct ibb_fact_package *find_identical(const struct ibb_facts *f,
 						     const struct ibb_package *p)
 {
-	for (size_t i = 0; i < f->n_packages; i++) {
-		const struct ibb_fact_package *e = &f->packages[i];
-
-		if (e->oem && e->digest_known && same_digest(&e->inf_sha256, &p->files[0].sha256) &&
-		    (!p->signed_ || same_digest(&e->cat_sha256, &p->files[1].sha256)))
-			return e;
-	}
+	for (size_t i = 0; i < f->n_packages; i++)
+		if (ibb_plan_is_identical(&f->packages[i], p))
+			return &f->packages[i];
 	return NULL;
 }
 

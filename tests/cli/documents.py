@@ -172,6 +172,8 @@ class Runs:
     def ibbake(self, *argv, rc=0, document=True):
         """Run with --json: one document of the command's schema, or none at all."""
         name = {"bake": "manifest"}.get(argv[0], argv[0])
+        if argv[:2] in (("drivers", "add"), ("drivers", "remove")):
+            name = "manifest"
         what = " ".join(os.path.basename(a) for a in argv)
         done = subprocess.run([self.args.ibbake, *argv, "--json"], capture_output=True, text=True,
                               env=self.env)
@@ -280,6 +282,24 @@ def system_class(r):
     want(r.schemas, "key security", list(doc["key_security"]["SYSTEM"]), ["like"])
 
 
+def any_driver(r, package):
+    """drivers add and remove, of what serves no size."""
+    image, out = r.image("drivers.vhd"), r.path("drivers-out.vhd")
+    other = r.package("other", "--inf", "other.inf", "--class", "system")
+    bad = r.package("bad", "--inf", "bad.inf", "--omit", "ibbdemo.sys")
+    doc = r.ibbake("drivers", "add", image, package, other, bad, "--keep-going", "-o", out)
+    want(r.schemas, "left out", [os.path.basename(x["inf"]) for x in doc["left_out"]], ["bad.inf"])
+    want(r.schemas, "packages added", len(doc["packages"]), 2)
+    r.ibbake("verify", out, "--manifest", out + ".manifest.json")
+    gone = r.path("drivers-gone.vhd")
+    doc = r.ibbake("drivers", "remove", out, "other.inf", "-o", gone)
+    want(r.schemas, "packages removed", [x["inf"] for x in doc["removed"]], ["other.inf"])
+    kinds = {x["op"] for x in doc["operations"]}
+    want(r.schemas, "kinds of operations", kinds >= {"remove", "unset", "delete-key"}, True)
+    r.ibbake("verify", gone, "--manifest", gone + ".manifest.json")
+    r.ibbake("verify", out, "--manifest", gone + ".manifest.json", rc=3)
+
+
 def differences(r, image, out):
     """verify, of what is not the image of the manifest."""
     manifest = out + ".manifest.json"
@@ -381,6 +401,7 @@ def main():
         catalog_documents(r)
         image, out = main_line(r, package)
         system_class(r)
+        any_driver(r, package)
         differences(r, image, out)
         other_images(r, package)
         hindered_images(r)

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ibb_drivers_add() and ibb_drivers_remove(): the same machinery for any driver package. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/doc.h"
+#include "api/session.h"
+#include "base/utf16.h"
+
+/* ---- which staged packages go ---- */
+
+static int add_removal(struct ibb_session *s, const struct ibb_fact_package *p,
+		       struct ibb_error *err)
+{
+	struct ibb_removal *x;
+	int r;
+
+	for (size_t i = 0; i < s->n_removals; i++)
+		if (s->removals[i].package == p)
+			return IBB_OK;
+	x = ibb_realloc_array(s->removals, s->n_removals + 1, sizeof(*x));
+	if (!x)
+		return ibb_err_nomem(err);
+	s->removals = x;
+	x = &s->removals[s->n_removals];
+	*x = (struct ibb_removal){.package = p};
+	r = ibb_facts_store_files(p, s->image->volume, &x->files, err);
+	if (!r)
+		s->n_removals++;
+	return r;
+}
+
+static int check_removable(const struct ibb_session *s, const struct ibb_fact_package *p,
+			   struct ibb_error *err)
+{
+	if (!p->oem)
+		return ibb_err(err, IBB_E_UNSUPPORTED, "%s came with Windows and is not removed",
+			       p->published);
+	if (p->in_use && !s->q->force) {
+		ibb_err(err, IBB_E_UNSUPPORTED,
+			"%s (%s) is in use: a device of the image is bound to it", p->published,
+			p->inf_name ? p->inf_name : p->name);
+		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+				    "the device loses its driver; --force removes it all the same");
+	}
+	return IBB_OK;
+}
+
+/* By published name, or by the INF's original name, which may stand for several versions. */
+static int remove_named(struct ibb_session *s, const char *name, struct ibb_error *err)
+{
+	bool found = false;
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < s->facts->n_packages && !r; i++) {
+		const struct ibb_fact_package *p = &s->facts->packages[i];
+
+		if (!p->published || (!ibb_caseeq(p->published, name) &&
+				      !(p->oem && p->inf_name && ibb_caseeq(p->inf_name, name))))
+			continue;
+		found = true;
+		r = check_removable(s, p, err);
+		if (!r && p->in_use)
+			r = ibb_session_warn(s, err,
+					     "%s is in use by a device of the image; going on "
+					     "because of --force",
+					     p->published);
+		if (!r)
+			r = add_removal(s, p, err);
+	}
+	if (!r && !found)
+		return ibb_err(err, IBB_E_UNSUPPORTED, "no driver package %s is staged in %s", name,
+			       s->q->image);
+	return r;
+}
+
+static int plan_remove(struct ibb_session *s, struct ibb_error *err)
+{
+	int r = ibb_session_check(s, err);
+
+	for (size_t i = 0; i < s->q->n_published && !r; i++)
+		r = remove_named(s, s->q->published[i], err);
+	if (!r)
+		r = ibb_plan_build_changes(s->facts, NULL, 0, s->removals, s->n_removals,
+					   s->q->unix_time, &s->plan, err);
+	return r;
+}
+
+/* ---- which packages come ---- */
+
+/* Would this package alone be staged? What only the plan finds out is bad as well. */
+static int leave_out_unplannable(struct ibb_session *s, struct ibb_error *err)
+{
+	for (size_t i = 0; i < s->n_chosen;) {
+		struct ibb_package *p = s->chosen[i];
+		struct ibb_plan *alone = NULL;
+		int r = ibb_plan_build(s->facts, &p, 1, s->q->unix_time, &alone, err);
+
+		ibb_plan_free(alone);
+		if (r == IBB_E_NOMEM)
+			return r;
+		if (!r) {
+			i++;
+			continue;
+		}
+		r = ibb_package_set_pass_over(&s->found, p->dir, p->inf_name, err->msg, true, err);
+		if (r)
+			return r;
+		memmove(&s->chosen[i], &s->chosen[i + 1],
+			(s->n_chosen - i - 1) * sizeof(struct ibb_package *));
+		s->n_chosen--;
+	}
+	return IBB_OK;
+}
+
+static int choose_all(struct ibb_session *s, struct ibb_error *err)
+{
+	IBB_AUTO_FREE const char **names = ibb_calloc_array(s->found.n, sizeof(*names));
+	int r;
+
+	s->chosen = ibb_calloc_array(s->found.n, sizeof(struct ibb_package *));
+	if (!names || !s->chosen)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < s->found.n; i++) {
+		names[i] = s->found.packages[i]->inf_name;
+		s->chosen[s->n_chosen++] = s->found.packages[i];
+	}
+	r = ibb_facts_read_store(s->facts, s->image->volume, names, s->found.n, err);
+	return r || !s->q->keep_going ? r : leave_out_unplannable(s, err);
+}
+
+/* Other versions of what is added: the same INF name, not the same bytes. */
+static int choose_replaced(struct ibb_session *s, struct ibb_error *err)
+{
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < s->n_chosen && !r; i++)
+		for (size_t k = 0; k < s->facts->n_packages && !r; k++) {
+			const struct ibb_fact_package *p = &s->facts->packages[k];
+
+			if (!p->oem || !p->inf_name ||
+			    !ibb_caseeq(p->inf_name, s->chosen[i]->inf_name) ||
+			    ibb_plan_is_identical(p, s->chosen[i]))
+				continue;
+			r = check_removable(s, p, err);
+			if (!r)
+				r = add_removal(s, p, err);
+		}
+	return r;
+}
+
+static int plan_add(struct ibb_session *s, struct ibb_error *err)
+{
+	struct ibb_package_search how = {.dirs = s->q->driver_dirs,
+					 .n_dirs = s->q->n_driver_dirs,
+					 .recurse = s->q->recurse,
+					 .keep_going = s->q->keep_going};
+	int r = ibb_session_check(s, err);
+
+	if (!r)
+		r = ibb_session_phase(s->q, "packages", 0, 0, err);
+	if (!r)
+		r = ibb_packages_find(&how, &s->facts->target, &s->found, err);
+	if (!r)
+		r = choose_all(s, err);
+	for (size_t i = 0; i < s->found.n_passed && !r; i++)
+		r = ibb_session_warn(s, err, "%s left out: %s", s->found.passed[i].path,
+				     s->found.passed[i].reason);
+	if (!r && !s->n_chosen) {
+		ibb_err(err, IBB_E_UNSUPPORTED, "no driver package to add was found%s%s%s%s",
+			s->found.n_passed ? "; " : "",
+			s->found.n_passed ? s->found.passed[0].path : "",
+			s->found.n_passed ? ": " : "",
+			s->found.n_passed ? s->found.passed[0].reason : "");
+		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+				    "name directories that hold an INF; --recurse searches below "
+				    "them");
+	}
+	if (!r && s->q->replace)
+		r = choose_replaced(s, err);
+	if (!r)
+		r = ibb_plan_build_changes(s->facts, s->chosen, s->n_chosen, s->removals,
+					   s->n_removals, s->q->unix_time, &s->plan, err);
+	return r ? r : ibb_session_check_plan(s, err);
+}
+
+/* ---- the public functions ---- */
+
+int ibb_drivers_add(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	int r = ibb_doc_check_request(q, true, false, err);
+
+	if (!r && !q->n_driver_dirs)
+		r = ibb_err(err, IBB_E_INVALID, "no directory with driver packages was named");
+	return r ? r : ibb_session_change(q, plan_add, ret_json, err);
+}
+
+int ibb_drivers_remove(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	int r = ibb_doc_check_request(q, true, false, err);
+
+	if (!r && !q->n_published)
+		r = ibb_err(err, IBB_E_INVALID, "no driver package to remove was named");
+	return r ? r : ibb_session_change(q, plan_remove, ret_json, err);
+}
