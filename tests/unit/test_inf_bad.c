@@ -242,6 +242,90 @@ static void limits(void **state)
 	}
 }
 
+/* Sections that stand twice are one, as for setupapi: what comes first counts, nothing is lost. */
+static void duplicate_sections(void **state)
+{
+	struct ibb_inf *inf = parse(
+		"[Version]\nSignature=$Chicago$\n" GUID "Provider=one\nDriverVer=01/01/2020,1\n"
+		"[Manufacturer]\nx=M,NTamd64\n[M.NTamd64]\na=I,ID1\n[I]\nFeatureScore=10\n"
+		"CopyFiles=@a.sys\n[DestinationDirs]\nDefaultDestDir=13\n"
+		"[VERSION]\nProvider=two\nDriverVer=01/01/2024,9\nCatalogFile=late.cat\n"
+		"[manufacturer]\ny=M,NTamd64\nz=N,NTamd64\n[m.ntamd64]\nb=I,ID2\na=I,ID1\n"
+		"[i]\nFeatureScore=20\nCopyFiles=@b.sys\n[N.NTamd64]\nc=I,ID3\n");
+	const struct ibb_inf_install *in = NULL;
+	struct ibb_inf_version v;
+	struct ibb_inf_models m;
+	struct ibb_inf_files f;
+	struct ibb_error err = {0};
+
+	(void)state;
+	assert_ok(ibb_inf_version(inf, &win10_19041, &v, &err), err);
+	assert_string_equal(v.provider, "one");
+	assert_string_equal(v.version_text, "1.0.0.0");
+	assert_string_equal(v.catalog, "late.cat");
+	assert_ok(ibb_inf_models(inf, &win10_19041, &m, &err), err);
+	assert_int_equal(m.n_sections, 2);
+	assert_int_equal(m.n, 4);
+	assert_string_equal(m.models[1].hardware_id, "ID2");
+	assert_string_equal(m.models[3].hardware_id, "ID3");
+	assert_ok(ibb_inf_install(inf, &win10_19041, "I", &in, &err), err);
+	assert_int_equal(in->feature_score, 0x10);
+	assert_ok(ibb_inf_files(inf, &win10_19041, &f, &err), err);
+	assert_int_equal(f.n, 2);
+	assert_string_equal(f.files[1].source, "b.sys");
+	ibb_inf_free(inf);
+}
+
+/* 10 MB of noise as text, as UTF-16, behind a section: an answer with a line, at once. */
+static void ten_megabytes_of_garbage(void **state)
+{
+	static const char *const heads[] = {
+		"", "[s]\n", "\xff\xfe[", "\xfe\xff", "\xef\xbb\xbf[s]\n", "[Version]\nSignature="};
+	const size_t n = 10u << 20;
+	uint8_t *b = malloc(n);
+	uint32_t x = 99;
+
+	(void)state;
+	assert_non_null(b);
+	for (size_t i = 0; i < n; i++) {
+		x = x * 1664525 + 1013904223;
+		b[i] = (uint8_t)(x >> 24);
+	}
+	for (size_t h = 0; h < IBB_ARRAY_SIZE(heads); h++) {
+		struct ibb_error err = {0};
+		struct ibb_inf *inf = NULL;
+		struct ibb_inf_version v;
+		int rc;
+
+		memcpy(b, heads[h], strlen(heads[h]));
+		rc = ibb_inf_parse("t.inf", (struct ibb_bytes){b, n}, &inf, &err);
+		/* a Ctrl-Z among the first bytes ends the text before it can be wrong */
+		if (!rc)
+			rc = ibb_inf_version(inf, &win10_19041, &v, &err);
+		assert_true(rc == IBB_E_CORRUPT || rc == IBB_E_LIMIT);
+		assert_memory_equal(err.msg, "t.inf:", 6);
+		ibb_inf_free(inf);
+	}
+	free(b);
+}
+
+/* An INF that includes itself: this layer opens nothing, so only Needs can go round. */
+static void includes_itself(void **state)
+{
+	struct ibb_inf *inf = parse("[I]\nInclude=t.inf,T.INF\nNeeds=I\n[J]\nInclude=t.inf\n"
+				    "Needs=K\n[K]\nInclude=t.inf\nNeeds=J\n");
+	const struct ibb_inf_install *in = NULL;
+	struct ibb_error err = {0};
+
+	(void)state;
+	assert_fails(ibb_inf_install(inf, &win10_19041, "I", &in, &err), IBB_E_CORRUPT, err,
+		     "t.inf:3: Needs goes round in a circle through [I]");
+	assert_fails(ibb_inf_install(inf, &win10_19041, "J", &in, &err), IBB_E_CORRUPT, err,
+		     "t.inf:9: Needs goes round in a circle through [J]");
+	assert_null(in);
+	ibb_inf_free(inf);
+}
+
 static void total_expansion(void **state)
 {
 	struct ibb_buf b = {0};
@@ -441,7 +525,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(malformed_ids),       cmocka_unit_test(total_expansion),
 	cmocka_unit_test(long_section_name),   cmocka_unit_test(whole_package_is_sound),
 	cmocka_unit_test(mutations),	       cmocka_unit_test(every_truncation),
-	cmocka_unit_test(failing_allocations),
+	cmocka_unit_test(failing_allocations), cmocka_unit_test(duplicate_sections),
+	cmocka_unit_test(includes_itself),     cmocka_unit_test(ten_megabytes_of_garbage),
 };
 
 IBB_TEST_MAIN(tests)

@@ -329,7 +329,19 @@ static void file_list(void **state)
 
 static void names_that_leave(void **state)
 {
-	static const char *const bad[] = {"..\\evil.sys", "c:evil.sys", "con.sys", "a\\..\\b.sys"};
+	static const struct {
+		const char *name, *why;
+	} bad[] = {
+		{"..\\evil.sys", "the name holds one of"},
+		{"..", "'.' and '..' are not names"},
+		{"c:evil.sys", "the name holds one of"},
+		{"\\Windows\\evil.sys", "the name holds one of"},
+		{"con.sys", "the name is a DOS device name"},
+		{"LPT1", "the name is a DOS device name"},
+		{"a\\..\\b.sys", "the name holds one of"},
+		{"a.sys:evil", "the name holds one of"},
+		{"evil.sys.", "the name ends in a dot or a space"},
+	};
 	char inf[2048];
 
 	(void)state;
@@ -337,21 +349,26 @@ static void names_that_leave(void **state)
 		struct memdir d = {.n = 0};
 		struct ibb_package *p = NULL;
 		struct ibb_error err = {0};
+		char want[300];
 
 		snprintf(inf, sizeof(inf),
 			 HEAD MODELS "[F]\r\na.sys\r\n[SourceDisksFiles]\r\n%s=1\r\na.sys=1\r\n",
-			 bad[i]);
+			 bad[i].name);
 		memdir_add(&d, "x.inf", inf, 0);
 		memdir_add(&d, "a.sys", "x", 0);
-		assert_fails(load_mem(&d, &p, &err), IBB_E_CORRUPT, err, "x.inf:20");
+		snprintf(want, sizeof(want), "DIR: x.inf:20: file '%s': %s", bad[i].name,
+			 bad[i].why);
+		assert_fails(load_mem(&d, &p, &err), IBB_E_CORRUPT, err, want);
 		snprintf(inf, sizeof(inf),
 			 HEAD "CatalogFile=\"%s\"\r\n" MODELS
 			      "[F]\r\na.sys\r\n[SourceDisksFiles]\r\na.sys=1\r\n",
-			 bad[i]);
+			 bad[i].name);
 		d.n = 0;
 		memdir_add(&d, "x.inf", inf, 0);
 		memdir_add(&d, "a.sys", "x", 0);
-		assert_fails(load_mem(&d, &p, &err), IBB_E_CORRUPT, err, "x.inf:7");
+		snprintf(want, sizeof(want), "DIR: x.inf:7: CatalogFile '%s': %s", bad[i].name,
+			 bad[i].why);
+		assert_fails(load_mem(&d, &p, &err), IBB_E_CORRUPT, err, want);
 		assert_null(p);
 	}
 }
