@@ -12,11 +12,13 @@
 #define IBB_LIMIT_INF_LINES	   2000000u
 #define IBB_LIMIT_INF_LINE_CHARS   65536u
 #define IBB_LIMIT_INF_FIELDS	   4000000u
-#define IBB_LIMIT_INF_NEEDS_DEPTH  16u	/* Microsoft: Needs "cannot be nested" at all */
+#define IBB_LIMIT_INF_NEEDS_DEPTH  16u	 /* Microsoft: Needs "cannot be nested" at all */
 #define IBB_LIMIT_INF_SUBKEY_CHARS 1024u /* of one AddReg line */
 #define IBB_LIMIT_INF_SUBKEY_DEPTH 32u
-#define IBB_LIMIT_INF_INCLUDES	   32u	  /* INFs that one install section draws on */
-#define IBB_LIMIT_KEY_NAME_CHARS   255u	  /* documented registry limits */
+#define IBB_LIMIT_INF_INCLUDES	   32u	 /* INFs that one install section draws on */
+#define IBB_LIMIT_INF_STEPS	   1024u /* sections that take part in one install */
+#define IBB_LIMIT_CONFIGURE_VALUES 4096u /* registry values one install section makes */
+#define IBB_LIMIT_KEY_NAME_CHARS   255u	 /* documented registry limits */
 #define IBB_LIMIT_VALUE_NAME_CHARS 16383u
 #define IBB_LIMIT_DEVICE_ID_CHARS  200u /* MAX_DEVICE_ID_LEN of cfgmgr32.h */
 #define IBB_LIMIT_CAT_BYTES	   (32u << 20)

@@ -194,4 +194,72 @@ int ibb_inf_files(struct ibb_inf *inf, const struct ibb_inf_target *t, struct ib
 int ibb_inf_copyinf(struct ibb_inf *inf, const struct ibb_inf_target *t, size_t *ret_n,
 		    const char *const **ret, struct ibb_error *err) IBB_MUST_CHECK;
 
+/* ---- registry directives ---- */
+
+enum ibb_inf_reg_root { IBB_INF_HKR, IBB_INF_HKLM, IBB_INF_HKCR, IBB_INF_HKCU, IBB_INF_HKU };
+enum ibb_inf_reg_op {
+	IBB_INF_REG_SET,
+	IBB_INF_REG_SET_IF_ABSENT, /* FLG_ADDREG_NOCLOBBER */
+	IBB_INF_REG_APPEND,	   /* FLG_ADDREG_APPEND: strings to a REG_MULTI_SZ */
+	IBB_INF_REG_KEY,	   /* FLG_ADDREG_KEYONLY: the key and no value */
+	IBB_INF_REG_DELETE_VALUE,
+	IBB_INF_REG_DELETE_KEY
+};
+/* One line of an AddReg or DelReg list. */
+struct ibb_inf_reg {
+	unsigned line;
+	enum ibb_inf_reg_root root;
+	enum ibb_inf_reg_op op;
+	const char *subkey; /* '\' separators, "" for the root itself */
+	const char *name;   /* "" is the default value */
+	uint32_t type;	    /* of winnt.h */
+	struct ibb_bytes data;
+};
+struct ibb_inf_regs {
+	size_t n;
+	const struct ibb_inf_reg *items; /* file order */
+};
+/*
+ * Read the lines of a section that AddReg (DelReg) names. All or nothing: a flag, value type or
+ * form whose meaning is not certain is IBB_E_UNSUPPORTED with its line, nonsense IBB_E_CORRUPT,
+ * more than the registry takes IBB_E_LIMIT. Result owned by inf.
+ */
+int ibb_inf_addreg(struct ibb_inf *inf, const struct ibb_inf_section *s, struct ibb_inf_regs *ret,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_inf_delreg(struct ibb_inf *inf, const struct ibb_inf_section *s, struct ibb_inf_regs *ret,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- services ---- */
+
+/* AddService = name, [flags], section, [event log section], [log], [source]. */
+struct ibb_inf_add_service {
+	unsigned line;
+	const char *name;		     /* "" with the associated flag: the NULL driver */
+	uint32_t flags;			     /* SPSVCINST_* */
+	const char *section, *event_section; /* "" for none */
+	const char *event_log, *event_name;  /* "System" and the service's name by default */
+};
+/* IBB_E_CORRUPT: flags that are no number, names that cannot be keys. */
+int ibb_inf_add_service(const struct ibb_inf *inf, const struct ibb_inf_line *l,
+			struct ibb_inf_add_service *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* What a service-install section says, its AddReg and DelReg lines apart. */
+struct ibb_inf_service {
+	unsigned line;
+	const struct ibb_inf_section *section;
+	uint32_t type, start, error_control;
+	int binary_dirid;
+	const char *binary; /* below that directory, '\' separators */
+	const char *group;  /* LoadOrderGroup, or NULL */
+	const struct ibb_inf_line *display_name, *description; /* or NULL */
+	bool has_boot_flags;
+	uint32_t boot_flags;
+	size_t n_depends;
+	const char *const *depends;
+};
+/* IBB_E_UNSUPPORTED naming a directive that is not understood; IBB_E_CORRUPT: one missing, given
+ * twice or no number. */
+int ibb_inf_service(struct ibb_inf *inf, const struct ibb_inf_section *s,
+		    struct ibb_inf_service *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
 #endif
