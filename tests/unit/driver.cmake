@@ -8,3 +8,5 @@ ibb_unit_test(test_match LABEL unit SOURCES unit/test_match.c ${pkgtest}
 	LAYERS base inf authenticode driver)
 ibb_unit_test(test_packed LABEL unit SOURCES unit/test_packed.c support/mkcab.c ${pkgtest}
 	LAYERS base inf authenticode driver)
+ibb_unit_test(test_configure_golden LABEL golden SOURCES unit/test_configure_golden.c ${pkgtest}
+	LAYERS base inf authenticode driver hive)
