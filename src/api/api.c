@@ -50,7 +50,7 @@ static void size_json(const struct ibb_size *z, struct ibb_jb *b, struct ibb_jso
 		ibb_jb_str(b, list, NULL, z->sources[i]->title);
 }
 
-int ibb_sizes(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+int ibb_do_sizes(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_catalog_free) struct ibb_catalog *c = NULL;
 	struct ibb_jb b = {0};
@@ -69,7 +69,7 @@ int ibb_sizes(const struct ibb_request *q, char **ret_json, struct ibb_error *er
 	return ibb_doc_print(&b, ret_json, err);
 }
 
-int ibb_resolve(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+int ibb_do_resolve(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_catalog_free) struct ibb_catalog *c = NULL;
 	struct ibb_select_options o = {0};

@@ -142,7 +142,7 @@ int ibb_session_change(const struct ibb_request *q, ibb_planner_fn planner, char
 	return r;
 }
 
-int ibb_bake(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+int ibb_do_bake(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	int r = ibb_doc_check_request(q, true, true, err);
 

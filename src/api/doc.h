@@ -14,4 +14,22 @@ struct ibb_json *ibb_doc_begin(struct ibb_jb *b, const char *schema);
 /* The finished document as text for the caller. */
 int ibb_doc_print(struct ibb_jb *b, char **ret, struct ibb_error *err) IBB_MUST_CHECK;
 
+/* The public functions behind their argument checks; err is never NULL here. */
+int ibb_do_sizes(const struct ibb_request *q, char **ret_json,
+		 struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_resolve(const struct ibb_request *q, char **ret_json,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_inspect(const struct ibb_request *q, char **ret_json,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_plan(const struct ibb_request *q, char **ret_json, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_bake(const struct ibb_request *q, char **ret_json, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_verify(const struct ibb_request *q, char **ret_json,
+		  struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_drivers_list(const struct ibb_request *q, char **ret_json,
+			struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_drivers_add(const struct ibb_request *q, char **ret_json,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_drivers_remove(const struct ibb_request *q, char **ret_json,
+			  struct ibb_error *err) IBB_MUST_CHECK;
+
 #endif

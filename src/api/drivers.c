@@ -186,7 +186,7 @@ static int plan_add(struct ibb_session *s, struct ibb_error *err)
 
 /* ---- the public functions ---- */
 
-int ibb_drivers_add(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+int ibb_do_drivers_add(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	int r = ibb_doc_check_request(q, true, false, err);
 
@@ -195,7 +195,7 @@ int ibb_drivers_add(const struct ibb_request *q, char **ret_json, struct ibb_err
 	return r ? r : ibb_session_change(q, plan_add, ret_json, err);
 }
 
-int ibb_drivers_remove(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+int ibb_do_drivers_remove(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	int r = ibb_doc_check_request(q, true, false, err);
 

@@ -129,7 +129,7 @@ static int inspect_doc(struct ibb_session *s, int problem, const struct ibb_erro
 	return ibb_doc_print(&b, ret_json, err);
 }
 
-int ibb_inspect(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+int ibb_do_inspect(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
 	struct ibb_error why = {0};
@@ -188,7 +188,7 @@ static void staged_json(const struct ibb_fact_package *p, struct ibb_jb *b, stru
 	ibb_jb_fmt(b, o, "version", "%u.%u.%u.%u", v[0], v[1], v[2], v[3]);
 }
 
-int ibb_drivers_list(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+int ibb_do_drivers_list(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
 	struct ibb_jb b = {0};

@@ -36,7 +36,7 @@ static int plan_doc(struct ibb_session *s, char **ret_json, struct ibb_error *er
 	return ibb_doc_print(&b, ret_json, err);
 }
 
-int ibb_plan(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+int ibb_do_plan(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
 	int r = ibb_doc_check_request(q, true, true, err);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ibb_verify(). */
+#include <string.h>
+
 #include "api/doc.h"
-#include "api/session.h"
+#include "api/output.h"
 #include "base/limits.h"
 
 static int target_json(const struct ibb_session *s, const char *name, struct ibb_jb *b,
@@ -47,6 +49,38 @@ static int targets_json(const struct ibb_session *s, const struct ibb_json *mani
 	return r;
 }
 
+/* The digest of the whole image, when the manifest has one. Windows changes it with every start. */
+static int digest_differs(const struct ibb_session *s, const struct ibb_json *manifest,
+			  struct ibb_jb *b, struct ibb_json *root, size_t *n, struct ibb_error *err)
+{
+	const struct ibb_json *want = ibb_json_get(ibb_json_get(manifest, "output"), "digest");
+	const char *kind = ibb_json_str(want, "kind"), *hex = ibb_json_str(want, "sha256");
+	struct ibb_identity id = {0};
+	struct ibb_request q = *s->q;
+	struct ibb_sha256 d;
+	struct ibb_json *o;
+	int r;
+
+	if (!kind || !hex || s->q->booted)
+		return IBB_OK;
+	q.digest = strcmp(kind, "content") == 0	 ? IBB_DIGEST_CONTENT
+		   : strcmp(kind, "sha256") == 0 ? IBB_DIGEST_SHA256
+						 : IBB_DIGEST_NONE;
+	if (q.digest == IBB_DIGEST_NONE || !ibb_sha256_parse(hex, &d))
+		return ibb_err(err, IBB_E_CORRUPT, "%s: \"output\" has no digest that is known",
+			       s->q->manifest);
+	r = ibb_output_digest(&q, s->image->file, &id, err);
+	if (r || memcmp(&id.digest, &d, sizeof(d)) == 0)
+		return r;
+	o = ibb_jb_object(b, (struct ibb_json *)ibb_json_get(root, "differences"), NULL);
+	ibb_jb_str(b, o, "what", "identity");
+	ibb_jb_str(b, o, "where", "digest");
+	ibb_jb_fmt(b, o, "difference", "the %s digest of the image is not the manifest's %s", kind,
+		   hex);
+	(*n)++;
+	return IBB_OK;
+}
+
 static int verify(struct ibb_session *s, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_verify_options o = {.booted = s->q->booted};
@@ -72,6 +106,8 @@ static int verify(struct ibb_session *s, char **ret_json, struct ibb_error *err)
 	ibb_jb_str(&b, root, "signature", "not verified");
 	r = ibb_manifest_verify(m, &id, s->facts, s->image->volume, &o, &b, root, &n, err);
 	if (!r)
+		r = digest_differs(s, m, &b, root, &n, err);
+	if (!r)
 		r = targets_json(s, m, &b, root, err);
 	ibb_jb_bool(&b, root, "identical", n == 0);
 	ibb_identity_clear(&id);
@@ -86,7 +122,7 @@ static int verify(struct ibb_session *s, char **ret_json, struct ibb_error *err)
 	return r;
 }
 
-int ibb_verify(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+int ibb_do_verify(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
 	int r = ibb_doc_check_request(q, true, false, err);

@@ -240,6 +240,11 @@ int ibb_facts_check(const struct ibb_facts *f, bool force, struct ibb_error *err
 		r = check_target(f, err);
 	if (r)
 		return r;
+	if (!f->product_type)
+		return ibb_err(err, IBB_E_UNSUPPORTED,
+			       "%s names no ProductType: whether this is a client or a server is "
+			       "not known",
+			       f->hives[IBB_HIVE_SYSTEM].path);
 	if (f->missing_dir)
 		return ibb_err(err, IBB_E_UNSUPPORTED,
 			       "the image has no directory %s: not a complete Windows",

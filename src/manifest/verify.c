@@ -202,6 +202,10 @@ static int verify_file(struct verify *w, const struct ibb_json *f)
 		differs(w, "file", path, "there again, though it was removed");
 		return IBB_OK;
 	}
+	if (r == IBB_E_IO) {
+		*w->err = sub;
+		return r;
+	}
 	if (r) {
 		differs(w, "file", path, "cannot be read: %s", sub.msg);
 		return IBB_OK;

@@ -478,6 +478,21 @@ def e2e_verify_other_image(world):
     check("schema" in doc, "verify --json names no schema")
 
 
+def e2e_verify_digest(world):
+    """A recorded digest of the whole image is checked: a byte that no file holds counts."""
+    image = world.image("--size", "256MiB")
+    for kind in ("content", "sha256"):
+        out = world.path(kind + ".vhd")
+        bake(world, image, world.package(), out, "--digest=" + kind)
+        manifest = out + ".manifest.json"
+        world.ibbake("verify", out, "--manifest", manifest)
+        with open(out, "r+b") as f:
+            f.seek(600 * 1024)  # between the partition table and the first partition
+            f.write(b"x")
+        world.ibbake("verify", out, "--manifest", manifest, rc=3).mentions("digest")
+        world.ibbake("verify", out, "--manifest", manifest, "--booted")
+
+
 def e2e_dry_run(world):
     image = world.image("--size", "256MiB")
     source = Snapshot(image.path)
