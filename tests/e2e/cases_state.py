@@ -176,6 +176,27 @@ def e2e_inspect_dirty(world):
     check("SYSTEM" in r.out, f"nothing is shown of it\n{r}")
 
 
+CONFIG = "Windows/System32/config"
+
+
+def e2e_wof_hive_is_read(world):
+    """Compact OS: what inspect says does not depend on how SOFTWARE is stored; bake reads it too."""
+    plain = world.image(*SMALL, name="plain.vhd")
+    image = world.image(*SMALL, "--wof", f"{CONFIG}/SOFTWARE", name="base.vhd")
+    want, got = dig(inspect(world, plain), "windows"), dig(inspect(world, image), "windows")
+    same(dig(want, "edition"), "ServerDatacenter", "edition")
+    same(got, want, "Windows")
+    bake(world, image, world.package(), world.path("out.vhd"))
+    staged_in(world, image, world.path("out.vhd"), "ibbdemo.inf", 0)
+
+
+def e2e_wof_hive_is_not_written(world):
+    """Writing into a compressed hive would leave Windows the old one: refused, with the remedy."""
+    image = world.image(*SMALL, "--wof", f"{CONFIG}/DRIVERS")
+    r = try_bake(world, image, world.package(), 100, "DRIVERS", "overlay filter")
+    r.says("compact /u /exe")
+
+
 def e2e_drivers_list(world):
     image, package = world.image(*SMALL), world.package()
     check("oem0.inf" not in world.ibbake("drivers", "list", image.path).out, "listed before")

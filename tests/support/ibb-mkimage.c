@@ -38,6 +38,7 @@ static const char usage[] =
 	"  --winof2 VERSION        an installed WinOF-2   --extension-plugin   the VM extension's\n"
 	"  --usn --vss             journal; shadow copy\n"
 	"  --dirty-hive --dirty-volume --hibernated\n"
+	"  --wof PATH              a file compressed by 'compact /exe'; up to 4\n"
 	"  --stale-logs N          hive logs hold entries N above the hives' sequence number\n"
 	"  --fill MiB              that much data   --tiny-volume   and almost no free space\n"
 	"  --seed N                for GUIDs and data (1); times: SOURCE_DATE_EPOCH or "
@@ -70,6 +71,7 @@ enum {
 	OPT_DIRTY_HIVE,
 	OPT_DIRTY_VOLUME,
 	OPT_HIBERNATED,
+	OPT_WOF,
 	OPT_STALE_LOGS,
 	OPT_FILL,
 	OPT_TINY,
@@ -103,6 +105,7 @@ static const struct option options[] = {
 	{"dirty-hive", no_argument, NULL, OPT_DIRTY_HIVE},
 	{"dirty-volume", no_argument, NULL, OPT_DIRTY_VOLUME},
 	{"hibernated", no_argument, NULL, OPT_HIBERNATED},
+	{"wof", required_argument, NULL, OPT_WOF},
 	{"stale-logs", required_argument, NULL, OPT_STALE_LOGS},
 	{"fill", required_argument, NULL, OPT_FILL},
 	{"tiny-volume", no_argument, NULL, OPT_TINY},
@@ -233,6 +236,8 @@ static void hive_option(struct winhives_spec *h, struct lists *l, int c)
 
 static void windows_option(struct mkwindows *w, int c)
 {
+	size_t n_wof = 0;
+
 	switch (c) {
 	case OPT_NO_WINDOWS:
 		w->no_windows = true;
@@ -269,6 +274,13 @@ static void windows_option(struct mkwindows *w, int c)
 		break;
 	case OPT_HIBERNATED:
 		w->hibernated = true;
+		break;
+	case OPT_WOF:
+		while (n_wof < IBB_ARRAY_SIZE(w->wof) && w->wof[n_wof])
+			n_wof++;
+		if (n_wof == IBB_ARRAY_SIZE(w->wof))
+			bad("wof", optarg);
+		w->wof[n_wof] = optarg;
 		break;
 	case OPT_STALE_LOGS:
 		w->stale_logs = (int)number("stale-logs", optarg, 1000000);

@@ -433,6 +433,8 @@ int mkwindows(int fd, uint64_t size, uint32_t sector, const struct mkwindows *w,
 		return r;
 	r = run(&k, disk);
 	ibb_disk_unref(disk);
+	for (size_t i = 0; !r && i < IBB_ARRAY_SIZE(w->wof) && w->wof[i]; i++)
+		r = ntfsprep_wof(fd, w->wof[i], time, err);
 	if (!r && w->dirty_volume)
 		r = ntfsprep_dirty(fd, err);
 	return r;

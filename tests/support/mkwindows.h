@@ -12,6 +12,7 @@ struct mkwindows {
 	bool no_windows;			/* an ordinary data volume */
 	bool no_drivers_hive;
 	bool pending_xml, extension_plugin, vss, usn, hibernated, dirty_hive, dirty_volume;
+	const char *wof[4]; /* files of the volume that are WOF-compressed, up to the first NULL */
 	int stale_logs;	    /* log entries this far above the hive's sequence number */
 	unsigned fill_mib;  /* data files of that size in all */
 	bool tiny;	    /* fill the volume until almost nothing is free */

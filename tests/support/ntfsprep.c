@@ -16,11 +16,14 @@
 #include <ntfs-3g/inode.h>
 #include <ntfs-3g/layout.h>
 #include <ntfs-3g/logging.h>
+#include <ntfs-3g/reparse.h>
 #include <ntfs-3g/security.h>
 #include <ntfs-3g/unistr.h>
 #include <ntfs-3g/volume.h>
+#include <wimlib.h>
 
 #include "base/error.h"
+#include "base/le.h"
 #include "mksd.h"
 
 static int64_t frozen_clock;
@@ -227,5 +230,85 @@ int ntfsprep_dirty(int fd, struct ibb_error *err)
 		return r;
 	if (ntfs_volume_write_flags(vol, vol->flags | VOLUME_IS_DIRTY))
 		r = lib_err(err, "cannot set the dirty flag");
+	return unmount(vol, r, err);
+}
+
+#define WOF_CHUNK 32768u
+
+/* The table of all chunks but the first, then the chunks; what does not shrink stays as it is. */
+static int wof_stream(const uint8_t *p, size_t size, struct ibb_buf *out, struct ibb_error *err)
+{
+	size_t n = (size + WOF_CHUNK - 1) / WOF_CHUNK;
+	struct wimlib_compressor *c = NULL;
+	static uint8_t packed[WOF_CHUNK];
+	int r = IBB_OK;
+
+	if (wimlib_create_compressor(WIMLIB_COMPRESSION_TYPE_LZX, WOF_CHUNK, 0, &c))
+		return ibb_err_nomem(err);
+	if (ibb_buf_append_zero(out, n ? (n - 1) * 4 : 0))
+		r = ibb_err_nomem(err);
+	for (size_t i = 0; !r && i < n; i++) {
+		size_t len = size - i * WOF_CHUNK < WOF_CHUNK ? size - i * WOF_CHUNK : WOF_CHUNK;
+		size_t got = wimlib_compress(p + i * WOF_CHUNK, len, packed, len - 1, c);
+
+		if (i)
+			ibb_put_le32(out->data + (i - 1) * 4, (uint32_t)(out->len - (n - 1) * 4));
+		if (ibb_buf_append(out, got ? packed : p + i * WOF_CHUNK, got ? got : len))
+			r = ibb_err_nomem(err);
+	}
+	wimlib_free_compressor(c);
+	return r;
+}
+
+/* Take the content out of the unnamed stream, which keeps its size. */
+static int empty_data(ntfs_inode *ni, struct ibb_buf *content, struct ibb_error *err)
+{
+	ntfs_attr *na = ntfs_attr_open(ni, AT_DATA, AT_UNNAMED, 0);
+	s64 size = na ? na->data_size : 0;
+	int r = IBB_OK;
+
+	if (!na)
+		return lib_err(err, "data");
+	if (ibb_buf_append_zero(content, (size_t)size))
+		r = ibb_err_nomem(err);
+	else if (ntfs_attr_pread(na, 0, size, content->data) != size || ntfs_attr_truncate(na, 0) ||
+		 ntfs_attr_truncate(na, size))
+		r = lib_err(err, "data");
+	ntfs_attr_close(na);
+	return r;
+}
+
+static int make_wof(ntfs_inode *ni, uint64_t time, struct ibb_error *err)
+{
+	/* tag, 16 bytes; WOF 1, provider 2 (file); version 1, algorithm 1 (LZX) */
+	static const uint8_t point[24] = {0x17, 0, 0, 0x80, 16, 0, 0, 0, 1, 0, 0, 0,
+					  2,	0, 0, 0,    1,	0, 0, 0, 1, 0, 0, 0};
+	const u64 times[4] = {time, time, time, time};
+	IBB_AUTO_BUF struct ibb_buf content = {0}, stream = {0};
+	int r = empty_data(ni, &content, err);
+
+	if (!r)
+		r = wof_stream(content.data, content.len, &stream, err);
+	if (!r)
+		r = add_stream(ni, "WofCompressedData", stream.data, stream.len, err);
+	if (!r && ntfs_set_ntfs_reparse_data(ni, (const char *)point, sizeof(point), 0))
+		r = lib_err(err, "reparse point");
+	if (!r && ntfs_inode_set_times(ni, (const char *)times, sizeof(times), 0))
+		r = lib_err(err, "times");
+	return r;
+}
+
+int ntfsprep_wof(int fd, const char *path, uint64_t time, struct ibb_error *err)
+{
+	ntfs_volume *vol = NULL;
+	ntfs_inode *ni;
+	int r = mount_fd(fd, &vol, err);
+
+	if (r)
+		return r;
+	ni = ntfs_pathname_to_inode(vol, NULL, path);
+	r = ni ? make_wof(ni, time, err) : lib_err(err, path);
+	if (ni && ntfs_inode_close(ni) && !r)
+		r = lib_err(err, path);
 	return unmount(vol, r, err);
 }

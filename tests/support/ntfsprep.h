@@ -26,5 +26,7 @@ int ntfsprep_dirs(int fd, const struct ntfsprep_dir *dirs, size_t n, uint64_t ti
 int ntfsprep_usn(int fd, uint64_t time, struct ibb_error *err) IBB_MUST_CHECK;
 /* VOLUME_IS_DIRTY, as Windows sets it while a volume is in use. */
 int ntfsprep_dirty(int fd, struct ibb_error *err) IBB_MUST_CHECK;
+/* Compress a file as "compact /c /exe:lzx" does: see volume/wof.h. */
+int ntfsprep_wof(int fd, const char *path, uint64_t time, struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

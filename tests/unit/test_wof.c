@@ -411,6 +411,82 @@ static void beyond_4_gib(void **state)
 	free(got);
 }
 
+/*
+ * 32 KiB of zeros as Windows' RtlCompressBuffer() packed them for XPRESS16K; a hex dump of the
+ * stream is in issue 8 of the ntfstool project. Two equal chunks: 256 bytes of code lengths (2 for
+ * symbols 0 and 256, 1 for 271), then one literal and a match of 16383 bytes.
+ */
+static void as_windows_wrote_it(void **state)
+{
+	static const uint8_t tail[] = {0x00, 0x98, 0x00, 0x00, 0xff, 0xfc, 0x3f};
+	uint8_t stream[4 + 2 * 263] = {0x07, 0x01, 0x00, 0x00};
+	static const uint8_t zeros[32768];
+	struct ibb_error err = {0};
+	struct ibb_buf b = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t *chunk = stream + 4 + 263 * i;
+
+		chunk[0x00] = 0x02;
+		chunk[0x80] = 0x02;
+		chunk[0x87] = 0x10;
+		memcpy(chunk + 256, tail, sizeof(tail));
+	}
+	assert_ok(ibb_wof_decompress(bytes(stream, sizeof(stream)), IBB_WOF_XPRESS16K, 32768, "f",
+				     &b, &err),
+		  err);
+	assert_int_equal(b.len, sizeof(zeros));
+	assert_memory_equal(b.data, zeros, sizeof(zeros));
+	ibb_buf_clear(&b);
+}
+
+/* Every disk read fails in turn: the whole content or an I/O error, never a part or zeros. */
+static void read_errors(void **state)
+{
+	struct ibb_disk *d = make_ntfs(8, 512, 4096), *f = NULL;
+	size_t size = 150000;
+	uint8_t *p = content(size, 6);
+	struct ibb_buf s = compress(2, p, size);
+	struct raw *r = raw_open(d);
+	struct ibb_fault plan = {.fail_at = {-1, -1, -1}, .cut_after = -1, .os_errno = EIO};
+	unsigned failed = 0, opened = 0;
+	bool done = false;
+
+	(void)state;
+	make_wof(r, "pci.inf", 2, size, ibb_buf_bytes(&s));
+	raw_close(r);
+	for (long n = 0; !done; n++) {
+		struct ibb_volume *v = NULL;
+		struct ibb_error err = {0};
+		struct ibb_buf b = {0};
+		int rc;
+
+		plan.fail_at[IBB_FAULT_READ] = n;
+		plan.count[IBB_FAULT_READ] = 0;
+		assert_ok(ibb_disk_fault_new(d, &plan, &f, &err), err);
+		rc = ibb_volume_open_ntfs(f, false, &v, &err);
+		opened += !rc;
+		if (!rc)
+			rc = ibb_volume_read(v, "pci.inf", 1 << 20, &b, &err);
+		done = plan.count[IBB_FAULT_READ] <= n;
+		if (!rc)
+			assert_int_equal(b.len, size);
+		if (!rc)
+			assert_memory_equal(b.data, p, size);
+		assert_true(done ? rc == 0 : rc == IBB_E_IO);
+		failed += rc != 0;
+		ibb_buf_clear(&b);
+		ibb_volume_close(v);
+		ibb_disk_unref(f);
+	}
+	print_message("%u reads failed in turn, %u behind the mount\n", failed, opened - 1);
+	assert_true(failed > 10 && opened > 3);
+	ibb_disk_unref(d);
+	ibb_buf_clear(&s);
+	free(p);
+}
+
 static void out_of_memory(void **state)
 {
 	struct ibb_error err = {0};
@@ -447,6 +523,8 @@ int main(void)
 		cmocka_unit_test(hostile_tables),
 		cmocka_unit_test(damaged_chunks),
 		cmocka_unit_test(beyond_4_gib),
+		cmocka_unit_test(as_windows_wrote_it),
+		cmocka_unit_test(read_errors),
 		cmocka_unit_test(out_of_memory),
 	};
 
