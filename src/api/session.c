@@ -239,10 +239,17 @@ static int warn_selection(struct ibb_session *s, const struct ibb_selection *sel
 	for (size_t i = 0; i < sel->n_rejected && !r; i++)
 		r = ibb_session_warn(s, err, "%s/%s left out: %s", sel->rejected[i].package->dir,
 				     sel->rejected[i].package->inf_name, sel->rejected[i].reason);
-	for (size_t i = 0; i < sel->n_taken_over && !r; i++)
-		r = ibb_session_warn(s, err,
-				     "%s also takes over the accelerated-networking function %s",
-				     sel->package->inf_name, sel->taken_over[i].id);
+	for (size_t i = 0; i < sel->n_taken_over && !r; i++) {
+		const struct ibb_taken_over *t = &sel->taken_over[i];
+
+		r = ibb_session_warn(
+			s, err, "%s also %s the accelerated-networking function %s%s%s",
+			sel->package->inf_name, t->wins ? "takes over" : "serves", t->id,
+			!t->old	  ? ""
+			: t->wins ? " from "
+				  : ", which stays with ",
+			t->old ? t->old->published : "");
+	}
 	if (!r && !sel->package->signed_)
 		r = ibb_session_warn(s, err,
 				     "%s is not signed: Windows for amd64 loads no unsigned driver",
@@ -296,6 +303,19 @@ static int none_fits(const struct ibb_session *s, size_t target, struct ibb_erro
 	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "%s", hint);
 }
 
+/* A package that Windows would not choose is dead weight, and the fabric would stay down. */
+static int check_rank(const struct ibb_session *s, const struct ibb_selection *sel,
+		      struct ibb_error *err)
+{
+	if (!sel->loses || s->q->force)
+		return IBB_OK;
+	ibb_err(err, IBB_E_UNSUPPORTED, "Windows would not choose %s/%s %s for %s: %s",
+		sel->package->dir, sel->package->inf_name, sel->package->version.version_text,
+		sel->matched_id, sel->rank_reason);
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+			    "give a newer package; --force stages this one all the same");
+}
+
 static int select_all(struct ibb_session *s, struct ibb_error *err)
 {
 	IBB_AUTO_FREE const char **names = ibb_calloc_array(s->found.n, sizeof(*names));
@@ -311,6 +331,8 @@ static int select_all(struct ibb_session *s, struct ibb_error *err)
 			       &s->selections[i], err);
 		if (r == IBB_E_UNSUPPORTED && !s->found.n && s->found.n_passed)
 			return none_fits(s, i, err);
+		if (!r)
+			r = check_rank(s, &s->selections[i], err);
 		if (!r)
 			r = warn_selection(s, &s->selections[i], err);
 		if (!r)

@@ -104,9 +104,10 @@ void cli_render_image(const struct ibb_json *image, struct ibb_buf *out)
 	cli_printf(out, "Windows  %s %s, %s, %s, %s\n", cli_str(w, "product"),
 		   ibb_json_str(w, "release") ? cli_str(w, "release") : "", cli_str(w, "version"),
 		   cli_str(w, "arch"), cli_str(w, "kind"));
-	cli_printf(out, "state    %s%s%s\n",
+	cli_printf(out, "state    %s%s%s%s\n",
 		   ibb_json_bool(s, "generalized", false) ? "generalized" : "specialized",
 		   ibb_json_bool(s, "audit_mode", false) ? ", audit mode" : "",
+		   ibb_json_bool(s, "setup_unfinished", false) ? ", set-up not finished" : "",
 		   ibb_json_bool(s, "pending_servicing", false) ? ", servicing pending" : "");
 }
 

@@ -111,6 +111,7 @@ void ibb_facts_json(const struct ibb_facts *f, struct ibb_jb *b, struct ibb_json
 	ibb_jb_int(b, s, "system_setup_in_progress", f->setup_in_progress);
 	ibb_jb_bool(b, s, "generalized", f->generalized);
 	ibb_jb_bool(b, s, "audit_mode", f->audit);
+	ibb_jb_bool(b, s, "setup_unfinished", f->setup_unfinished);
 	ibb_jb_bool(b, s, "pending_servicing", f->pending_xml || f->reboot_pending);
 	ibb_jb_int(b, s, "shadow_copies", f->vss_snapshots);
 	ibb_jb_bool(b, s, "usn_journal", f->usn_journal);

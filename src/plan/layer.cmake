@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 ibb_layer(plan
-	SOURCES plan/build.c plan/keysec.c plan/keyset.c plan/plan.c plan/remove.c plan/report.c plan/select.c plan/stage.c
+	SOURCES plan/build.c plan/keysec.c plan/keyset.c plan/plan.c plan/rank.c plan/remove.c plan/report.c plan/select.c plan/stage.c
 	USES base disk hive inf authenticode catalog volume driver inspect)

@@ -53,7 +53,7 @@ static int plan_database(struct ibb_pb *b)
 {
 	struct ibb_plan *p = b->plan;
 	bool touched[IBB_N_NODES] = {false};
-	int r;
+	int r = IBB_OK;
 
 	for (size_t i = 0; i < p->n_packages; i++)
 		touched[p->packages[i].node] |= !p->packages[i].existing;
@@ -61,11 +61,12 @@ static int plan_database(struct ibb_pb *b)
 		touched[p->removed[i]->node] = true;
 	if (!touched[IBB_NODE_SYSTEM] && !touched[IBB_NODE_DRIVERS])
 		return IBB_OK;
-	/* the map lives in SYSTEM and covers both nodes */
-	r = ibb_pb_value(b, IBB_NODE_SYSTEM, IBB_DATABASE, "OemInfMap", IBB_REG_BINARY,
-			 b->oem_map.data, b->oem_map.len,
-			 p->n_removed ? "published names in use" : "published name taken",
-			 "lowest free number");
+	/* the map lives in SYSTEM and covers both nodes; where it is not, a removal makes none */
+	if (b->oem_map.len)
+		r = ibb_pb_value(b, IBB_NODE_SYSTEM, IBB_DATABASE, "OemInfMap", IBB_REG_BINARY,
+				 b->oem_map.data, b->oem_map.len,
+				 p->n_removed ? "published names in use" : "published name taken",
+				 "lowest free number");
 	for (int n = 0; n < IBB_N_NODES && !r; n++)
 		if (touched[n])
 			r = plan_update_date(b, n);
@@ -93,13 +94,9 @@ static int stage_all(struct ibb_pb *b, struct ibb_package *const *packages, size
 
 static int remove_all(struct ibb_pb *b, const struct ibb_removal *removals, size_t m)
 {
-	int r = m ? ibb_pb_note_used(b) : IBB_OK;
-
-	for (size_t i = 0; i < m && !r; i++) {
+	for (size_t i = 0; i < m; i++)
 		b->plan->removed[b->plan->n_removed++] = removals[i].package;
-		r = ibb_pb_remove(b, &removals[i]);
-	}
-	return r;
+	return ibb_pb_remove(b, removals, m);
 }
 
 int ibb_plan_build_changes(const struct ibb_facts *f, struct ibb_package *const *packages, size_t n,

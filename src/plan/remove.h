@@ -4,8 +4,11 @@
 
 #include "plan/build.h"
 
-/* Remember which keys the operations so far need; called once, before the first removal. */
-int ibb_pb_note_used(struct ibb_pb *b) IBB_MUST_CHECK;
-int ibb_pb_remove(struct ibb_pb *b, const struct ibb_removal *x) IBB_MUST_CHECK;
+/*
+ * Take x[0..n) out; called once, after everything that the plan adds. IBB_E_CONFLICT: the driver
+ * database contradicts itself about one of them; IBB_E_UNSUPPORTED: its published name stands for
+ * other packages as well.
+ */
+int ibb_pb_remove(struct ibb_pb *b, const struct ibb_removal *x, size_t n) IBB_MUST_CHECK;
 
 #endif

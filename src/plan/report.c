@@ -46,8 +46,9 @@ void ibb_plan_readiness(const struct ibb_selection *s, struct ibb_readiness *ret
 		snprintf(ret->driver_reason, sizeof(ret->driver_reason), "%s", s->rank_reason);
 	} else {
 		ret->driver = IBB_READY_YES;
-		snprintf(ret->driver_reason, sizeof(ret->driver_reason), "%s %s serves %s; %s",
-			 p->inf_name, p->version.version_text, s->matched_id, s->rank_reason);
+		snprintf(ret->driver_reason, sizeof(ret->driver_reason),
+			 "%s %s serves %s; %s; signature not verified", p->inf_name,
+			 p->version.version_text, s->matched_id, s->rank_reason);
 	}
 }
 
@@ -298,6 +299,7 @@ void ibb_selection_json(const struct ibb_selection *s, struct ibb_jb *b, struct 
 	ibb_jb_str(b, obj, "install_section", s->match.model->install_section);
 	ibb_jb_fmt(b, obj, "evidence", "%s:%u", s->package->inf_name, s->match.model->line);
 	ibb_jb_bool(b, obj, "windows_will_choose_it", s->wins);
+	ibb_jb_str(b, obj, "old_driver", s->rival ? s->rival->published : NULL);
 	ibb_jb_str(b, obj, "rank", s->rank_reason);
 	list = ibb_jb_array(b, obj, "also_takes_over");
 	for (size_t i = 0; i < s->n_taken_over; i++) {
@@ -305,6 +307,9 @@ void ibb_selection_json(const struct ibb_selection *s, struct ibb_jb *b, struct 
 		ibb_jb_str(b, o, "id", s->taken_over[i].id);
 		ibb_jb_str(b, o, "install_section", s->taken_over[i].install_section);
 		ibb_jb_fmt(b, o, "evidence", "%s:%u", s->package->inf_name, s->taken_over[i].line);
+		ibb_jb_str(b, o, "old_driver",
+			   s->taken_over[i].old ? s->taken_over[i].old->published : NULL);
+		ibb_jb_bool(b, o, "windows_will_choose_it", s->taken_over[i].wins);
 	}
 	list = ibb_jb_array(b, obj, "left_out");
 	for (size_t i = 0; i < s->n_rejected; i++) {

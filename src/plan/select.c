@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/utf16.h"
+#include "plan/rank.h"
 
 /* The reason of the rule that decided. */
 static const char *deciding_reason(const struct ibb_resolution *r)
@@ -185,7 +186,29 @@ static int none_serves(const struct ibb_selection *s, size_t n, bool bare, struc
 			    r->driver_set_name ? r->driver_set_name : "driver");
 }
 
-static int list_taken_over(struct ibb_selection *s, struct ibb_error *err)
+/* Which driver the accelerated-networking function has now, and whether ours takes its place. */
+static int judge_taken_over(const struct ibb_facts *f, struct ibb_package *p,
+			    struct ibb_taken_over *t, struct ibb_error *err)
+{
+	struct ibb_rank ours, theirs;
+	struct ibb_rank_ids dev;
+	struct ibb_fact_match m;
+	const char *id, *why;
+	int r;
+
+	ibb_rank_ids_of(t->id, &dev);
+	r = ibb_rank_package(p, &dev, &ours, &id, err);
+	if (!r)
+		r = ibb_rank_image(f, &dev, p, &m, &theirs, err);
+	if (r)
+		return r;
+	t->old = m.package;
+	t->wins = !m.package || ibb_rank_compare(&ours, &theirs, &why) < 0;
+	return IBB_OK;
+}
+
+static int list_taken_over(const struct ibb_facts *facts, struct ibb_selection *s,
+			   struct ibb_error *err)
 {
 	const struct ibb_function *f = s->resolution->size->function;
 
@@ -193,155 +216,107 @@ static int list_taken_over(struct ibb_selection *s, struct ibb_error *err)
 	if (!s->taken_over)
 		return ibb_err_nomem(err);
 	for (size_t i = 0; i < f->n_an; i++) {
+		struct ibb_taken_over *t = &s->taken_over[s->n_taken_over];
 		struct ibb_match m;
 		int r = ibb_package_match(s->package, f->an_ids[i], &m, err);
 
 		if (r)
 			return r;
-		if (m.model)
-			s->taken_over[s->n_taken_over++] = (struct ibb_taken_over){
-				f->an_ids[i], m.model->install_section, m.model->line};
+		if (!m.model)
+			continue;
+		*t = (struct ibb_taken_over){f->an_ids[i], m.model->install_section, m.model->line,
+					     NULL, false};
+		r = judge_taken_over(facts, s->package, t, err);
+		if (r)
+			return r;
+		s->n_taken_over++;
 	}
 	return IBB_OK;
 }
 
-/*
- * Microsoft, "How Windows Ranks Drivers": feature score, then the identifier score, then date,
- * then version. The signature part is equal for all packages Windows trusts.
- */
-struct rank {
-	unsigned feature, type, position;
-	uint64_t date, version;
-};
-
-static uint64_t version_number(const uint16_t v[4])
+/* The function's most specific ID is what the device reports; the catalog's other IDs follow from
+ * it or, where they do not (several IDs of one function), are added. */
+static void function_ids(const struct ibb_function *fn, struct ibb_rank_ids *ret)
 {
-	return (uint64_t)v[0] << 48 | (uint64_t)v[1] << 32 | (uint64_t)v[2] << 16 | v[3];
+	ibb_rank_ids_of(fn->hardware_ids[0], ret);
+	for (size_t i = 1; i < fn->n_ids && ret->n < IBB_MAX_RANK_IDS; i++) {
+		bool known = false;
+
+		for (size_t k = 0; k < ret->n; k++)
+			known |= ibb_caseeq(ret->ids[k], fn->hardware_ids[i]);
+		if (known)
+			continue;
+		ret->ids[ret->n] = fn->hardware_ids[i];
+		ret->compatible[ret->n] = true;
+		ret->place[ret->n] = (unsigned)ret->n;
+		ret->n++;
+	}
 }
 
-/* <0 when a beats b */
-static int rank_compare(const struct rank *a, const struct rank *b, const char **why)
+static bool is_bare(const struct ibb_function *fn, const char *id)
 {
-	*why = "feature score";
-	if (a->feature != b->feature)
-		return a->feature < b->feature ? -1 : 1;
-	*why = "a more specific device ID";
-	if (a->type != b->type)
-		return a->type < b->type ? -1 : 1;
-	if (a->position != b->position)
-		return a->position < b->position ? -1 : 1;
-	*why = "a later DriverVer date";
-	if (a->date != b->date)
-		return a->date > b->date ? -1 : 1;
-	*why = "a higher DriverVer version";
-	if (a->version != b->version)
-		return a->version > b->version ? -1 : 1;
-	*why = "nothing: they rank alike";
-	return 0;
+	for (size_t i = 0; i < fn->n_bare; i++)
+		if (ibb_caseeq(fn->bare_ids[i], id))
+			return true;
+	return false;
 }
 
-static struct rank rank_of_match(const struct ibb_selection *s)
+/* An ID text that outlives the rank_ids it stood in. */
+static const char *lasting_id(const struct ibb_function *fn, const char *id)
 {
-	const struct ibb_function *f = s->resolution->size->function;
-	struct rank k = {.feature = s->match.feature_score,
-			 .type = s->match.compatible,
-			 .date = s->package->version.date,
-			 .version = version_number(s->package->version.version)};
+	for (size_t i = 0; i < fn->n_ids + fn->n_bare; i++) {
+		const char *have =
+			i < fn->n_ids ? fn->hardware_ids[i] : fn->bare_ids[i - fn->n_ids];
 
-	while (k.position < f->n_ids && f->hardware_ids[k.position] != s->matched_id)
-		k.position++;
-	return k;
-}
-
-static struct rank rank_of_fact(const struct ibb_fact_match *m, unsigned position)
-{
-	return (struct rank){.feature = m->data[1],
-			     .type = m->data[0] == 2,
-			     .position = position,
-			     .date = m->package->version.date,
-			     .version = version_number(m->package->version.version)};
+		if (ibb_caseeq(have, id))
+			return have;
+	}
+	return fn->hardware_ids[0];
 }
 
 int ibb_select_in_image(const struct ibb_facts *f, const struct ibb_function *fn,
 			struct ibb_fact_match *ret, bool *ret_bare, struct ibb_error *err)
 {
-	struct ibb_fact_match best = {0};
-	struct rank best_rank = {0};
-	bool bare = false;
+	struct ibb_rank_ids dev;
+	struct ibb_fact_match m;
+	struct ibb_rank rank;
+	int r;
 
-	for (size_t i = 0; i < fn->n_ids + fn->n_bare; i++) {
-		const char *id = i < fn->n_ids ? fn->hardware_ids[i] : fn->bare_ids[i - fn->n_ids];
-		IBB_AUTO_FREE struct ibb_fact_match *m = NULL;
-		size_t n;
-		int r = ibb_facts_matches(f, id, &m, &n, err);
-
-		if (r)
-			return r;
-		for (size_t k = 0; k < n; k++) {
-			struct rank rank = rank_of_fact(&m[k], (unsigned)i);
-			const char *why;
-
-			/* nothing leads from the ID to a package that is not the active one */
-			if (!m[k].package->active ||
-			    (best.package && rank_compare(&rank, &best_rank, &why) >= 0))
-				continue;
-			best = m[k];
-			best_rank = rank;
-			bare = i >= fn->n_ids;
-		}
-	}
-	*ret = best;
-	*ret_bare = best.package && bare;
-	return IBB_OK;
-}
-
-/* Find the best package the image holds for the function. Identical ones are no rivals. */
-static int find_rival(const struct ibb_facts *f, struct ibb_selection *s, struct rank *best,
-		      struct ibb_error *err)
-{
-	const struct ibb_function *fn = s->resolution->size->function;
-
-	for (size_t i = 0; i < fn->n_ids + fn->n_bare; i++) {
-		const char *id = i < fn->n_ids ? fn->hardware_ids[i] : fn->bare_ids[i - fn->n_ids];
-		IBB_AUTO_FREE struct ibb_fact_match *m = NULL;
-		size_t n;
-		int r = ibb_facts_matches(f, id, &m, &n, err);
-
-		if (r)
-			return r;
-		for (size_t k = 0; k < n; k++) {
-			struct rank rank = rank_of_fact(&m[k], (unsigned)i);
-			const char *why;
-
-			if (m[k].package->digest_known &&
-			    memcmp(&m[k].package->inf_sha256, &s->package->files[0].sha256,
-				   sizeof(struct ibb_sha256)) == 0)
-				continue;
-			if (!s->rival || rank_compare(&rank, best, &why) < 0) {
-				s->rival = m[k].package;
-				*best = rank;
-			}
-		}
-	}
+	function_ids(fn, &dev);
+	r = ibb_rank_image(f, &dev, NULL, &m, &rank, err);
+	if (r)
+		return r;
+	*ret_bare = m.package && is_bare(fn, m.id);
+	if (m.package)
+		m.id = lasting_id(fn, m.id);
+	*ret = m;
 	return IBB_OK;
 }
 
 static int judge_rival(const struct ibb_facts *f, struct ibb_selection *s, struct ibb_error *err)
 {
-	struct rank ours = rank_of_match(s), rival = {0};
-	const char *why;
-	int order, r = find_rival(f, s, &rival, err);
+	struct ibb_rank ours, theirs;
+	struct ibb_rank_ids dev;
+	struct ibb_fact_match m;
+	const char *why, *id;
+	int order, r;
 
+	function_ids(s->resolution->size->function, &dev);
+	r = ibb_rank_package(s->package, &dev, &ours, &id, err);
+	if (!r)
+		r = ibb_rank_image(f, &dev, s->package, &m, &theirs, err);
 	if (r)
 		return r;
+	s->rival = m.package;
 	if (!s->rival) {
 		s->wins = true;
 		s->rank_reason = ibb_strdup("no other package of the image is registered for the "
 					    "function");
 	} else {
-		order = rank_compare(&ours, &rival, &why);
+		order = ibb_rank_compare(&ours, &theirs, &why);
 		/* alike: Windows keeps whichever it finds first, so it is not a win to count on */
 		s->wins = order < 0;
+		s->loses = order > 0;
 		s->rank_reason = ibb_asprintf(
 			"%s %s %s of the image by %s", s->package->inf_name,
 			order < 0   ? "ranks above"
@@ -415,7 +390,7 @@ int ibb_select(const struct ibb_facts *f, const struct ibb_resolution *r,
 	if (!rc && !s.package)
 		rc = none_serves(&s, n, bare, err);
 	if (!rc)
-		rc = list_taken_over(&s, err);
+		rc = list_taken_over(f, &s, err);
 	if (!rc)
 		rc = judge_rival(f, &s, err);
 	if (!rc)

@@ -18,6 +18,8 @@ struct ibb_taken_over {
 	const char *id;
 	const char *install_section;
 	unsigned line;
+	const struct ibb_fact_package *old; /* what serves it in the image now, or NULL */
+	bool wins;			    /* Windows will choose ours for it */
 };
 
 /* The decision for one size. */
@@ -32,7 +34,7 @@ struct ibb_selection {
 	struct ibb_rejected *rejected;
 	size_t n_rejected, cap_rejected;
 	/* which package Windows will choose once ours is staged */
-	bool wins;
+	bool wins, loses;		      /* neither: they rank alike */
 	const struct ibb_fact_package *rival; /* best other package of the image, or NULL */
 	char *rank_reason;		      /* one sentence */
 	/* device instances that already run another driver: staging alone does not change them */

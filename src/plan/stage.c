@@ -284,6 +284,14 @@ static int check_name_free(struct ibb_pb *b)
 				       "the image records a driver package %s whose files are "
 				       "missing or different",
 				       b->pkg->name);
+	/* the name comes from INF and catalog alone */
+	for (const struct ibb_plan_package *o = b->plan->packages; o < b->pkg; o++)
+		if (ibb_caseeq(o->name, b->pkg->name))
+			return ibb_err(b->err, IBB_E_CONFLICT,
+				       "%s/%s and %s/%s have the same INF and catalog, but other "
+				       "files differ",
+				       o->package->dir, o->package->inf_name, b->pkg->package->dir,
+				       b->pkg->package->inf_name);
 	return IBB_OK;
 }
 
