@@ -46,6 +46,19 @@ static int check_removable(const struct ibb_session *s, const struct ibb_fact_pa
 	return IBB_OK;
 }
 
+static int remove_one(struct ibb_session *s, const struct ibb_fact_package *p,
+		      struct ibb_error *err)
+{
+	int r = check_removable(s, p, err);
+
+	if (!r && p->in_use)
+		r = ibb_session_warn(s, err,
+				     "%s is in use by a device of the image; going on because of "
+				     "--force",
+				     p->published);
+	return r ? r : add_removal(s, p, err);
+}
+
 /* By published name, or by the INF's original name, which may stand for several versions. */
 static int remove_named(struct ibb_session *s, const char *name, struct ibb_error *err)
 {
@@ -59,14 +72,7 @@ static int remove_named(struct ibb_session *s, const char *name, struct ibb_erro
 				      !(p->oem && p->inf_name && ibb_caseeq(p->inf_name, name))))
 			continue;
 		found = true;
-		r = check_removable(s, p, err);
-		if (!r && p->in_use)
-			r = ibb_session_warn(s, err,
-					     "%s is in use by a device of the image; going on "
-					     "because of --force",
-					     p->published);
-		if (!r)
-			r = add_removal(s, p, err);
+		r = remove_one(s, p, err);
 	}
 	if (!r && !found)
 		return ibb_err(err, IBB_E_UNSUPPORTED, "no driver package %s is staged in %s", name,
@@ -88,15 +94,31 @@ static int plan_remove(struct ibb_session *s, struct ibb_error *err)
 
 /* ---- which packages come ---- */
 
-/* Would this package alone be staged? What only the plan finds out is bad as well. */
+/* Would this package be staged? Others can only be in its way when their INF has the same name. */
+static int plan_alone(struct ibb_session *s, size_t i, struct ibb_error *err)
+{
+	IBB_AUTO_FREE struct ibb_package **list = ibb_calloc_array(i + 1, sizeof(*list));
+	struct ibb_plan *plan = NULL;
+	size_t n = 0;
+	int r;
+
+	if (!list)
+		return ibb_err_nomem(err);
+	for (size_t k = 0; k <= i; k++)
+		if (ibb_caseeq(s->chosen[k]->inf_name, s->chosen[i]->inf_name))
+			list[n++] = s->chosen[k];
+	r = ibb_plan_build(s->facts, list, n, s->q->unix_time, &plan, err);
+	ibb_plan_free(plan);
+	return r;
+}
+
+/* What only the plan finds out is bad as well. */
 static int leave_out_unplannable(struct ibb_session *s, struct ibb_error *err)
 {
 	for (size_t i = 0; i < s->n_chosen;) {
 		struct ibb_package *p = s->chosen[i];
-		struct ibb_plan *alone = NULL;
-		int r = ibb_plan_build(s->facts, &p, 1, s->q->unix_time, &alone, err);
+		int r = plan_alone(s, i, err);
 
-		ibb_plan_free(alone);
 		if (r == IBB_E_NOMEM)
 			return r;
 		if (!r) {
@@ -129,23 +151,27 @@ static int choose_all(struct ibb_session *s, struct ibb_error *err)
 	return r || !s->q->keep_going ? r : leave_out_unplannable(s, err);
 }
 
-/* Other versions of what is added: the same INF name, not the same bytes. */
+/* Is it another version of something that is added, and not itself among what is added? */
+static bool is_replaced(const struct ibb_session *s, const struct ibb_fact_package *p)
+{
+	bool same_inf = false;
+
+	for (size_t i = 0; i < s->n_chosen; i++) {
+		if (ibb_plan_is_identical(p, s->chosen[i]))
+			return false;
+		same_inf |=
+			p->oem && p->inf_name && ibb_caseeq(p->inf_name, s->chosen[i]->inf_name);
+	}
+	return same_inf;
+}
+
 static int choose_replaced(struct ibb_session *s, struct ibb_error *err)
 {
 	int r = IBB_OK;
 
-	for (size_t i = 0; i < s->n_chosen && !r; i++)
-		for (size_t k = 0; k < s->facts->n_packages && !r; k++) {
-			const struct ibb_fact_package *p = &s->facts->packages[k];
-
-			if (!p->oem || !p->inf_name ||
-			    !ibb_caseeq(p->inf_name, s->chosen[i]->inf_name) ||
-			    ibb_plan_is_identical(p, s->chosen[i]))
-				continue;
-			r = check_removable(s, p, err);
-			if (!r)
-				r = add_removal(s, p, err);
-		}
+	for (size_t i = 0; i < s->facts->n_packages && !r; i++)
+		if (is_replaced(s, &s->facts->packages[i]))
+			r = remove_one(s, &s->facts->packages[i], err);
 	return r;
 }
 

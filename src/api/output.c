@@ -10,11 +10,44 @@
 
 #include "disk/copy.h"
 
+static bool same_existing_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Is it one of the files that the run reads? Known once the packages are loaded. */
+static int check_inputs(const struct ibb_session *s, const char *path, const char *what,
+			struct ibb_error *err)
+{
+	if (s->q->catalog && same_existing_file(path, s->q->catalog))
+		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the driver catalog", path, what);
+	for (size_t i = 0; i < s->found.n; i++) {
+		const struct ibb_package *p = s->found.packages[i];
+
+		for (size_t k = 0; k < p->n_files; k++) {
+			IBB_AUTO_FREE char *file = ibb_asprintf("%s/%s", p->dir, p->files[k].path);
+
+			if (!file)
+				return ibb_err_nomem(err);
+			if (same_existing_file(path, file))
+				return ibb_err(err, IBB_E_EXISTS,
+					       "%s: the %s is a file of the driver package %s",
+					       path, what, p->inf_name);
+		}
+	}
+	return IBB_OK;
+}
+
 static int check_path(const struct ibb_session *s, const char *path, const char *what,
 		      struct ibb_error *err)
 {
 	struct stat st;
+	int r = check_inputs(s, path, what, err);
 
+	if (r)
+		return r;
 	if (ibb_path_is(path, &s->image->id))
 		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the input image %s itself", path,
 			       what, s->q->image);
@@ -37,13 +70,6 @@ static int check_path(const struct ibb_session *s, const char *path, const char 
 				    "choose another name, or replace it with --overwrite");
 	}
 	return IBB_OK;
-}
-
-static bool same_existing_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 /* The same name in the same directory, though the file does not exist yet. */
@@ -166,6 +192,9 @@ static int publish(struct ibb_session *s, struct ibb_atomic *image, const char *
 		if (!r)
 			r = ibb_pwrite_full(man.fd, text, strlen(text), 0, s->q->manifest, err);
 	}
+	/* an image may lack its manifest, never the reverse: the old one goes first */
+	if (!r && s->q->manifest && s->q->overwrite && unlink(s->q->manifest) && errno != ENOENT)
+		r = ibb_err_os(err, errno, "%s: remove the old manifest", s->q->manifest);
 	if (!r)
 		r = ibb_atomic_commit(image, err);
 	if (!r && s->q->manifest) {

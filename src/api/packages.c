@@ -134,6 +134,14 @@ static int pass_over_with_error(struct search *s, const char *dir, const char *n
 					 bad, s->err);
 }
 
+/* The package is missing or not whole: refused, not an I/O error. */
+static int missing(struct search *s)
+{
+	s->err->code = IBB_E_UNSUPPORTED;
+	return ibb_err_hint(s->err, IBB_E_UNSUPPORTED,
+			    "extract the driver package again, with all its files");
+}
+
 static int try_inf(struct search *s, const char *dir, const char *name)
 {
 	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
@@ -150,6 +158,12 @@ static int try_inf(struct search *s, const char *dir, const char *name)
 	if ((r == IBB_E_UNSUPPORTED && !s->accepted && s->how->ids) ||
 	    (r && r != IBB_E_NOMEM && s->how->keep_going))
 		return pass_over_with_error(s, dir, name, s->how->keep_going);
+	if (r == IBB_E_CORRUPT)
+		return ibb_err_hint(s->err, r,
+				    "get the package again, or move the file away if it is not "
+				    "wanted: --drivers takes every INF it finds");
+	if (r == IBB_E_NOTFOUND)
+		return missing(s);
 	return r ? r : add_package(s->set, dir, name, p, s->err);
 }
 
@@ -176,6 +190,8 @@ static int read_names(struct search *s, const char *dir, char ***ret, size_t *re
 	struct dirent *e;
 	int r = IBB_OK;
 
+	if (!d && errno == ENOENT)
+		return ibb_err(s->err, IBB_E_UNSUPPORTED, "%s: there is no such directory", dir);
 	if (!d)
 		return ibb_err_os(s->err, errno, "%s: open the directory", dir);
 	while (!r && (errno = 0, e = readdir(d))) {
@@ -223,8 +239,10 @@ static int search_dir(struct search *s, const char *dir, unsigned depth)
 			r = ibb_err_os(s->err, errno, "%s: stat", path);
 		else if (S_ISDIR(st.st_mode))
 			r = s->how->recurse ? search_dir(s, path, depth + 1) : IBB_OK;
-		else if (S_ISREG(st.st_mode) && ibb_case_suffix(names[i], ".inf"))
-			r = try_inf(s, dir, names[i]);
+		else if (ibb_case_suffix(names[i], ".inf") && stat(path, &st) == 0 &&
+			 S_ISREG(st.st_mode))
+			r = try_inf(s, dir, names[i]); /* a link to an INF counts, one to a
+							  directory could lead anywhere */
 	}
 	free_names(names, n);
 	return r;

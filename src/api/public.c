@@ -3,20 +3,65 @@
 #include "api/doc.h"
 
 /* A caller who does not want the error still gets the code. */
-#define IBB_PUBLIC(task)                                                                    \
-	int ibb_##task(const struct ibb_request *q, char **ret_json, struct ibb_error *err) \
-	{                                                                                   \
-		struct ibb_error unwanted = {0};                                            \
-                                                                                            \
-		return ibb_do_##task(q, ret_json, err ? err : &unwanted);                   \
-	}
+int ibb_sizes(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
 
-IBB_PUBLIC(sizes)
-IBB_PUBLIC(resolve)
-IBB_PUBLIC(inspect)
-IBB_PUBLIC(plan)
-IBB_PUBLIC(bake)
-IBB_PUBLIC(verify)
-IBB_PUBLIC(drivers_list)
-IBB_PUBLIC(drivers_add)
-IBB_PUBLIC(drivers_remove)
+	return ibb_do_sizes(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_resolve(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_resolve(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_inspect(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_inspect(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_plan(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_plan(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_bake(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_bake(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_verify(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_verify(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_drivers_list(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_drivers_list(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_drivers_add(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_drivers_add(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_drivers_remove(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_drivers_remove(q, ret_json, err ? err : &unwanted);
+}

@@ -134,6 +134,10 @@ static int read_version(struct ibb_facts *f, struct ibb_error *err)
 				    err);
 	if (!r)
 		r = ibb_facts_dword(h, CURRENT_VERSION, "UBR", 0, &ubr, err);
+	if (r == IBB_E_CORRUPT) { /* of another type: nothing depends on it */
+		ubr = 0;
+		r = IBB_OK;
+	}
 	if (!r)
 		r = ibb_facts_string(h, CURRENT_VERSION, "ProductName", &f->product_name, err);
 	if (!r)

@@ -268,7 +268,7 @@ static void packages_refused(void **state)
 		const char *text;
 	} want[] = {{IBB_E_UNSUPPORTED, "only as PCI\\VEN_15B3&DEV_101C"},
 		    {IBB_E_UNSUPPORTED, "PCI\\VEN_15B3&DEV_101C&SUBSYS_000715B3&REV_00"},
-		    {IBB_E_NOTFOUND, "ibbdemo.sys"}};
+		    {IBB_E_UNSUPPORTED, "ibbdemo.sys"}};
 	struct ibb_error err = {0};
 
 	(void)state;
