@@ -175,8 +175,10 @@ static int take_members(struct cabinet *c)
 	if (rc == IBB_E_UNSUPPORTED)
 		rc = ibb_err_hint(l->err, rc, "expand the cabinet in %s first: cabextract %s",
 				  l->src->dir, spelling);
-	for (size_t i = 0; !rc && i < a.n; i++)
+	for (size_t i = 0; !rc && i < a.n; i++) {
 		rc = take_member(c, name, &a.members[i]);
+		ibb_buf_clear(&a.members[i].bytes); /* not twice in memory */
+	}
 	ibb_archive_clear(&a);
 	return rc;
 }
