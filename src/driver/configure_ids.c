@@ -108,19 +108,10 @@ static int keep_text(struct builder *b, unsigned line, const char *raw, const ch
 	return put_string(b, token, text, evidence);
 }
 
-/* An ID is a key path; which of its components may be empty is nowhere said. */
-static bool id_is_path(const char *id)
-{
-	return *id && *id != '\\' && id[strlen(id) - 1] != '\\' && !strstr(id, "\\\\");
-}
-
-static int put_id(struct builder *b, unsigned line, const char *id, struct ibb_config_descriptor d)
+static int put_id(struct builder *b, const char *id, struct ibb_config_descriptor d)
 {
 	struct ibb_config_record *rec = &b->c->record;
 
-	if (!id_is_path(id))
-		return ibb_merge_err(b->p->inf, line, IBB_E_CORRUPT, b->err,
-				     "the device ID '%.200s' is no key path", id);
 	if (ibb_grow(&rec->descriptors, &rec->cap_descriptors, rec->n_descriptors,
 		     sizeof(*rec->descriptors)))
 		return ibb_err_nomem(b->err);
@@ -153,9 +144,9 @@ static int put_model(struct builder *b, const struct raw_lines *x, const struct 
 	if (!rc)
 		rc = keep_text(b, m->line, raw->l->raw_key, d.evidence, &d.description);
 	if (!rc)
-		rc = put_id(b, m->line, m->hardware_id, d);
+		rc = put_id(b, m->hardware_id, d);
 	for (size_t i = 0; !rc && i < m->n_compatible; i++)
-		rc = put_id(b, m->line, m->compatible_ids[i], d);
+		rc = put_id(b, m->compatible_ids[i], d);
 	return rc;
 }
 

@@ -10,3 +10,7 @@ ibb_unit_test(test_packed LABEL unit SOURCES unit/test_packed.c support/mkcab.c 
 	LAYERS base inf authenticode driver)
 ibb_unit_test(test_configure_golden LABEL golden SOURCES unit/test_configure_golden.c ${pkgtest}
 	LAYERS base inf authenticode driver hive)
+ibb_unit_test(test_configure LABEL unit SOURCES unit/test_configure.c support/cfgtest.c ${pkgtest}
+	LAYERS base inf authenticode driver)
+ibb_unit_test(test_configure_bad LABEL bad SOURCES unit/test_configure_bad.c support/cfgtest.c
+	${pkgtest} LAYERS base inf authenticode driver)
