@@ -248,8 +248,26 @@ def e2e_upgrade_and_downgrade(world):
     same([drivers.text(f"DriverDatabase\\DriverInfFiles\\{n}", "Active") is not None
           for n in ("oem0.inf", "oem1.inf")], [True, True], "both versions are registered")
     bake(world, image, new, world.path("newer.vhd"))
-    try_bake(world, image.at(world.path("newer.vhd")), old, 100, "driver",
-             options=("--require", "driver"))
+    newer = image.at(world.path("newer.vhd"))
+    try_bake(world, newer, old, 100, "would not choose", "oem0.inf", "later DriverVer date")
+    try_bake(world, newer, old, 100, "driver", options=("--require", "driver", "--force"))
+    r = bake(world, newer, old, world.path("forced.vhd"), "--force")
+    r.mentions("may not choose", "absent")
+
+
+def e2e_output_is_an_input(world):
+    """What is being read is never written, by whatever name and with --overwrite."""
+    image, package = world.image(*SMALL), world.package()
+    inf = os.path.join(package, "ibbdemo.inf")
+    before = open(inf, "rb").read()
+    link = world.path("link.vhd")
+    os.link(os.path.join(package, "ibbdemo.sys"), link)
+    for out, options in ((inf, ()), (link, ()), (world.path("out.vhd"), ("--manifest", inf))):
+        r = world.ibbake("bake", image.path, "--size", SIZE, "--drivers", package, "-o", out,
+                         "--overwrite", *options, rc=100)
+        r.says("driver package")
+    same(open(inf, "rb").read(), before, "the INF is as it was")
+    check(not os.path.exists(world.path("out.vhd")), "an output appeared")
 
 
 def e2e_package_spelling(world):
