@@ -395,10 +395,6 @@ static int run_line(struct builder *b, const struct ibb_inf_line *l)
 	for (size_t i = 0; l->key && i < IBB_ARRAY_SIZE(directives); i++)
 		if (directives[i].part == b->step->part && ibb_caseeq(l->key, directives[i].key))
 			return directives[i].run(b, l);
-	if (!l->key && b->step->part == IBB_PART_MAIN && ibb_caseeq(what, "Reboot")) {
-		b->section->reboot = true;
-		return IBB_OK;
-	}
 	return ibb_merge_err(b->step->inf, l->line, IBB_E_UNSUPPORTED, b->err,
 			     "the directive '%.80s' in [%.120s] is not understood", what,
 			     b->step->section->name);
@@ -450,6 +446,11 @@ int ibb_cfg_section(struct builder *b, const struct ibb_merge *m)
 	struct ibb_config_section *s = b->section;
 	int rc = IBB_OK;
 
+	if (b->p->target.major < 10 && m->n_included)
+		return ibb_err(b->err, IBB_E_UNSUPPORTED,
+			       "%s: includes %.80s; what Windows before 10 records for that is not "
+			       "known",
+			       s->evidence, m->included[0]);
 	b->have_service = false;
 	s->has_flags = true;
 	s->has_scope = b->p->target.major >= 10; /* 8.1 has none */

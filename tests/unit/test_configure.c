@@ -187,7 +187,7 @@ static void test_parts(void **state)
 
 	(void)state;
 	has(&b,
-	    CFG_ALL "[Inst]\nAddReg=Drv\nDelReg=DrvDel\nFeatureScore=80\nReboot\n"
+	    CFG_ALL "[Inst]\nAddReg=Drv\nDelReg=DrvDel\nFeatureScore=80\n"
 		    "[Drv]\nHKR,Sub,x,0x10001,1\nHKR,,EnumPropPages32,,\"a.dll,Provider\"\n"
 		    "HKR,Sub,EnumPropPages32,,here\nHKR,,DeviceCharacteristics,0x10001,1\n"
 		    "[DrvDel]\nHKR,,y\n"
@@ -195,10 +195,9 @@ static void test_parts(void **state)
 		    "HKR,,LowerFilters,0x10000,low\nHKR,,DeviceCharacteristics,0x10001,0x100\n"
 		    "[Inst.Interfaces]\nAddInterface={53F5630D-B6BF-11D0-94F2-00A0C91EFB8B}\n"
 		    "[Inst.Wdf]\nKmdfService=disk,Kmdf\n[Kmdf]\nKmdfLibraryVersion=1.15\n",
-	    LINES("Inst : ConfigScope = 4 0f010000\n", "Inst : Reboot = 4 01000000\n",
-		  "Inst : UpperFilters = 7 up1~up2~~\n", "Inst : LowerFilters = 7 low~~\n",
-		  "Inst\\Driver\\Sub : x = 4 01000000\n", "Inst\\Driver : y = 200000 \n",
-		  "Inst\\Driver\\Sub : EnumPropPages32 = 1 here~\n",
+	    LINES("Inst : ConfigScope = 4 0f010000\n", "Inst : UpperFilters = 7 up1~up2~~\n",
+		  "Inst : LowerFilters = 7 low~~\n", "Inst\\Driver\\Sub : x = 4 01000000\n",
+		  "Inst\\Driver : y = 200000 \n", "Inst\\Driver\\Sub : EnumPropPages32 = 1 here~\n",
 		  "Inst\\Driver : DeviceCharacteristics = 4 01000000\n",
 		  "Inst\\Properties\\{a8b865dd-2e3d-4094-ad97-e593a70c75d6}\\000A :  = ffff0012 "
 		  "a.dll,Provider~\n",

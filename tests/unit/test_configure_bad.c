@@ -91,7 +91,7 @@ static void test_directives(void **state)
 	static const struct bad t[] = {
 		{CFG_ALL "[Inst]\nLogConfig=x\n", IBB_E_UNSUPPORTED,
 		 "disk.inf:34: the directive 'LogConfig' in [Inst] is not understood"},
-		{CFG_ALL "[Inst]\nReBoots\n", IBB_E_UNSUPPORTED, "the directive 'ReBoots'"},
+		{CFG_ALL "[Inst]\nReboot\n", IBB_E_UNSUPPORTED, "the directive 'Reboot'"},
 		{CFG_ALL "[Inst]\nAddProperty=x\n", IBB_E_UNSUPPORTED, "'AddProperty'"},
 		{CFG_ALL "[Inst.HW]\nCopyFiles=Files\n", IBB_E_UNSUPPORTED,
 		 "the directive 'CopyFiles' in [Inst.HW]"},
@@ -367,6 +367,11 @@ static void test_ids(void **state)
 
 	(void)state;
 	all(t, IBB_ARRAY_SIZE(t));
+	b.target = windows_81;
+	b.infs[0] = (struct cfg_inf){"a.inf", INF "[X.HW]\n", NULL};
+	refused(&b, NEEDS("X.HW"), IBB_E_UNSUPPORTED,
+		"disk.inf:29: install section: includes a.inf; what Windows before 10");
+	b.target = client_22h2;
 	b.target.build = 22621;
 	refused(&b, CFG_ALL, IBB_E_UNSUPPORTED, "build 22621");
 }

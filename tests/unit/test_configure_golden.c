@@ -446,13 +446,69 @@ static void test_vmci_service(void **state)
 	ibb_hive_close(h);
 }
 
+/* ---- pvscsi: a boot disk driver that draws on the target's pci.inf ---- */
+
+static struct ibb_inf *pci_inf;
+
+/* What the 19041 hive records for pci.inf's own section of this name. */
+static int get_pci(void *ctx, const char *name, struct ibb_inf **ret, struct ibb_error *err)
+{
+	static const char text[] =
+		"[Version]\nSignature=\"$Windows NT$\"\n[PciIoSpaceNotRequired.HW]\nAddReg=R\n"
+		"[R]\nHKR,e5b3b5ac-9725-4f78-963f-03dfb1d828c7,IoNotRequired,0x10001,1\n";
+	const struct ibb_bytes bytes = {(const uint8_t *)text, strlen(text)};
+	int rc = IBB_OK;
+
+	(void)ctx;
+	assert_string_equal(name, "pci.inf");
+	if (!pci_inf)
+		rc = ibb_inf_parse(name, bytes, &pci_inf, err);
+	*ret = pci_inf;
+	return rc;
+}
+
+static void test_pvscsi(void **state)
+{
+	static const struct ibb_configure_opts o = {
+		"oem4.inf", "pvscsi.inf_amd64_b0d59727d712523f", {get_pci, NULL}};
+	struct ibb_package *p = pkgtest_real("pvscsi-1.3.28", "pvscsi.inf", &server_2022);
+	struct ibb_configuration *c = NULL;
+	const struct ibb_config_section *s;
+
+	(void)state;
+	if (!p) {
+		print_message("SKIPPED: no pvscsi package\n");
+		skip();
+	}
+	assert_ok(ibb_configure_build(p, &o, &c, &E), E);
+	assert_int_equal(c->record.n_sections, 1);
+	s = &c->record.sections[0];
+	assert_string_equal(s->name, "DDInstall.NT");
+	assert_string_equal(s->service, "pvscsi");
+	assert_int_equal(s->scope, 7);
+	assert_int_equal(s->included.n, 1);
+	assert_string_equal(s->included.items[0], "pci.inf");
+	assert_int_equal(s->values.n, 6);
+	assert_string_equal(
+		value(&s->values, "Device\\e5b3b5ac-9725-4f78-963f-03dfb1d828c7", "IoNotRequired")
+			->evidence,
+		"pci.inf:6: AddReg");
+	assert_int_equal(c->record.n_descriptors, 1);
+	assert_string_equal(c->record.descriptors[0].description, "%device%");
+	assert_int_equal(c->values.n, 31);
+	assert_string_equal(c->files[0].dest, "Windows/System32/drivers/pvscsi.sys");
+	ibb_configuration_free(c);
+	ibb_package_free(p);
+	ibb_inf_free(pci_inf);
+	pci_inf = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_mlx4_bus),
-		cmocka_unit_test(test_vmci_record),
-		cmocka_unit_test(test_vmci_service),
+		cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_mlx4_bus),
+		cmocka_unit_test(test_vmci_record), cmocka_unit_test(test_vmci_service),
+		cmocka_unit_test(test_pvscsi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
