@@ -137,17 +137,12 @@ static int leave_out_unplannable(struct ibb_session *s, struct ibb_error *err)
 
 static int choose_all(struct ibb_session *s, struct ibb_error *err)
 {
-	IBB_AUTO_FREE const char **names = ibb_calloc_array(s->found.n, sizeof(*names));
-	int r;
+	int r = IBB_OK;
 
-	s->chosen = ibb_calloc_array(s->found.n, sizeof(struct ibb_package *));
-	if (!names || !s->chosen)
-		return ibb_err_nomem(err);
-	for (size_t i = 0; i < s->found.n; i++) {
-		names[i] = s->found.packages[i]->inf_name;
-		s->chosen[s->n_chosen++] = s->found.packages[i];
-	}
-	r = ibb_facts_read_store(s->facts, s->image->volume, names, s->found.n, err);
+	for (size_t i = 0, n = s->found.n; i < n && !r; i++)
+		r = ibb_session_choose(s, s->found.packages[i], err);
+	if (!r)
+		r = ibb_session_choose_companions(s, err);
 	return r || !s->q->keep_going ? r : leave_out_unplannable(s, err);
 }
 

@@ -105,13 +105,15 @@ int ibb_package_set_pass_over(struct ibb_package_set *s, const char *dir, const 
 	return r;
 }
 
-static int add_package(struct ibb_package_set *s, const char *dir, const char *inf,
-		       struct ibb_package *p, struct ibb_error *err)
+/* Takes ownership of p; *ret is p, or the equal package that was there. */
+static int join_set(struct ibb_package_set *s, struct ibb_package *p, struct ibb_package **ret,
+		    struct ibb_error *err)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (memcmp(&s->packages[i]->digest, &p->digest, sizeof(p->digest)) == 0) {
 			ibb_package_free(p);
-			return passed_over(s, dir, inf, "the same package was found before", err);
+			*ret = s->packages[i];
+			return IBB_OK;
 		}
 	if (s->n >= IBB_LIMIT_PACKAGES || ibb_grow(&s->packages, &s->cap, s->n, sizeof(p))) {
 		ibb_package_free(p);
@@ -121,7 +123,19 @@ static int add_package(struct ibb_package_set *s, const char *dir, const char *i
 			       : ibb_err_nomem(err);
 	}
 	s->packages[s->n++] = p;
+	*ret = p;
 	return IBB_OK;
+}
+
+static int add_package(struct ibb_package_set *s, const char *dir, const char *inf,
+		       struct ibb_package *p, struct ibb_error *err)
+{
+	struct ibb_package *in_set;
+	int r = join_set(s, p, &in_set, err);
+
+	if (!r && in_set != p)
+		r = passed_over(s, dir, inf, "the same package was found before", err);
+	return r;
 }
 
 /* The list of what was passed over names the directory itself. */
@@ -272,6 +286,40 @@ int ibb_packages_find(const struct ibb_package_search *how, const struct ibb_inf
 	}
 	*ret = set;
 	return IBB_OK;
+}
+
+int ibb_packages_companions(struct ibb_package_set *s, const struct ibb_package *p,
+			    int (*fn)(void *ctx, struct ibb_package *companion,
+				      struct ibb_error *err),
+			    void *ctx, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
+	struct search search = {.dir = p->dir, .err = err};
+	struct ibb_package_source src = {.read = read_file, .ctx = &search, .dir = p->dir};
+	struct ibb_package **list = NULL;
+	size_t n = 0;
+	int r;
+
+	if (!p->n_companions)
+		return IBB_OK;
+	r = ibb_volume_open_dir(p->dir, &v, err);
+	search.volume = v;
+	if (!r)
+		r = ibb_package_load_companions(&src, p, &list, &n, err);
+	for (size_t i = 0; i < n; i++) {
+		struct ibb_package *in_set = NULL;
+
+		if (r) {
+			ibb_package_free(list[i]);
+			continue;
+		}
+		r = join_set(s, list[i], &in_set, err);
+		if (!r)
+			r = fn(ctx, in_set, err);
+	}
+	free(list);
+	/* like every missing piece of a package: refused, not an I/O error */
+	return r == IBB_E_NOTFOUND ? missing(&search) : r;
 }
 
 void ibb_package_set_clear(struct ibb_package_set *s)

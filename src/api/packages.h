@@ -36,6 +36,14 @@ struct ibb_package_search {
  */
 int ibb_packages_find(const struct ibb_package_search *how, const struct ibb_inf_target *t,
 		      struct ibb_package_set *ret, struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * Load the INFs that p's CopyINF directives name, from p's directory, into the set; one that is
+ * there already counts once. fn is called with each of them, whether new or not.
+ */
+int ibb_packages_companions(struct ibb_package_set *s, const struct ibb_package *p,
+			    int (*fn)(void *ctx, struct ibb_package *companion,
+				      struct ibb_error *err),
+			    void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
 /* Note an INF that is left out. */
 int ibb_package_set_pass_over(struct ibb_package_set *s, const char *dir, const char *inf,
 			      const char *reason, bool bad, struct ibb_error *err) IBB_MUST_CHECK;

@@ -129,8 +129,7 @@ static int resolve_all(struct ibb_session *s, struct ibb_error *err)
 	ibb_session_windows(s, &w);
 	s->resolutions = ibb_calloc_array(s->q->n_sizes, sizeof(*s->resolutions));
 	s->selections = ibb_calloc_array(s->q->n_sizes, sizeof(*s->selections));
-	s->chosen = ibb_calloc_array(s->q->n_sizes, sizeof(struct ibb_package *));
-	if (!s->resolutions || !s->selections || !s->chosen)
+	if (!s->resolutions || !s->selections)
 		return ibb_err_nomem(err);
 	for (size_t i = 0; i < s->q->n_sizes && !r; i++) {
 		const struct ibb_size *size;
@@ -266,13 +265,39 @@ static int warn_selection(struct ibb_session *s, const struct ibb_selection *sel
 	return r;
 }
 
-static int add_chosen(struct ibb_session *s, struct ibb_package *p)
+int ibb_session_choose(struct ibb_session *s, struct ibb_package *p, struct ibb_error *err)
 {
 	for (size_t i = 0; i < s->n_chosen; i++)
 		if (s->chosen[i] == p)
 			return IBB_OK;
+	if (ibb_grow(&s->chosen, &s->cap_chosen, s->n_chosen, sizeof(p)))
+		return ibb_err_nomem(err);
 	s->chosen[s->n_chosen++] = p;
 	return IBB_OK;
+}
+
+static int choose_companion(void *ctx, struct ibb_package *p, struct ibb_error *err)
+{
+	return ibb_session_choose(ctx, p, err);
+}
+
+/* What CopyINF of a chosen package names is staged together with it, as Windows does. */
+int ibb_session_choose_companions(struct ibb_session *s, struct ibb_error *err)
+{
+	IBB_AUTO_FREE const char **names = NULL;
+	int r = IBB_OK;
+
+	/* the list grows behind us, and companions of companions are among the first's already */
+	for (size_t i = 0, n = s->n_chosen; i < n && !r; i++)
+		r = ibb_packages_companions(&s->found, s->chosen[i], choose_companion, s, err);
+	if (r)
+		return r;
+	names = ibb_calloc_array(s->n_chosen, sizeof(*names));
+	if (!names)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < s->n_chosen; i++)
+		names[i] = s->chosen[i]->inf_name;
+	return ibb_facts_read_store(s->facts, s->image->volume, names, s->n_chosen, err);
 }
 
 /* No INF became a candidate: the reasons of those that were seen are what the user needs. */
@@ -336,7 +361,7 @@ static int select_all(struct ibb_session *s, struct ibb_error *err)
 		if (!r)
 			r = warn_selection(s, &s->selections[i], err);
 		if (!r)
-			r = add_chosen(s, s->selections[i].package);
+			r = ibb_session_choose(s, s->selections[i].package, err);
 	}
 	return r;
 }
@@ -488,6 +513,8 @@ int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
 		r = find_packages(s, err);
 	if (!r)
 		r = select_all(s, err);
+	if (!r)
+		r = ibb_session_choose_companions(s, err);
 	if (!r)
 		r = ibb_session_phase(s->q, "plan", 0, 0, err);
 	if (!r)

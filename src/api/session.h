@@ -18,7 +18,7 @@ struct ibb_session {
 	struct ibb_selection *selections;
 	struct ibb_package_set found;
 	struct ibb_package **chosen; /* distinct */
-	size_t n_chosen;
+	size_t n_chosen, cap_chosen;
 	struct ibb_removal *removals;
 	size_t n_removals;
 	struct ibb_plan *plan;
@@ -41,6 +41,10 @@ int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err
 int ibb_session_check(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 /* Is what counts as staged already whole, and does the rest fit? */
 int ibb_session_check_plan(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
+/* Put a package on the list of what is staged, once; and the companions of all on it. */
+int ibb_session_choose(struct ibb_session *s, struct ibb_package *p,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_session_choose_companions(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 /* Resolve the sizes, find and choose packages, build the plan, check space and --require. */
 int ibb_session_plan(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_session_clear(struct ibb_session *s);
