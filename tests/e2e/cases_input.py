@@ -255,6 +255,22 @@ def e2e_upgrade_and_downgrade(world):
     r.mentions("may not choose", "absent")
 
 
+def e2e_companions(world):
+    """CopyINF: what a package names is staged with it, from its directory, once."""
+    package = world.package("--copy-inf", "other.inf")
+    world.package("--inf", "other.inf", "--service", "other", "--ids", r"PCI\VEN_1AF4&DEV_1000")
+    image, out = world.image(*SMALL), world.path("out.vhd")
+    doc = bake(world, image, package, out, "--json").json()
+    same([(p["inf"], p["published"]) for p in doc["packages"]],
+         [("ibbdemo.inf", "oem0.inf"), ("other.inf", "oem1.inf")], "packages staged")
+    again = world.ibbake("plan", out, "--size", SIZE, "--drivers", package, "--json").json()
+    same(again["operations"], [], "operations of a second plan")
+    os.remove(os.path.join(package, "other.inf"))
+    os.remove(out)
+    os.remove(out + ".manifest.json")
+    try_bake(world, image, package, 100, "other.inf", "ibbdemo.inf")
+
+
 def e2e_output_is_an_input(world):
     """What is being read is never written, by whatever name and with --overwrite."""
     image, package = world.image(*SMALL), world.package()

@@ -25,6 +25,7 @@ static int usage(FILE *f, int status)
 	      "  --encoding ansi|utf16   of the INF (ansi)\n"
 	      "  --class net|system      device class (net)\n"
 	      "  --feature-score 0xNN    FeatureScore of the install sections\n"
+	      "  --copy-inf NAME         CopyINF of the install sections\n"
 	      "  --eku OID               a further extended key usage of the signer\n"
 	      "  --no-catalog            leave the package unsigned\n"
 	      "  --omit FILE             do not write FILE, though the INF asks for it\n"
@@ -71,6 +72,7 @@ static const struct option options[] = {{"inf", required_argument, NULL, 'i'},
 					{"encoding", required_argument, NULL, 'e'},
 					{"class", required_argument, NULL, 'c'},
 					{"feature-score", required_argument, NULL, 'f'},
+					{"copy-inf", required_argument, NULL, 'C'},
 					{"eku", required_argument, NULL, 'E'},
 					{"no-catalog", no_argument, NULL, 'n'},
 					{"omit", required_argument, NULL, 'o'},
@@ -118,6 +120,9 @@ static int take(struct args *a, int c, char *value)
 		return o->class == MKPKG_SYSTEM || strcmp(value, "net") == 0 ? 0 : -1;
 	case 'f':
 		o->feature_score = value;
+		return 0;
+	case 'C':
+		o->copy_inf = value;
 		return 0;
 	case 'E':
 		o->eku = value;

@@ -126,6 +126,8 @@ static void install(struct text *t, const struct mkpkg_opts *o, const char *what
 	line(t, "[Demo.%s.NT]", what);
 	line(t, "CopyFiles = Demo.Files");
 	line(t, "AddReg    = Demo.Reg");
+	if (o->copy_inf)
+		line(t, "CopyINF = %s", o->copy_inf);
 	if (o->feature_score)
 		line(t, "FeatureScore = %s", o->feature_score);
 	if (o->class == MKPKG_NET) {

@@ -26,6 +26,7 @@ struct mkpkg_opts {
 	const char *omit; /* this file is not written, though the INF asks for it */
 	bool no_catalog;  /* no CatalogFile, no catalog */
 	const char *feature_score; /* FeatureScore of all install sections, or NULL */
+	const char *copy_inf;	   /* CopyINF of all install sections, or NULL */
 	const char *eku;	   /* a further extended key usage of the signer, or NULL */
 	enum mkpkg_class class;
 };
