@@ -357,14 +357,56 @@ static void test_nomem(void **state)
 	cfg_free(&b);
 }
 
+/* The same for a record that is read and written again. */
+static void test_record_nomem(void **state)
+{
+	struct cfg_bed b = {.infs = {{.name = "pci.inf",
+				      .text = "[Version]\nSignature=\"$Windows NT$\"\n"
+					      "[Opt.HW]\nAddReg=O\n[O]\nHKR,g,o,0x10001,1\n"}}};
+	struct ibb_configure_values values = {0}, again = {0};
+	struct ibb_configuration *c = NULL;
+	struct ibb_config_record rec = {0};
+	struct ibb_arena a = {0};
+	long n = 0, asked;
+	int rc;
+
+	(void)state;
+	cfg_load(&b, EVERYTHING);
+	assert_ok(cfg_build(&b, &c, &E), E);
+	assert_ok(ibb_config_record_encode(&c->record, &c->arena, &values, &E), E);
+	for (;; n++) {
+		ibb_arena_clear(&a);
+		ibb_mem_fail_at(n, false);
+		rc = ibb_config_record_decode(values.items, values.n, &c->arena, &rec, &E);
+		if (!rc)
+			rc = ibb_config_record_encode(&rec, &a, &again, &E);
+		asked = ibb_mem_count();
+		ibb_mem_fail_at(-1, false);
+		ibb_config_record_clear(&rec);
+		if (!rc)
+			break;
+		assert_int_equal(rc, IBB_E_NOMEM);
+		assert_int_equal(again.n, 0);
+	}
+	assert_true(asked <= n);
+	assert_true(n > 20);
+	assert_int_equal(again.n, values.n);
+	free(values.items);
+	free(again.items);
+	ibb_arena_clear(&a);
+	ibb_configuration_free(c);
+	cfg_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_as_dism),	    cmocka_unit_test(test_types),
-		cmocka_unit_test(test_delete),	    cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_services),    cmocka_unit_test(test_included),
-		cmocka_unit_test(test_targets),	    cmocka_unit_test(test_two_sections),
-		cmocka_unit_test(test_null_driver), cmocka_unit_test(test_nomem),
+		cmocka_unit_test(test_as_dism),	     cmocka_unit_test(test_types),
+		cmocka_unit_test(test_delete),	     cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_services),     cmocka_unit_test(test_included),
+		cmocka_unit_test(test_targets),	     cmocka_unit_test(test_two_sections),
+		cmocka_unit_test(test_null_driver),  cmocka_unit_test(test_nomem),
+		cmocka_unit_test(test_record_nomem),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

@@ -167,6 +167,8 @@ static void test_services(void **state)
 		{SVC "AddService=disk,2,S,L\n[S]\n" S4 "[L]\nBitReg=x\n", IBB_E_UNSUPPORTED,
 		 "the directive 'BitReg' of an event log section"},
 		{SVC "AddService=,,S\n[S]\n" S4, IBB_E_UNSUPPORTED, "without a name"},
+		{SVC "AddService=disk,2,S\n[S]\nServiceType=1\nStartType=0\nErrorControl=1\n",
+		 IBB_E_CORRUPT, "lacks ServiceBinary"},
 	};
 
 	(void)state;
@@ -182,6 +184,13 @@ static void test_files(void **state)
 		 "a directory 'sub' of the driver store"},
 		{CFG_ALL "[Files]\nb.sys,disk.sys,,16\n", IBB_E_UNSUPPORTED,
 		 "the CopyFiles flags '16' are not understood"},
+		{CFG_ALL "[Inst]\nCopyFiles=More\n[More]\ndisk.sys\n[DestinationDirs]\nMore=12,x\\."
+			 ".\\..\\config\n",
+		 IBB_E_CORRUPT,
+		 "copies to 'Windows/System32/drivers/x\\..\\..\\config/disk.sys', no path below"},
+		{CFG_ALL "[Inst]\nCopyFiles=@disk.sys,More\n[More]\nDISK.SYS,disk.sys,,,\n"
+			 "[Inst.HW]\nAddReg=Nowhere\n",
+		 IBB_E_UNSUPPORTED, "[Nowhere]"},
 		{CFG_ALL "[Files]\nb.sys,disk.sys,,x\n", IBB_E_UNSUPPORTED, "flags 'x'"},
 		{CFG_ALL "[SourceDisksFiles]\nfilter.sys=1,sub\n"
 			 "[Files]\nDISK.SYS,filter.sys\n",
@@ -243,7 +252,25 @@ static void test_includes(void **state)
 		  "a.inf:6: AddReg: sets 'v' of Device to something else than disk.inf:38"}},
 	};
 
+	static const struct with named[] = {
+		{{{"a.inf", INF, NULL}},
+		 {CFG_ALL "[Inst]\nInclude=a.inf\nCopyFiles=Nowhere\n", IBB_E_UNSUPPORTED,
+		  "disk.inf:35: names the section [Nowhere], which it lacks"}},
+		{{{"a.inf", INF, NULL}},
+		 {CFG_ALL "[Inst]\nInclude=a.inf\n[Inst.Services]\nAddService=two,,Nowhere\n",
+		  IBB_E_UNSUPPORTED, "AddService without a name or its section [Nowhere]"}},
+		{{{"a.inf", INF, NULL}},
+		 {SVC "AddService=disk,2,S,Nowhere\n[S]\n" S4 "[Inst]\nInclude=a.inf\n",
+		  IBB_E_UNSUPPORTED, "disk.inf:27: names the section [Nowhere], which it lacks"}},
+	};
+
 	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(named); i++) {
+		struct cfg_bed b = {0};
+
+		memcpy(b.infs, named[i].infs, sizeof(named[i].infs));
+		refused(&b, named[i].bad.text, named[i].bad.code, named[i].bad.message);
+	}
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(t); i++) {
 		struct cfg_bed b = {0};
 
@@ -332,6 +359,38 @@ static void test_sizes(void **state)
 		  "more than 1024 sections take part");
 }
 
+/* Each INF is there, but nobody needs so many. */
+static int anything(void *ctx, const char *name, struct ibb_inf **ret, struct ibb_error *err)
+{
+	struct ibb_inf **inf = ctx;
+	int rc = IBB_OK;
+
+	if (!*inf)
+		rc = ibb_inf_parse(name, (struct ibb_bytes){(const uint8_t *)INF, strlen(INF)}, inf,
+				   err);
+	*ret = *inf;
+	return rc;
+}
+
+static void test_many_includes(void **state)
+{
+	char *text = numbered(CFG_ALL "[Inst.HW]\n", "Include=i#.inf\n", 33);
+	struct ibb_inf *inf = NULL;
+	struct ibb_configure_opts o = {
+		"oem7.inf", "disk.inf_amd64_0123456789abcdef", {anything, &inf}};
+	struct ibb_configuration *c = NULL;
+	struct cfg_bed b = {0};
+
+	(void)state;
+	cfg_load(&b, text);
+	assert_fails(ibb_configure_build(b.p, &o, &c, &E), IBB_E_LIMIT, E,
+		     "disk.inf:66: more than 32 included INFs");
+	assert_null(c);
+	cfg_free(&b);
+	ibb_inf_free(inf);
+	free(text);
+}
+
 /* A chain that is no circle, in an INF of the target. */
 static void test_depth(void **state)
 {
@@ -367,6 +426,8 @@ static void test_ids(void **state)
 
 	(void)state;
 	all(t, IBB_ARRAY_SIZE(t));
+	refused(&b, CFG_ALL "[Version]\nExtensionId={00112233-4455-6677-8899-AABBCCDDEEFF}\n",
+		IBB_E_UNSUPPORTED, "an Extension INF is not configured by itself");
 	b.target = windows_81;
 	b.infs[0] = (struct cfg_inf){"a.inf", INF "[X.HW]\n", NULL};
 	refused(&b, NEEDS("X.HW"), IBB_E_UNSUPPORTED,
@@ -397,6 +458,10 @@ static void test_decode(void **state)
 		{"Configurations\\A", "Service", 1, "", 0, IBB_E_CORRUPT, "do not fit"},
 		{"Configurations\\A", "Service", 1, "\0", 1, IBB_E_CORRUPT, "do not fit"},
 		{"Configurations\\A", "ConfigScope", 4, "\0\0", 2, IBB_E_CORRUPT, "do not fit"},
+		{"Configurations\\A", "ConfigScope", 1, "\0\0", 2, IBB_E_UNSUPPORTED,
+		 "not a DWORD"},
+		{"Configurations\\A", "LowerFilters", 1, "\0\0", 2, IBB_E_UNSUPPORTED,
+		 "not a list"},
 		{"Configurations\\A", "Reboot", 4, "\2\0\0\0", 4, IBB_E_UNSUPPORTED, "not 1"},
 		{"Configurations\\A", "UpperFilters", 7, "\0\0", 2, IBB_E_CORRUPT, "empty list"},
 		{"Configurations\\A", "UpperFilters", 7, "a\0\0\0", 4, IBB_E_CORRUPT, "do not fit"},
@@ -420,10 +485,30 @@ static void test_decode(void **state)
 		{"Strings", "a", 2, "\0\0", 2, IBB_E_UNSUPPORTED, "not a string"},
 		{"Properties\\x", "a", 1, "\0\0", 2, IBB_E_UNSUPPORTED, "not in Configurations"},
 	};
+	static const struct ibb_configure_value twice[] = {
+		{.key = "Configurations\\A",
+		 .name = "Service",
+		 .type = 1,
+		 .data = {(const uint8_t *)"\0\0", 2}},
+		{.key = "Configurations\\A",
+		 .name = "ConfigFlags",
+		 .type = 4,
+		 .data = {(const uint8_t *)"\0\0\0\0", 4}},
+		{.key = "Configurations\\A",
+		 .name = "LowerFilters",
+		 .type = 7,
+		 .data = {(const uint8_t *)"a\0\0\0\0\0", 6}},
+	};
 	struct ibb_config_record rec = {0};
 	struct ibb_arena a = {0};
 
 	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(twice); i++) {
+		const struct ibb_configure_value v[] = {twice[i], twice[i]};
+
+		assert_fails(ibb_config_record_decode(v, 2, &a, &rec, &E), IBB_E_CORRUPT, E,
+			     "there twice");
+	}
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(t); i++) {
 		const struct ibb_configure_value v = {
 			.key = t[i].key,
@@ -442,11 +527,12 @@ static void test_decode(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_addreg),	 cmocka_unit_test(test_directives),
-		cmocka_unit_test(test_services), cmocka_unit_test(test_files),
-		cmocka_unit_test(test_includes), cmocka_unit_test(test_provider),
-		cmocka_unit_test(test_sizes),	 cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_ids),	 cmocka_unit_test(test_decode),
+		cmocka_unit_test(test_addreg),	      cmocka_unit_test(test_directives),
+		cmocka_unit_test(test_services),      cmocka_unit_test(test_files),
+		cmocka_unit_test(test_includes),      cmocka_unit_test(test_provider),
+		cmocka_unit_test(test_sizes),	      cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_many_includes), cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_decode),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
