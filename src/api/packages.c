@@ -21,8 +21,8 @@ static int passed_over(struct ibb_package_set *s, const char *dir, const char *i
 	if (ibb_grow(&s->passed, &s->cap_passed, s->n_passed, sizeof(*s->passed)))
 		return ibb_err_nomem(err);
 	p = &s->passed[s->n_passed];
-	p->path = ibb_asprintf("%s/%s", dir, inf);
-	p->reason = ibb_strdup(reason);
+	*p = (struct ibb_passed_over){.path = ibb_asprintf("%s/%s", dir, inf),
+				      .reason = ibb_strdup(reason)};
 	if (!p->path || !p->reason) {
 		free(p->path);
 		free(p->reason);
