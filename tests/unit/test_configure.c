@@ -147,17 +147,18 @@ static void test_types(void **state)
 
 	(void)state;
 	has(&b,
-	    CFG_ALL "[Inst.HW]\nAddReg=R\n[R]\n"
-		    "HKR,,sz,,text\nHKR,,expand,0x20000,%%x%%\nHKR,,multi,0x10000,a,\"b c\"\n"
-		    "HKR,,dword,0x10001,4294967295\nHKR,,qword,0xb0001,0x100000000\n"
-		    "HKR,,bin,1,01,0xfe,a\nHKR,,none,0x20001\nHKR,,empty,1\n"
-		    "HKR,,keep,0x10003,9\nHKR,,keeps,2,x\nHKR,,more,0x10008,a\n"
-		    "HKR,,more,0x10008,b\nHKR,,,,default\nHKR,Deep\\Key,,0x10\n"
-		    "HKR,\"Slip\",0x00000010\nHKR,,twice,,same\nHKR,,twice,,same\n",
-	    LINES("Inst\\Device : sz = 1 text~\n", "Device : expand = 2 %x%~\n",
-		  "Device : multi = 7 a~b c~~\n", "Device : dword = 4 ffffffff\n",
-		  "Device : qword = b 0000000001000000\n", "Device : bin = 3 01fe0a\n",
-		  "Device : none = 0 \n", "Device : empty = 3 \n",
+	    CFG_ALL
+	    "[Inst.HW]\nAddReg=R\n[R]\n"
+	    "HKR,,sz,,text\nHKR,,expand,0x20000,%%x%%\nHKR,,multi,0x10000,a,\"b c\"\n"
+	    "HKR,,dword,0x10001,4294967295\nHKR,,qword,0xb0001,0x100000000\n"
+	    "HKR,,bin,1,01,0xfe,a\nHKR,,none,0x20001\nHKR,,empty,1\n"
+	    "HKR,,keep,0x10003,9\nHKR,,keeps,2,x\nHKR,,more,0x10008,a\n"
+	    "HKR,,more,0x10008,b\nHKR,,tail,0x10000,a,,\nHKR,,,,default\nHKR,Deep\\Key,,0x10\n"
+	    "HKR,\"Slip\",0x00000010\nHKR,,twice,,same\nHKR,,twice,,same\n",
+	    LINES("Inst\\Device : sz = 1 text~\n", "Device : tail = 7 a~~\n",
+		  "Device : expand = 2 %x%~\n", "Device : multi = 7 a~b c~~\n",
+		  "Device : dword = 4 ffffffff\n", "Device : qword = b 0000000001000000\n",
+		  "Device : bin = 3 01fe0a\n", "Device : none = 0 \n", "Device : empty = 3 \n",
 		  "Device : keep = 20004 09000000\n", "Device : keeps = 20001 x~\n",
 		  "Device : more = 40007 a~b~~\n", "Device :  = 1 default~\n",
 		  "package key Configurations\\Inst\\Device\\Deep\\Key\n",
@@ -193,11 +194,13 @@ static void test_parts(void **state)
 		    "[DrvDel]\nHKR,,y\n"
 		    "[Inst.HW]\nAddReg=Hw\n[Hw]\nHKR,,UpperFilters,0x10000,up1,up2\n"
 		    "HKR,,LowerFilters,0x10000,low\nHKR,,DeviceCharacteristics,0x10001,0x100\n"
+		    "HKR,Sub,UpperFilters,0x10000,no\n"
 		    "[Inst.Interfaces]\nAddInterface={53F5630D-B6BF-11D0-94F2-00A0C91EFB8B}\n"
 		    "[Inst.Wdf]\nKmdfService=disk,Kmdf\n[Kmdf]\nKmdfLibraryVersion=1.15\n",
-	    LINES("Inst : ConfigScope = 4 0f010000\n", "Inst : UpperFilters = 7 up1~up2~~\n",
-		  "Inst : LowerFilters = 7 low~~\n", "Inst\\Driver\\Sub : x = 4 01000000\n",
-		  "Inst\\Driver : y = 200000 \n", "Inst\\Driver\\Sub : EnumPropPages32 = 1 here~\n",
+	    LINES("Inst : ConfigScope = 4 0f010000\n", "Device\\Sub : UpperFilters = 7 no~~\n",
+		  "Inst : UpperFilters = 7 up1~up2~~\n", "Inst : LowerFilters = 7 low~~\n",
+		  "Inst\\Driver\\Sub : x = 4 01000000\n", "Inst\\Driver : y = 200000 \n",
+		  "Inst\\Driver\\Sub : EnumPropPages32 = 1 here~\n",
 		  "Inst\\Driver : DeviceCharacteristics = 4 01000000\n",
 		  "Inst\\Properties\\{a8b865dd-2e3d-4094-ad97-e593a70c75d6}\\000A :  = ffff0012 "
 		  "a.dll,Provider~\n",
@@ -258,7 +261,47 @@ static void test_included(void **state)
 	    NULL);
 }
 
-/* Windows 8.1 has no ConfigScope; Windows without PnpLockdown marks its files 5. */
+/* An INF that an earlier part included is still open; what two sections need is merged once. */
+static void test_included_again(void **state)
+{
+	struct cfg_bed b = {.infs = {{.name = "a.inf",
+				      .text = "[Version]\nSignature=\"$Windows NT$\"\n"
+					      "[X.HW]\nNeeds=Z.HW\n[Y.HW]\nNeeds=Z.HW\n"
+					      "[Z.HW]\nAddReg=R\n[R]\nHKR,,l,0x10008,one\n"}}};
+
+	(void)state;
+	has(&b, CFG_ALL "[Inst]\nInclude=a.inf\n[Inst.HW]\nNeeds=X.HW,Y.HW\n",
+	    LINES("Inst\\Device : l = 40007 one~~\n", "Inst : IncludedInfs = 7 a.inf~~\n"), NULL);
+}
+
+/* Two makers of one name, each with its own token and models. */
+static void test_makers(void **state)
+{
+	struct cfg_bed b = {0};
+
+	(void)state;
+	has(&b,
+	    CFG_ALL "[Manufacturer]\n%Again%=Others,NTamd64\n[Others.NTamd64]\n%Dev%=Inst,PCI\\X\n"
+		    "[Strings]\nAgain=\"Maker Inc.\"\n",
+	    LINES("Descriptors\\PCI\\X : Manufacturer = 1 %again%~\n",
+		  "VEN_1AF4&DEV_1004 : Manufacturer = 1 %maker%~\n",
+		  "Strings : again = 1 Maker Inc.~\n", "Strings : maker = 1 Maker Inc.~\n"),
+	    NULL);
+}
+
+/* A file for the driver store is there already. */
+static void test_store_file(void **state)
+{
+	struct cfg_bed b = {0};
+
+	(void)state;
+	has(&b,
+	    CFG_ALL "[Inst]\nCopyFiles=Store\n[Store]\nfilter.sys\n"
+		    "[SourceDisksFiles]\nfilter.sys=1,sub\n[DestinationDirs]\nStore=13\n",
+	    LINES("drivers/disk.sys : Class"), LINES("filter.sys"));
+}
+
+/* Windows 8.1 has no ConfigScope. */
 static void test_targets(void **state)
 {
 	struct cfg_bed b = {.target = windows_81};
@@ -301,6 +344,10 @@ static void test_two_sections(void **state)
 	assert_int_equal(c->n_services, 1);
 	assert_int_equal(c->n_files, 1);
 	assert_int_equal(c->files[0].lockdown, 4);
+	/* The list is appended once, not once a section. */
+	for (size_t i = 0; i < c->values.n; i++)
+		if (c->values.items[i].name && strcmp(c->values.items[i].name, "l") == 0)
+			assert_int_equal(c->values.items[i].data.len, 10);
 	ibb_configuration_free(c);
 	cfg_free(&b);
 }
@@ -401,12 +448,13 @@ static void test_record_nomem(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_as_dism),	     cmocka_unit_test(test_types),
-		cmocka_unit_test(test_delete),	     cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_services),     cmocka_unit_test(test_included),
-		cmocka_unit_test(test_targets),	     cmocka_unit_test(test_two_sections),
-		cmocka_unit_test(test_null_driver),  cmocka_unit_test(test_nomem),
-		cmocka_unit_test(test_record_nomem),
+		cmocka_unit_test(test_as_dism),	       cmocka_unit_test(test_types),
+		cmocka_unit_test(test_delete),	       cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_services),       cmocka_unit_test(test_included),
+		cmocka_unit_test(test_included_again), cmocka_unit_test(test_makers),
+		cmocka_unit_test(test_store_file),     cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_two_sections),   cmocka_unit_test(test_null_driver),
+		cmocka_unit_test(test_nomem),	       cmocka_unit_test(test_record_nomem),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

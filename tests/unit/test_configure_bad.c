@@ -167,6 +167,16 @@ static void test_services(void **state)
 		{SVC "AddService=disk,2,S,L\n[S]\n" S4 "[L]\nBitReg=x\n", IBB_E_UNSUPPORTED,
 		 "the directive 'BitReg' of an event log section"},
 		{SVC "AddService=,,S\n[S]\n" S4, IBB_E_UNSUPPORTED, "without a name"},
+		{SVC "AddService=disk,2,S,L\n[S]\n" S4
+		     "[L]\nAddReg=R\n[R]\nHKR,,m,0x10000,a\nHKR,,m,0x10008,b\n",
+		 IBB_E_UNSUPPORTED,
+		 "sets 'm' of Services\\EventLog\\System\\disk to something else"},
+		{SVC "AddService=disk,2,S,L\n[S]\n" S4
+		     "[L]\nAddReg=R\n[R]\nHKR,,a,,b\nHKR,,a,2,b\n",
+		 IBB_E_UNSUPPORTED,
+		 "sets 'a' of Services\\EventLog\\System\\disk to something else"},
+		{SVC "AddService=disk,2,S\n[S]\n" S4 "DisplayName=%Svc% x\n", IBB_E_UNSUPPORTED,
+		 "text with a token in it: '%Svc% x'"},
 		{SVC "AddService=disk,2,S\n[S]\nServiceType=1\nStartType=0\nErrorControl=1\n",
 		 IBB_E_CORRUPT, "lacks ServiceBinary"},
 	};
@@ -417,6 +427,9 @@ static void test_ids(void **state)
 		 IBB_E_UNSUPPORTED,
 		 "disk.inf:22: models line: the device ID pci\\a stands on another line too "
 		 "(disk.inf:21: models line)"},
+		{CFG_HEAD "[Models.NTamd64]\n%Dev%=Inst,PCI\\A\n%Dev%=Two,PCI\\A\n[Two]\n" CFG_INST
+			 CFG_SERVICE,
+		 IBB_E_UNSUPPORTED, "with another text or section"},
 		{CFG_HEAD "[Models.NTamd64]\nThe %Dev%=Inst,PCI\\A\n" CFG_INST CFG_SERVICE,
 		 IBB_E_UNSUPPORTED, "the text 'The %Dev%' is not one token"},
 		{CFG_HEAD "[Models.NTamd64]\n%None%=Inst,PCI\\A\n" CFG_INST CFG_SERVICE,

@@ -438,6 +438,7 @@ static void test_vmci_service(void **state)
 	assert_int_equal(c->n_files, 1);
 	assert_string_equal(c->files[0].dest, "Windows/System32/drivers/vmci.sys");
 	assert_string_equal(c->files[0].file->path, "vmci.sys");
+	assert_int_equal(c->files[0].lockdown, 5); /* no PnpLockdown */
 	free(got.items);
 	free(l.v.items);
 	ibb_arena_clear(&a);
