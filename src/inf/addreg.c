@@ -15,7 +15,6 @@
 #include "base/utf16.h"
 
 /* FLG_ADDREG_* of setupapi.h */
-#define ADDREG_BINVALUETYPE  0x00000001u
 #define ADDREG_NOCLOBBER     0x00000002u
 #define ADDREG_APPEND	     0x00000008u
 #define ADDREG_KEYONLY	     0x00000010u
