@@ -206,10 +206,12 @@ int ibb_oem_map_set(struct ibb_buf *map, unsigned n)
 
 void ibb_oem_map_clear(struct ibb_buf *map, unsigned n)
 {
+	size_t was_last = map->len - 1;
+
 	if (n / 8 >= map->len)
 		return;
 	map->data[n / 8] &= (uint8_t) ~(0x80u >> n % 8);
-	while (map->len > 1 && !map->data[map->len - 1])
+	while (n / 8 == was_last && map->len > 1 && !map->data[map->len - 1])
 		map->len--;
 }
 

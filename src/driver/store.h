@@ -70,7 +70,8 @@ int ibb_store_device_ids(struct ibb_package *p, struct ibb_device_id **ret, size
 bool ibb_oem_map_get(struct ibb_bytes map, unsigned n);
 /* Sets the bit, growing the map with zero bytes. IBB_E_LIMIT over IBB_LIMIT_OEM_NUMBER, NOMEM. */
 int ibb_oem_map_set(struct ibb_buf *map, unsigned n) IBB_MUST_CHECK;
-/* Clears the bit and drops the bytes behind the last set one (the map is as long as it must be). */
+/* Clears the bit. A map that ends with it becomes as short as the other bits allow: it was that
+ * number that had made it longer. Zero bytes that Windows left at the end stay. */
 void ibb_oem_map_clear(struct ibb_buf *map, unsigned n);
 /* "oem12.inf" -> 12; false when it is not of that form. `suffix` ".inf", ".PNF", ".cat", any case.
  * "oem012.inf" is another file and not of that form. */

@@ -58,12 +58,7 @@ static int op_unset(struct ibb_pb *b, enum ibb_node node, const char *key,
 	return op->value ? ibb_pb_finish(b, op) : ibb_err_nomem(b->err);
 }
 
-/*
- * Keys are walked by their handles; a path is made only where something goes. A key that is reached
- * twice (a damaged hive) would make the walk endless: no hive has more keys than it has room for.
- */
-#define SMALLEST_KEY_BYTES 80u
-
+/* Keys are walked by their handles; a path is made only where something goes. */
 struct walk {
 	struct ibb_pb *b;
 	enum ibb_node node;
@@ -72,7 +67,6 @@ struct walk {
 	const char *why;
 	struct ibb_buf path; /* of the key that is being looked at */
 	unsigned depth;
-	uint32_t keys_left;
 };
 
 /* One key of the walk. */
@@ -144,10 +138,10 @@ static int take_out(struct walk *w, ibb_key k, bool is_root, bool *ret_deleted)
 	struct level l = {.w = w};
 	int r;
 
-	if (++w->depth > IBB_LIMIT_HIVE_DEPTH || !w->keys_left--)
+	if (++w->depth > IBB_LIMIT_HIVE_DEPTH)
 		return ibb_err(w->b->err, IBB_E_CORRUPT,
-			       "%s: keys below " IBB_DATABASE " are nested in a circle",
-			       ibb_hive_name(h));
+			       "%s: keys are nested deeper than %u levels", ibb_hive_name(h),
+			       IBB_LIMIT_HIVE_DEPTH);
 	r = ibb_hive_subkeys(h, k, look_at_child, &l, w->b->err);
 	if (!r)
 		r = ibb_hive_values(h, k, look_at_value, &l, w->b->err);
@@ -170,7 +164,6 @@ static int walk_from(struct walk *w, const char *key, bool is_root)
 
 	if (r)
 		return r;
-	w->keys_left = ibb_hive_header(h)->bins_bytes / SMALLEST_KEY_BYTES;
 	r = ibb_buf_append_str(&w->path, key) ? ibb_err_nomem(w->b->err)
 					      : take_out(w, k, is_root, &deleted);
 	ibb_buf_clear(&w->path);

@@ -277,6 +277,35 @@ static void oem_map(void **state)
 	ibb_buf_clear(&map);
 }
 
+/* The map gets back the length it had before the number was taken. */
+static void oem_map_cleared(void **state)
+{
+	static const struct {
+		const char *before;
+		size_t len;
+		unsigned n;
+		const char *after;
+		size_t after_len;
+	} t[] = {
+		{"\x80", 1, 0, "\0", 1},	   {"\xe0", 1, 2, "\xc0", 1},
+		{"\xff\x80", 2, 8, "\xff", 1},	   {"\xff\0\0\x20", 4, 26, "\xff", 1},
+		{"\xe0\0\0", 3, 1, "\xa0\0\0", 3}, {"\x80", 1, 1, "\x80", 1},
+		{"\x80", 1, 8, "\x80", 1},	   {"", 0, 0, "", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(t); i++) {
+		struct ibb_buf map = {0};
+
+		assert_int_equal(ibb_buf_append(&map, t[i].before, t[i].len), 0);
+		ibb_oem_map_clear(&map, t[i].n);
+		assert_int_equal(map.len, t[i].after_len);
+		if (map.len)
+			assert_memory_equal(map.data, t[i].after, map.len);
+		ibb_buf_clear(&map);
+	}
+}
+
 static void oem_numbers(void **state)
 {
 	static const struct {
@@ -444,9 +473,9 @@ int main(void)
 		cmocka_unit_test(package_name_form), cmocka_unit_test(package_name),
 		cmocka_unit_test(status_flags),	     cmocka_unit_test(fields_per_windows),
 		cmocka_unit_test(signer_score),	     cmocka_unit_test(oem_map),
-		cmocka_unit_test(oem_numbers),	     cmocka_unit_test(device_ids),
-		cmocka_unit_test(extension_ids),     cmocka_unit_test(vmci_ids),
-		cmocka_unit_test(pvscsi_record),
+		cmocka_unit_test(oem_map_cleared),   cmocka_unit_test(oem_numbers),
+		cmocka_unit_test(device_ids),	     cmocka_unit_test(extension_ids),
+		cmocka_unit_test(vmci_ids),	     cmocka_unit_test(pvscsi_record),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
