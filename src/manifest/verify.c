@@ -64,13 +64,15 @@ static int check_op(const char *name, const struct ibb_json *op, struct ibb_erro
 	/* what is not known cannot be verified, and must not count as verified */
 	if (!one_of(kind, kinds, IBB_ARRAY_SIZE(kinds)))
 		return bad(name, "\"operations\" has an item with no \"op\" that is known", err);
-	if (strcmp(kind, "key") && strcmp(kind, "value"))
+	if (!is_registry_op(kind))
 		return IBB_OK;
 	if (!key_ok(ibb_json_str(op, "key")) ||
 	    !one_of(ibb_json_str(op, "hive"), hives, IBB_ARRAY_SIZE(hives)))
 		return bad(name, "a registry operation lacks hive or key", err);
-	if (!strcmp(kind, "value") && (!ibb_json_str(op, "value") || !ibb_json_str(after, "type") ||
-				       !ibb_json_str(after, "data")))
+	if ((!strcmp(kind, "value") || !strcmp(kind, "unset")) && !ibb_json_str(op, "value"))
+		return bad(name, "a value operation lacks its value", err);
+	if (!strcmp(kind, "value") &&
+	    (!ibb_json_str(after, "type") || !ibb_json_str(after, "data")))
 		return bad(name, "a value operation lacks its value", err);
 	return IBB_OK;
 }
