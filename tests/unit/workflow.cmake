@@ -25,6 +25,7 @@ ibb_workflow_test(test_select unit)
 ibb_workflow_test(test_rank unit)
 ibb_workflow_test(test_plan golden)
 ibb_workflow_test(test_apply fault)
+ibb_workflow_test(test_remove fault)
 ibb_workflow_test(test_manifest bad)
 ibb_workflow_test(test_api fault)
 
