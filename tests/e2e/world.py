@@ -374,11 +374,21 @@ class Hive:
                 return None
         return rel
 
+    def data(self, rel, size):
+        """Of a value that is not resident; more than 16344 bytes lie in segments."""
+        at = self.cell(rel)
+        if size <= 16344:
+            return self.b[at:at + size]
+        n, segments = self.u16(at + 2), self.cell(self.u32(at + 4))
+        parts = [self.cell(self.u32(segments + 4 * i)) for i in range(n)]
+        return b"".join(self.b[p:p + 16344] for p in parts)[:size]
+
     def values(self, path):
         """{name: (type, data)} or None when there is no such key."""
         rel = self.key(path)
-        if rel is None:
-            return None
+        return None if rel is None else self.values_of(rel)
+
+    def values_of(self, rel):
         nk = self.cell(rel)
         found = {}
         for i in range(self.u32(nk + 36)):
@@ -389,8 +399,7 @@ class Hive:
             if size & 0x80000000:
                 data = self.b[vk + 8:vk + 8 + (size & 0x7fffffff)]
             else:
-                at = self.cell(self.u32(vk + 8))
-                data = self.b[at:at + size]
+                data = self.data(self.u32(vk + 8), size)
             found[name] = (typ, data)
         return found
 
@@ -402,9 +411,19 @@ class Hive:
         """When the key was written, a FILETIME."""
         return struct.unpack_from("<Q", self.b, self.cell(self.key(path)) + 4)[0]
 
+    def everything(self, rel=None, path=""):
+        """(path, security descriptor, values) of every key."""
+        rel = self.root if rel is None else rel
+        yield path, self.security_of(rel), self.values_of(rel)
+        for name, kid in self.children(rel):
+            yield from self.everything(kid, path + "\\" + name if path else name)
+
     def security(self, path):
         """The key's self-relative security descriptor."""
-        sk = self.cell(self.u32(self.cell(self.key(path)) + 44))
+        return self.security_of(self.key(path))
+
+    def security_of(self, rel):
+        sk = self.cell(self.u32(self.cell(rel) + 44))
         return self.b[sk + 20:sk + 20 + self.u32(sk + 16)]
 
     def subkeys(self, path):
