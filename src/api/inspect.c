@@ -129,6 +129,17 @@ static int inspect_doc(struct ibb_session *s, int problem, const struct ibb_erro
 	return ibb_doc_print(&b, ret_json, err);
 }
 
+/* Breaks of the database's own rules are warnings: such an image is described all the same. */
+static int check_database(struct ibb_session *s, struct ibb_error *err)
+{
+	size_t n = s->facts->n_warnings;
+	int r = ibb_facts_check_database(s->facts, s->image->volume, err);
+
+	for (; !r && n < s->facts->n_warnings; n++)
+		r = ibb_session_warn(s, err, "%s", s->facts->warnings[n]);
+	return r;
+}
+
 int ibb_do_inspect(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
@@ -146,6 +157,8 @@ int ibb_do_inspect(const struct ibb_request *q, char **ret_json, struct ibb_erro
 			if (problem)
 				ibb_err_prefix(&why, problem, "%s", q->image);
 		}
+		if (!problem)
+			problem = check_database(&s, &why);
 		if (problem && (!s.image || problem == IBB_E_NOMEM)) {
 			if (err)
 				*err = why;

@@ -130,6 +130,13 @@ int ibb_facts_read_store(struct ibb_facts *f, struct ibb_volume *v, const char *
 int ibb_facts_class_is_boot_critical(const struct ibb_facts *f, const struct ibb_guid *class_guid,
 				     bool *ret, struct ibb_error *err) IBB_MUST_CHECK;
 
+/*
+ * Hold the driver database against its own rules and against the files; every break is a warning
+ * of the facts. Slower than reading them (all device IDs are looked at): for inspect.
+ */
+int ibb_facts_check_database(struct ibb_facts *f, struct ibb_volume *v,
+			     struct ibb_error *err) IBB_MUST_CHECK;
+
 /* What a staged package consists of in the volume: its directory and what lies in it (a directory
  * before its content), the published INF, its .PNF and the published catalog, as far as they exist.
  */
