@@ -27,6 +27,7 @@ ibb_workflow_test(test_consistency bad)
 ibb_workflow_test(test_plan golden)
 ibb_workflow_test(test_apply fault)
 ibb_workflow_test(test_remove fault)
+ibb_workflow_test(test_as_windows golden)
 ibb_workflow_test(test_manifest bad)
 ibb_workflow_test(test_api fault)
 
