@@ -49,13 +49,15 @@ struct ibb_request {
 	size_t n_sizes;
 	const char *const *driver_dirs; /* searched recursively for driver packages */
 	size_t n_driver_dirs;
-	const char *catalog;	      /* path of a driver catalog; NULL: the built-in one */
-	const char *os;		      /* ibb_resolve(): Windows by name or build */
-	const char *output;	      /* ibb_bake(): the image to make; NULL: dry run */
-	const char *manifest;	      /* ibb_bake(): written; ibb_verify(): read */
-	bool overwrite;		      /* replace an existing output and manifest */
-	bool force;		      /* go on although servicing is pending */
-	bool allow_unsupported;	      /* go on although the catalog says unsupported */
+	const char *catalog;	    /* path of a driver catalog; NULL: the built-in one */
+	const char *os;		    /* ibb_resolve(): Windows by name or build */
+	const char *output;	    /* ibb_bake(): the image to make; NULL: dry run */
+	const char *manifest;	    /* ibb_bake(): written; ibb_verify(): read */
+	bool overwrite;		    /* replace an existing output and manifest */
+	bool force;		    /* go on although servicing is pending */
+	bool allow_unsupported;	    /* go on although the catalog says unsupported */
+	const char *const *filters; /* ibb_drivers_list(): "KEY=PATTERN", all must match */
+	size_t n_filters;
 	const char *const *published; /* ibb_drivers_remove(): oemN.inf or original INF names */
 	size_t n_published;
 	bool recurse;		/* ibb_drivers_add(): search below driver_dirs as well */
@@ -110,7 +112,11 @@ IBB_API int ibb_bake(const struct ibb_request *q, char **ret_json,
 IBB_API int ibb_verify(const struct ibb_request *q, char **ret_json,
 		       struct ibb_error *err) IBB_MUST_CHECK;
 
-/* The driver packages staged in the image. Schema "ibbake-drivers/1". */
+/*
+ * The driver packages staged in the image, those that match every filter. Keys: published, inf,
+ * package, provider, class (name or GUID), version, date, node, signer, inbox, in-use,
+ * boot-critical (yes or no); patterns with * and ?, case-insensitive. Schema "ibbake-drivers/1".
+ */
 IBB_API int ibb_drivers_list(const struct ibb_request *q, char **ret_json,
 			     struct ibb_error *err) IBB_MUST_CHECK;
 

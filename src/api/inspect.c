@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* ibb_inspect() and ibb_drivers_list(). */
+/* ibb_inspect(). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/doc.h"
 #include "api/session.h"
-#include "base/time.h"
 
 static void partitions_json(const struct ibb_image *im, struct ibb_jb *b, struct ibb_json *obj)
 {
@@ -174,52 +173,4 @@ int ibb_do_inspect(const struct ibb_request *q, char **ret_json, struct ibb_erro
 	if (problem && err)
 		*err = why;
 	return problem;
-}
-
-static void staged_json(const struct ibb_fact_package *p, struct ibb_jb *b, struct ibb_json *arr)
-{
-	struct ibb_json *o = ibb_jb_object(b, arr, NULL);
-	const uint16_t *v = p->version.version;
-	char guid[IBB_GUID_STR_SIZE];
-	int y, m, d;
-
-	ibb_jb_str(b, o, "published", p->published);
-	ibb_jb_str(b, o, "inf", p->inf_name ? p->inf_name : p->published);
-	ibb_jb_str(b, o, "package_name", p->name);
-	ibb_jb_str(b, o, "provider", p->provider);
-	ibb_jb_bool(b, o, "inbox", !p->oem);
-	ibb_jb_str(b, o, "node", p->node == IBB_NODE_SYSTEM ? "SYSTEM" : "DRIVERS");
-	ibb_jb_bool(b, o, "boot_critical_class", p->boot_critical);
-	ibb_jb_bool(b, o, "in_use", p->in_use);
-	ibb_jb_str(b, o, "signer", p->signer);
-	if (!p->has_version)
-		return;
-	ibb_guid_format(&p->version.class_guid, guid);
-	ibb_filetime_to_date(p->version.date, &y, &m, &d);
-	ibb_jb_str(b, o, "class_guid", guid);
-	ibb_jb_fmt(b, o, "date", "%04d-%02d-%02d", y, m, d);
-	ibb_jb_fmt(b, o, "version", "%u.%u.%u.%u", v[0], v[1], v[2], v[3]);
-}
-
-int ibb_do_drivers_list(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
-{
-	struct ibb_session s = {.q = q};
-	struct ibb_jb b = {0};
-	struct ibb_json *root, *list;
-	int r = ibb_doc_check_request(q, true, false, err);
-
-	if (r)
-		return r;
-	r = ibb_session_open(&s, false, err);
-	if (!r)
-		r = ibb_facts_check(s.facts, true, err);
-	if (!r) {
-		root = ibb_doc_begin(&b, "ibbake-drivers/1");
-		list = ibb_jb_array(&b, root, "packages");
-		for (size_t i = 0; i < s.facts->n_packages; i++)
-			staged_json(&s.facts->packages[i], &b, list);
-		r = ibb_doc_print(&b, ret_json, err);
-	}
-	ibb_session_clear(&s);
-	return r;
 }

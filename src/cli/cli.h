@@ -14,7 +14,7 @@ enum cli_progress { CLI_PROGRESS_AUTO, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON, CL
 struct cli {
 	const char *command;
 	struct ibb_request q;
-	const char *sizes[CLI_MAX_LIST], *dirs[CLI_MAX_LIST];
+	const char *sizes[CLI_MAX_LIST], *dirs[CLI_MAX_LIST], *filters[CLI_MAX_LIST];
 	const char *args[CLI_MAX_LIST]; /* what is no option */
 	size_t n_args;
 	bool json, quiet, verbose, dry_run, no_manifest, help;
@@ -40,7 +40,8 @@ enum {
 	CLI_PROGRESS = 1024,
 	CLI_NO_MANIFEST = 2048,
 	CLI_ADD = 4096, /* --recurse, --keep-going, --replace */
-	CLI_FORCE = 8192
+	CLI_FORCE = 8192,
+	CLI_FILTER = 16384
 };
 
 struct cli_command {

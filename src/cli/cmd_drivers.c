@@ -5,19 +5,25 @@
 
 static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
+	bool all = c->verbose || c->q.n_filters;
 	size_t inbox = 0;
 
-	cli_printf(out, "%-12s %-24s %-20s %-10s %-18s %-8s %-6s %s\n", "PUBLISHED", "INF",
-		   "PROVIDER", "DATE", "VERSION", "NODE", "IN USE", "SIGNER");
+	cli_printf(out, "%-10s %-22s %-20s %-12s %-10s %-17s %-7s %-6s %s\n", "PUBLISHED", "INF",
+		   "PROVIDER", "CLASS", "DATE", "VERSION", "NODE", "IN USE", "SIGNER");
 	ibb_json_foreach (p, ibb_json_get(doc, "packages")) {
-		if (ibb_json_bool(p, "inbox", false) && !c->verbose) {
+		if (ibb_json_bool(p, "inbox", false) && !all) {
 			inbox++;
 			continue;
 		}
-		cli_printf(out, "%-12s %-24s %-20s %-10s %-18s %-8s %-6s %s\n",
+		cli_printf(out, "%-10s %-22s %-20s %-12s %-10s %-17s %-7s %-6s %s\n",
 			   cli_str(p, "published"), cli_str(p, "inf"), cli_str(p, "provider"),
-			   cli_str(p, "date"), cli_str(p, "version"), cli_str(p, "node"),
-			   ibb_json_bool(p, "in_use", false) ? "yes" : "no", cli_str(p, "signer"));
+			   cli_str(p, "class"), cli_str(p, "date"), cli_str(p, "version"),
+			   cli_str(p, "node"), ibb_json_bool(p, "in_use", false) ? "yes" : "no",
+			   cli_str(p, "signer"));
+		if (!c->verbose)
+			continue;
+		ibb_json_foreach (f, ibb_json_get(p, "files"))
+			cli_printf(out, "  %s\n", ibb_json_value_str(f));
 	}
 	if (inbox)
 		cli_printf(out, "and %zu that came with Windows (-v lists them)\n", inbox);

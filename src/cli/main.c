@@ -32,11 +32,11 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake verify out.vhd --manifest out.vhd.manifest.json\n",
 	 CLI_MANIFEST | CLI_PARTITION | CLI_BOOTED | CLI_CATALOG, cli_cmd_verify},
 	{"drivers", "list|add|remove IMAGE ...", "list, add or remove any driver package",
-	 "  ibbake drivers list base.vhd\n"
+	 "  ibbake drivers list base.vhd --filter class=net\n"
 	 "  ibbake drivers add base.vhd winof2/ -o out.vhd\n"
 	 "  ibbake drivers remove out.vhd oem3.inf -o out2.vhd\n",
 	 CLI_PARTITION | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_FORCE | CLI_ADD |
-		 CLI_CATALOG | CLI_PROGRESS,
+		 CLI_CATALOG | CLI_PROGRESS | CLI_FILTER,
 	 cli_cmd_drivers},
 };
 const size_t cli_n_commands = IBB_ARRAY_SIZE(cli_commands);

@@ -40,6 +40,8 @@ static const struct option {
 	 "refuse when driver, address or user-nd would be absent; may be repeated"},
 	{"force", 0, NULL, CLI_WEAKEN | CLI_FORCE, FLAG, AT(q.force), 0, 0,
 	 "go on although servicing is pending, or the package to remove is in use"},
+	{"filter", 'f', "KEY=PATTERN", CLI_FILTER, LIST, AT(filters), AT(q.n_filters), CLI_MAX_LIST,
+	 "list only what matches, e.g. class=net, provider=mell*, in-use=yes; may be repeated"},
 	{"recurse", 'r', NULL, CLI_ADD, FLAG, AT(q.recurse), 0, 0,
 	 "search below the directories as well"},
 	{"keep-going", 'k', NULL, CLI_ADD, FLAG, AT(q.keep_going), 0, 0,
@@ -205,6 +207,7 @@ bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	}
 	c->q.sizes = c->sizes;
 	c->q.driver_dirs = c->dirs;
+	c->q.filters = c->filters;
 	return true;
 }
 

@@ -207,6 +207,34 @@ def e2e_drivers_list(world):
     world.ibbake("drivers", "list", world.path("out.vhd"), "--json").json()
 
 
+def e2e_drivers_list_filters(world):
+    """--filter: every key, patterns, several of them; and the files of a package."""
+    image = world.image(*SMALL, "--pci-instance", r"PCI\VEN_15B3&DEV_101C=oem0.inf")
+    out = world.path("out.vhd")
+    bake(world, image, world.package(), out, "--force", env=EPOCH)
+
+    def listed(*filters):
+        args = [x for f in filters for x in ("--filter", f)]
+        doc = world.ibbake("drivers", "list", out, "--json", *args).json()
+        return [p["published"] for p in doc["packages"]]
+
+    for f in ("published=oem0.inf", "inf=IBBdemo.*", "package=ibbdemo.inf_amd64_*",
+              "provider=ibbake*", "version=1.0.0.?", "date=2026-04-16", "signer=*demonstration*"):
+        same(listed(f), ["oem0.inf"], f)
+    check("oem0.inf" in listed("class=net"), "class by name")
+    check("oem0.inf" in listed("class={4D36E972-*", "node=drivers", "inbox=no"), "several filters")
+    same(listed("published=oem0.inf", "node=system"), [], "all must match")
+    same([n for n in listed("inbox=yes") if n.startswith("oem")], [], "inbox=yes")
+    same(listed("boot-critical=yes", "inbox=no"), [], "boot-critical=yes")
+    for f in ("colour=red", "class", "=x", "classes=net"):
+        world.ibbake("drivers", "list", out, "--filter", f, rc=2).says(f, "KEY=PATTERN")
+    doc = world.ibbake("drivers", "list", out, "--filter", "inbox=no", "--json").json()
+    files = [os.path.basename(f) for f in doc["packages"][0]["files"]]
+    same(sorted(files), ["ibbdemo.cat", "ibbdemo.inf", "ibbdemo.sys", "oem0.cat", "oem0.inf"],
+         "files of the package")
+    world.ibbake("drivers", "list", out, "-v").mentions("CatRoot", "netmlx5.inf")
+
+
 # ---- answers without an image, and the channels ----
 
 def e2e_sizes_and_resolve(world):
