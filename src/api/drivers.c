@@ -112,6 +112,18 @@ static int plan_alone(struct ibb_session *s, size_t i, struct ibb_error *err)
 	return r;
 }
 
+/* The message without the path of the INF in front, which the list of what was left out has. */
+static const char *reason_for(const struct ibb_package *p, const char *msg)
+{
+	size_t dir = strlen(p->dir), inf = strlen(p->inf_name);
+
+	if (strncmp(msg, p->dir, dir) == 0 && msg[dir] == '/' &&
+	    strncmp(msg + dir + 1, p->inf_name, inf) == 0 &&
+	    strncmp(msg + dir + 1 + inf, ": ", 2) == 0)
+		return msg + dir + inf + 3;
+	return msg;
+}
+
 /* What only the plan finds out is bad as well. */
 static int leave_out_unplannable(struct ibb_session *s, struct ibb_error *err)
 {
@@ -125,7 +137,8 @@ static int leave_out_unplannable(struct ibb_session *s, struct ibb_error *err)
 			i++;
 			continue;
 		}
-		r = ibb_package_set_pass_over(&s->found, p->dir, p->inf_name, err->msg, true, err);
+		r = ibb_package_set_pass_over(&s->found, p->dir, p->inf_name,
+					      reason_for(p, err->msg), true, err);
 		if (r)
 			return r;
 		memmove(&s->chosen[i], &s->chosen[i + 1],
