@@ -897,6 +897,8 @@ static void links(void **state)
 	r = ibb_facts_store_files(w.gone[0].package, w.v, &w.gone[0].files, &err);
 	if (!r) {
 		w.n_gone = 1;
+		ibb_plan_free(w.plan);
+		w.plan = NULL;
 		assert_ok(ibb_plan_build_changes(w.f, NULL, 0, w.gone, 1, NOW, &w.plan, &err), err);
 		r = ibb_apply(w.plan, w.f, w.v, &a, &err);
 	}
