@@ -62,16 +62,31 @@ void ibb_rank_ids_of(const char *id, struct ibb_rank_ids *ret)
 	add_id(ret, ret->text[2], true);
 }
 
-/* 0x0000: hardware ID with hardware ID, 0x1000 and 0x2000: one of them compatible, 0x3000: both;
- * the place in the lists decides within. */
+static unsigned at_most(unsigned n, unsigned max)
+{
+	return n < max ? n : max;
+}
+
+/*
+ * Microsoft, "Identifier Score" and "Driver Package Rank Example": the place is that of the
+ * device's ID in the device's list; the INF's place counts only between two compatible IDs, and
+ * there before the device's: HwID_i 0x0000+i and 0x1000+i, CID_i 0x2000+i and, with INF_CID_j,
+ * 0x3000+j*0x100+i.
+ */
+unsigned ibb_rank_identifier(bool dev_compatible, unsigned place, bool inf_compatible,
+			     unsigned inf_index)
+{
+	if (!dev_compatible)
+		return (inf_compatible ? 0x1000u : 0) + at_most(place, 0xfff);
+	if (!inf_compatible)
+		return 0x2000u + at_most(place, 0xfff);
+	return 0x3000u + at_most(inf_index, 0xf) * 0x100u + at_most(place, 0xff);
+}
+
 static unsigned identifier(const struct ibb_rank_ids *dev, size_t i, bool inf_compatible,
 			   unsigned inf_index)
 {
-	unsigned place = dev->place[i];
-
-	if (!dev->compatible[i])
-		return inf_compatible ? 0x1000u + inf_index : place;
-	return inf_compatible ? 0x3000u + place * 0x100u + inf_index : 0x2000u + place;
+	return ibb_rank_identifier(dev->compatible[i], dev->place[i], inf_compatible, inf_index);
 }
 
 static uint64_t version_number(const uint16_t v[4])

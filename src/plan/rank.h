@@ -33,6 +33,10 @@ struct ibb_rank {
 	unsigned feature, identifier; /* lower is better */
 	uint64_t date, version;	      /* higher is better */
 };
+/* The THHH of Microsoft's rank for one device ID and one ID of a models line. */
+unsigned ibb_rank_identifier(bool dev_compatible, unsigned place, bool inf_compatible,
+			     unsigned inf_index);
+
 /* <0: a is chosen over b; 0: they rank alike. *ret_why is static text. */
 int ibb_rank_compare(const struct ibb_rank *a, const struct ibb_rank *b, const char **ret_why);
 

@@ -72,6 +72,33 @@ static void other_forms(void **state)
 	expect_ids(longest, &(struct expect){longest, false, 0}, 1);
 }
 
+/* The table of Microsoft, "Driver Package Rank Example", row by row. */
+static void identifier_scores(void **state)
+{
+	static const struct {
+		bool dev_compatible;
+		unsigned place, hw, cid_1, cid_2;
+	} rows[] = {
+		{false, 0, 0x0000, 0x1000, 0x1000},
+		{false, 1, 0x0001, 0x1001, 0x1001},
+		{true, 0, 0x2000, 0x3000, 0x3100},
+		{true, 1, 0x2001, 0x3001, 0x3101},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool c = rows[i].dev_compatible;
+		unsigned at = rows[i].place;
+
+		assert_int_equal(ibb_rank_identifier(c, at, false, 0), rows[i].hw);
+		assert_int_equal(ibb_rank_identifier(c, at, true, 0), rows[i].cid_1);
+		assert_int_equal(ibb_rank_identifier(c, at, true, 1), rows[i].cid_2);
+	}
+	/* an index out of a hive does not leave its kind of match */
+	assert_int_equal(ibb_rank_identifier(false, 0, true, 0xffff), 0x1000);
+	assert_int_equal(ibb_rank_identifier(true, 1, true, 0xffff), 0x3f01);
+}
+
 static void order(void **state)
 {
 	/* each beats the next */
@@ -100,6 +127,7 @@ static void order(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(pci_forms),
 	cmocka_unit_test(other_forms),
+	cmocka_unit_test(identifier_scores),
 	cmocka_unit_test(order),
 };
 IBB_TEST_MAIN(tests)
