@@ -38,10 +38,10 @@ static int check_removable(const struct ibb_session *s, const struct ibb_fact_pa
 			       p->published);
 	if (p->in_use && !s->q->force) {
 		ibb_err(err, IBB_E_UNSUPPORTED,
-			"%s (%s) is in use: a device of the image is bound to it", p->published,
-			p->inf_name ? p->inf_name : p->name);
+			"%s (%s) is in use: a device or service of the image is set up with it",
+			p->published, p->inf_name ? p->inf_name : p->name);
 		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
-				    "the device loses its driver; --force removes it all the same");
+				    "it loses its driver; --force removes it all the same");
 	}
 	return IBB_OK;
 }
@@ -53,8 +53,8 @@ static int remove_one(struct ibb_session *s, const struct ibb_fact_package *p,
 
 	if (!r && p->in_use)
 		r = ibb_session_warn(s, err,
-				     "%s is in use by a device of the image; going on because of "
-				     "--force",
+				     "%s is in use by a device or service of the image; going on "
+				     "because of --force",
 				     p->published);
 	return r ? r : add_removal(s, p, err);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which published INFs a device of the image is bound to, and which files a package consists of. */
+/* Which packages the image makes use of, and which files a package consists of. */
 #include "inspect/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/le.h"
 #include "base/path.h"
 #include "base/utf16.h"
 
@@ -22,48 +23,172 @@ static void mark(struct ibb_facts *f, const char *inf)
 			f->packages[i].in_use = true;
 }
 
-/* Control\Class\{guid}\NNNN is the software key of one device that has a driver; its InfPath is the
- * published INF that driver came from. */
-static int look_at_driver_key(void *ctx, ibb_key k, const char *name, struct ibb_error *err)
+static void mark_package(struct ibb_facts *f, const char *name, size_t n)
 {
-	struct usage *u = ctx;
-	IBB_AUTO_FREE char *inf = NULL;
-	int r;
+	for (size_t i = 0; i < f->n_packages; i++)
+		if (ibb_ncasecmp(f->packages[i].name, strlen(f->packages[i].name), name, n) == 0)
+			f->packages[i].in_use = true;
+}
 
-	if (name[0] < '0' || name[0] > '9')
-		return IBB_OK;
-	r = ibb_hive_get_string(u->h, k, "", "InfPath", &inf, err);
+/* A path that leads into a package's own directory: nothing there may go. */
+static void mark_path(struct ibb_facts *f, const char *path)
+{
+	static const char dir[] = "FileRepository";
+
+	for (const char *s = path; *s; s++) {
+		const char *name = s + sizeof(dir); /* behind the separator */
+
+		if (!ibb_case_prefix(s, dir) || (name[-1] != '\\' && name[-1] != '/'))
+			continue;
+		mark_package(f, name, strcspn(name, "\\/"));
+		return;
+	}
+}
+
+/* A string that is not there, or is none, says nothing. */
+static int get_string(const struct usage *u, ibb_key k, const char *value, char **ret,
+		      struct ibb_error *err)
+{
+	int r = ibb_hive_get_string(u->h, k, "", value, ret, err);
+
+	return r == IBB_E_NOTFOUND || r == IBB_E_CORRUPT ? IBB_OK : r;
+}
+
+/*
+ * "oem3.inf", "!<package>" (both in Owners of a service) or "oem3.inf:<device ID>,<section>" (a
+ * device's configurations), one after the other, each with a NUL behind it.
+ */
+static int mark_strings(const struct usage *u, ibb_key k, const char *value, struct ibb_error *err)
+{
+	IBB_AUTO_BUF struct ibb_buf data = {0};
+	uint32_t type;
+	int r = ibb_hive_get(u->h, k, value, &type, &data, err);
+
 	if (r)
-		return r == IBB_E_NOTFOUND || r == IBB_E_CORRUPT ? IBB_OK : r;
-	mark(u->f, inf);
+		return r == IBB_E_NOTFOUND ? IBB_OK : r;
+	for (size_t off = 0, end; off + 1 < data.len; off = end + 2) {
+		IBB_AUTO_FREE char *s = NULL;
+
+		for (end = off; end + 1 < data.len && ibb_get_le16(data.data + end);)
+			end += 2;
+		s = ibb_utf8_from_utf16le(data.data + off, end - off);
+		if (!s)
+			return ibb_err_nomem(err);
+		s[strcspn(s, ":")] = '\0';
+		if (*s == '!')
+			mark_package(u->f, s + 1, strlen(s + 1));
+		else
+			mark(u->f, s);
+	}
 	return IBB_OK;
 }
 
-static int look_at_class(void *ctx, ibb_key k, const char *name, struct ibb_error *err)
+/* InfPath: a published INF; of a printer driver the INF in the package's directory. */
+static int mark_inf_path(void *ctx, ibb_key k, const char *name, struct ibb_error *err)
 {
 	struct usage *u = ctx;
+	IBB_AUTO_FREE char *inf = NULL;
+	int r = get_string(u, k, "InfPath", &inf, err);
 
-	return name[0] == '{' ? ibb_hive_subkeys(u->h, k, look_at_driver_key, u, err) : IBB_OK;
+	(void)name;
+	if (r || !inf)
+		return r;
+	mark(u->f, inf);
+	mark_path(u->f, inf);
+	return IBB_OK;
 }
 
-int ibb_facts_read_usage(struct ibb_facts *f, struct ibb_error *err)
+/* The INFs that installed a service, and where its binary lies. */
+static int mark_service(void *ctx, ibb_key k, const char *name, struct ibb_error *err)
 {
-	struct usage u = {f, f->hives[IBB_HIVE_SYSTEM].hive};
+	struct usage *u = ctx;
+	IBB_AUTO_FREE char *image = NULL;
+	int r = mark_strings(u, k, "Owners", err);
 
-	for (size_t i = 0; u.h && i < f->n_control_sets; i++) {
-		IBB_AUTO_FREE char *path = ibb_asprintf("%s\\Control\\Class", f->control_sets[i]);
+	(void)name;
+	if (!r)
+		r = get_string(u, k, "ImagePath", &image, err);
+	if (!r && image)
+		mark_path(u->f, image);
+	return r;
+}
+
+/* DEVPKEY_Device_ExtendedConfigurationIds of devpkey.h: the Extension INFs a device is set up with,
+ * which its software key does not name. */
+#define EXTENDED_CONFIGURATIONS "Properties\\{540b947e-8b40-45bc-a8a2-6a0b894cbda2}\\000F"
+
+static int mark_extensions(void *ctx, ibb_key k, const char *name, struct ibb_error *err)
+{
+	struct usage *u = ctx;
+	ibb_key p;
+	int r = ibb_hive_find(u->h, k, EXTENDED_CONFIGURATIONS, &p, err);
+
+	(void)name;
+	if (!r)
+		r = mark_strings(u, p, "", err);
+	return r == IBB_E_NOTFOUND ? IBB_OK : r;
+}
+
+/* The keys so many levels below `path` are looked at with fn. */
+struct below {
+	struct usage *u;
+	unsigned levels;
+	ibb_subkey_fn fn;
+};
+
+static int go_down(void *ctx, ibb_key k, const char *name, struct ibb_error *err)
+{
+	const struct below *b = ctx;
+	struct below next = {b->u, b->levels - 1, b->fn};
+
+	return b->levels ? ibb_hive_subkeys(b->u->h, k, go_down, &next, err)
+			 : b->fn(b->u, k, name, err);
+}
+
+/*
+ * Control\Class\{class}\NNNN is the software key of one device that has a driver.
+ * Control\Network\{class}\{component} is a protocol, filter or client, which has no device.
+ */
+static int look_everywhere(struct usage *u, const char *control_set, struct ibb_error *err)
+{
+	const struct {
+		const char *key;
+		unsigned levels;
+		ibb_subkey_fn fn;
+	} places[] = {
+		{"Control\\Class", 1, mark_inf_path},
+		{"Control\\Network", 1, mark_inf_path},
+		{"Control\\Print\\Environments", 3,
+		 mark_inf_path}, /* <one>\Drivers\<version>\<driver> */
+		{"Services", 0, mark_service},
+		{"Enum", 2, mark_extensions},
+	};
+
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(places); i++) {
+		IBB_AUTO_FREE char *path = ibb_asprintf("%s\\%s", control_set, places[i].key);
+		struct below b = {u, places[i].levels, places[i].fn};
 		ibb_key k;
 		int r;
 
 		if (!path)
 			return ibb_err_nomem(err);
-		r = ibb_hive_find(u.h, ibb_hive_root(u.h), path, &k, err);
+		r = ibb_hive_find(u->h, ibb_hive_root(u->h), path, &k, err);
 		if (!r)
-			r = ibb_hive_subkeys(u.h, k, look_at_class, &u, err);
+			r = ibb_hive_subkeys(u->h, k, go_down, &b, err);
 		if (r && r != IBB_E_NOTFOUND)
 			return r;
 	}
 	return IBB_OK;
+}
+
+int ibb_facts_read_usage(struct ibb_facts *f, struct ibb_error *err)
+{
+	struct usage u = {f, f->hives[IBB_HIVE_SYSTEM].hive};
+	int r = IBB_OK;
+
+	for (size_t i = 0; u.h && i < f->n_control_sets && !r; i++)
+		r = look_everywhere(&u, f->control_sets[i], err);
+	return r;
 }
 
 /* ---- files ---- */

@@ -690,6 +690,62 @@ static void in_use(void **state)
 	free_packages(p, 2);
 }
 
+/* What has no software key of its own below Control\\Class, and yet stops working. */
+static void in_use_without_a_device(void **state)
+{
+	static const char list[] = "ControlSet001\\Enum\\PCI\\VEN_1&DEV_2\\3&1\\Properties\\"
+				   "{540b947e-8b40-45bc-a8a2-6a0b894cbda2}\\000F";
+	static const uint16_t three[] = u"other.inf\0oem3.inf\0", five[] = u"oem50.inf\0oem5.in\0",
+			      four[] = u"oem4.inf:PCI\\VEN_1&DEV_2,Install\0";
+	struct winhives_spec spec = wintree_spec("server2022");
+	struct ibb_package *p[6];
+	char path[512];
+	struct ibb_hive *h;
+	struct win w;
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		snprintf(path, sizeof(path), "p%zu.inf", i);
+		p[i] = package(path, NULL, one_shared, 2, MKPKG_NET);
+	}
+	win_make(&w, &spec);
+	change(&w, p, 6, NULL);
+	for (unsigned i = 0; i < 6; i++) {
+		snprintf(path, sizeof(path), "oem%u.inf", i);
+		assert_false(staged_as(w.f, path)->in_use);
+	}
+	h = wintree_hive(&w.t, "SYSTEM");
+	wintree_set_sz(h, "ControlSet001\\Control\\Network\\{4d36e974}\\{1}", "InfPath",
+		       "OEM0.inf");
+	snprintf(path, sizeof(path),
+		 "C:\\Windows\\System32\\DriverStore\\FileRepository\\%s\\p1.inf",
+		 staged_as(w.f, "oem1.inf")->name);
+	wintree_set_sz(h, "ControlSet001\\Control\\Print\\Environments\\x64\\Drivers\\Version-3\\P",
+		       "InfPath", path);
+	snprintf(path, sizeof(path),
+		 "\\SystemRoot\\System32\\DriverStore\\filerepository\\%s\\x.sys",
+		 staged_as(w.f, "oem2.inf")->name);
+	wintree_set_sz(h, "ControlSet001\\Services\\two", "ImagePath", path);
+	/* two strings of a REG_MULTI_SZ, and one of a list of properties */
+	wintree_set(h, "ControlSet001\\Services\\three", "Owners", IBB_REG_MULTI_SZ, three,
+		    sizeof(three));
+	wintree_set(h, list, "", 0xffff2012, four, sizeof(four));
+	/* neither names anything: a longer name, and a directory elsewhere */
+	wintree_set(h, "ControlSet001\\Services\\five", "Owners", IBB_REG_MULTI_SZ, five,
+		    sizeof(five));
+	wintree_set_sz(h, "ControlSet001\\Services\\five", "ImagePath",
+		       "C:\\FileRepository\\p5.inf_amd64\\x.sys");
+	wintree_save(&w.t, "SYSTEM", h);
+	read_facts(&w, p, 6);
+	for (unsigned i = 0; i < 6; i++) {
+		snprintf(path, sizeof(path), "oem%u.inf", i);
+		if (staged_as(w.f, path)->in_use != (i < 5))
+			fail_msg("%s", path);
+	}
+	win_close(&w);
+	free_packages(p, 6);
+}
+
 /* ---- databases that contradict themselves ---- */
 
 static void second_of_the_name(struct win *w)
@@ -1360,6 +1416,7 @@ int main(void)
 		cmocka_unit_test(identical_twice),
 		cmocka_unit_test(same_name_twice),
 		cmocka_unit_test(in_use),
+		cmocka_unit_test(in_use_without_a_device),
 		cmocka_unit_test(contradictions),
 		cmocka_unit_test(names_that_lead_astray),
 		cmocka_unit_test(name_of_another_form),
