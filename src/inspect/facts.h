@@ -43,12 +43,12 @@ struct ibb_fact_package {
 	bool has_version;
 	struct ibb_version_blob version;
 	bool boot_critical; /* its class is, in the current control set */
-	bool in_use;	    /* a device of the image is bound to it */
+	bool in_use;	    /* a device, service or network component is set up with it */
 	/* DriverInfFiles\<published> Active names it; else no device ID leads to it */
 	bool active;
 	/* filled by ibb_facts_read_store() for the INFs asked for */
 	bool digest_known;
-	struct ibb_sha256 inf_sha256, cat_sha256;
+	struct ibb_sha256 inf_sha256, cat_sha256; /* without a signature, the latter is zero */
 	bool files_missing; /* the database names it, the FileRepository lacks it */
 };
 

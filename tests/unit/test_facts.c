@@ -817,7 +817,7 @@ static void record_package(const struct wintree *w, const char *name, const char
 static void digests_of_staged_packages(void **state)
 {
 	static const char *const names[] = {"MINE.inf", "lost.inf", "..\\..\\escape.inf",
-					    "nocat.inf"};
+					    "nocat.inf", "unsigned.inf"};
 	struct wintree w;
 	struct ibb_facts *f;
 	struct ibb_volume *v;
@@ -831,6 +831,9 @@ static void digests_of_staged_packages(void **state)
 	record_package(&w, "other.inf_amd64_0000000000000003", "oem3.inf", "other.inf");
 	record_package(&w, "esc.inf_amd64_0000000000000004", "oem4.inf", "..\\..\\escape.inf");
 	record_package(&w, "nocat.inf_amd64_0000000000000005", "oem5.inf", "nocat.inf");
+	wintree_edit_sz(&w, "DRIVERS", PACKAGES "\\nocat.inf_amd64_0000000000000005", "SignerName",
+			"somebody");
+	record_package(&w, "unsigned.inf_amd64_0000000000000006", "oem6.inf", "unsigned.inf");
 	wintree_text(&w, WINTREE_STORE "/mine.inf_amd64_0000000000000001/Mine.INF", "inf");
 	wintree_text(&w, WINTREE_CAT "/oem1.CAT", "cat");
 	wintree_text(&w, WINTREE_STORE "/other.inf_amd64_0000000000000003/other.inf", "x");
@@ -838,6 +841,7 @@ static void digests_of_staged_packages(void **state)
 	wintree_text(&w, "Windows/System32/escape.inf", "secret");
 	wintree_text(&w, WINTREE_CAT "/oem4.cat", "x");
 	wintree_text(&w, WINTREE_STORE "/nocat.inf_amd64_0000000000000005/nocat.inf", "x");
+	wintree_text(&w, WINTREE_STORE "/unsigned.inf_amd64_0000000000000006/unsigned.inf", "inf");
 	f = read_facts(&w);
 	v = wintree_open(&w);
 	assert_ok(ibb_facts_read_store(f, v, names, IBB_ARRAY_SIZE(names), &err), err);
@@ -846,12 +850,14 @@ static void digests_of_staged_packages(void **state)
 		const struct ibb_fact_package *p = &f->packages[i];
 		unsigned n = p->oem ? p->oem_number : 0;
 
-		assert_int_equal(p->digest_known, n == 1);
+		assert_int_equal(p->digest_known, n == 1 || n == 6);
 		assert_int_equal(p->files_missing, n == 2 || n == 4 || n == 5);
-		if (n != 1)
+		if (!p->digest_known)
 			continue;
 		assert_int_equal(ibb_sha256("inf", 3, &d), 0);
 		assert_memory_equal(&p->inf_sha256, &d, sizeof(d));
+		if (n == 6)
+			continue;
 		assert_int_equal(ibb_sha256("cat", 3, &d), 0);
 		assert_memory_equal(&p->cat_sha256, &d, sizeof(d));
 	}
