@@ -54,8 +54,7 @@ static void add_package(const struct wintree *t)
 	wintree_set_sz(h, DB "\\DriverPackages\\" NAME, "", "oem0.inf");
 	wintree_set_sz(h, DB "\\DriverPackages\\" NAME, "InfName", "x.inf");
 	wintree_set(h, DB "\\DriverPackages\\" NAME, "Version", IBB_REG_BINARY, version, 48);
-	wintree_set(h, DB "\\DriverInfFiles\\oem0.inf", "", IBB_REG_MULTI_SZ, list,
-		    sizeof(list) + 1);
+	wintree_set(h, DB "\\DriverInfFiles\\oem0.inf", "", IBB_REG_MULTI_SZ, list, sizeof(list));
 	wintree_set_sz(h, DB "\\DriverInfFiles\\oem0.inf", "Active", NAME);
 	wintree_set(h, DB "\\DeviceIds\\PCI\\VEN_1&DEV_2", "oem0.inf", IBB_REG_BINARY, id, 4);
 	wintree_set(h, DB "\\DeviceIds\\{084f01fa-e634-4d77-83ee-074817c03581}", "oem0.inf",
@@ -107,8 +106,7 @@ static void orphans(void **state)
 	wintree_set(h, DB "\\DeviceIds\\PCI\\VEN_1&DEV_2", "oem7.inf", IBB_REG_BINARY, id, 4);
 	wintree_set(h, DB "\\DeviceIds\\PCI\\VEN_1&DEV_2", "oem0.inf", IBB_REG_BINARY, five, 5);
 	wintree_set_sz(h, DB "\\DriverPackages\\y.inf_amd64_0123456789abcdef", "", "oem9.inf");
-	wintree_set(h, DB "\\DriverInfFiles\\oem5.inf", "", IBB_REG_MULTI_SZ, list,
-		    sizeof(list) + 1);
+	wintree_set(h, DB "\\DriverInfFiles\\oem5.inf", "", IBB_REG_MULTI_SZ, list, sizeof(list));
 	wintree_set_sz(h, DB "\\DriverInfFiles\\oem5.inf", "Active", "other.inf");
 	wintree_save(&t, "DRIVERS", h);
 	assert_found(&t, texts, 5);
