@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ibb_drivers_add() and ibb_drivers_remove(): the same machinery for any driver package. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,6 +125,53 @@ static const char *reason_for(const struct ibb_package *p, const char *msg)
 	return msg;
 }
 
+static int leave_out(struct ibb_session *s, size_t i, const char *reason, struct ibb_error *err)
+{
+	const struct ibb_package *p = s->chosen[i];
+	int r = ibb_package_set_pass_over(&s->found, p->dir, p->inf_name, reason, true, err);
+
+	if (r)
+		return r;
+	memmove(&s->chosen[i], &s->chosen[i + 1],
+		(s->n_chosen - i - 1) * sizeof(struct ibb_package *));
+	s->n_chosen--;
+	return IBB_OK;
+}
+
+static bool names_companion(const struct ibb_package *p, const struct ibb_package *companion)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < p->n_companions && !found; i++)
+		found = ibb_caseeq(p->companions[i], companion->inf_name);
+	return found && strcmp(p->dir, companion->dir) == 0;
+}
+
+/* A package goes in together with what its CopyINF names, or not at all. */
+static int leave_out_users(struct ibb_session *s, const struct ibb_package *gone,
+			   struct ibb_error *err)
+{
+	for (size_t i = 0; i < s->n_chosen;) {
+		const struct ibb_package *p = s->chosen[i];
+		char reason[512];
+		int r;
+
+		if (!names_companion(p, gone)) {
+			i++;
+			continue;
+		}
+		snprintf(reason, sizeof(reason), "it names %s by CopyINF, which is left out",
+			 gone->inf_name);
+		r = leave_out(s, i, reason, err);
+		if (!r)
+			r = leave_out_users(s, p, err); /* each time one package less */
+		if (r)
+			return r;
+		i = 0;
+	}
+	return IBB_OK;
+}
+
 /* What only the plan finds out is bad as well. */
 static int leave_out_unplannable(struct ibb_session *s, struct ibb_error *err)
 {
@@ -137,13 +185,39 @@ static int leave_out_unplannable(struct ibb_session *s, struct ibb_error *err)
 			i++;
 			continue;
 		}
-		r = ibb_package_set_pass_over(&s->found, p->dir, p->inf_name,
-					      reason_for(p, err->msg), true, err);
+		r = leave_out(s, i, reason_for(p, err->msg), err);
+		if (!r)
+			r = leave_out_users(s, p, err);
 		if (r)
 			return r;
-		memmove(&s->chosen[i], &s->chosen[i + 1],
-			(s->n_chosen - i - 1) * sizeof(struct ibb_package *));
-		s->n_chosen--;
+		i = 0;
+	}
+	return IBB_OK;
+}
+
+static int ignore_companion(void *ctx, struct ibb_package *p, struct ibb_error *err)
+{
+	(void)ctx;
+	(void)p;
+	(void)err;
+	return IBB_OK;
+}
+
+/* What lacks a companion is not whole. */
+static int leave_out_unaccompanied(struct ibb_session *s, struct ibb_error *err)
+{
+	for (size_t i = 0; i < s->n_chosen;) {
+		struct ibb_package *p = s->chosen[i];
+		int r = ibb_packages_companions(&s->found, p, ignore_companion, NULL, err);
+
+		if (r == IBB_E_NOMEM)
+			return r;
+		if (r)
+			r = leave_out(s, i, reason_for(p, err->msg), err);
+		else
+			i++;
+		if (r)
+			return r;
 	}
 	return IBB_OK;
 }
@@ -154,23 +228,31 @@ static int choose_all(struct ibb_session *s, struct ibb_error *err)
 
 	for (size_t i = 0, n = s->found.n; i < n && !r; i++)
 		r = ibb_session_choose(s, s->found.packages[i], err);
+	if (!r && s->q->keep_going)
+		r = leave_out_unaccompanied(s, err);
 	if (!r)
 		r = ibb_session_choose_companions(s, err);
 	return r || !s->q->keep_going ? r : leave_out_unplannable(s, err);
 }
 
+/* INFs of two vendors may have the same name by chance. */
+static bool same_driver(const struct ibb_fact_package *p, const struct ibb_package *added)
+{
+	return p->oem && p->inf_name && ibb_caseeq(p->inf_name, added->inf_name) && p->provider &&
+	       ibb_caseeq(p->provider, added->version.provider);
+}
+
 /* Is it another version of something that is added, and not itself among what is added? */
 static bool is_replaced(const struct ibb_session *s, const struct ibb_fact_package *p)
 {
-	bool same_inf = false;
+	bool other = false;
 
 	for (size_t i = 0; i < s->n_chosen; i++) {
 		if (ibb_plan_is_identical(p, s->chosen[i]))
 			return false;
-		same_inf |=
-			p->oem && p->inf_name && ibb_caseeq(p->inf_name, s->chosen[i]->inf_name);
+		other |= same_driver(p, s->chosen[i]);
 	}
-	return same_inf;
+	return other;
 }
 
 static int choose_replaced(struct ibb_session *s, struct ibb_error *err)

@@ -245,6 +245,29 @@ def e2e_drivers_keep_going(world):
     source.unchanged()
 
 
+def e2e_drivers_companions_left_out(world):
+    """A package and what its CopyINF names go in together or, with --keep-going, not at all."""
+    image = world.image(*SMALL)
+    good = world.package("--inf", "good.inf", name="good")
+    lacks = world.package("--inf", "lacks.inf", "--copy-inf", "nowhere.inf", name="lacks")
+    boot = world.package("--inf", "first.inf", "--copy-inf", "boot.inf", name="boot")
+    world.package("--inf", "boot.inf", "--class", "system", name="boot")
+    with open(boot + "/boot.inf", encoding="latin-1", newline="") as f:
+        text = f.read()
+    with open(boot + "/boot.inf", "w", encoding="latin-1", newline="") as f:
+        f.write(text.replace("StartType     = 3", "StartType     = 0"))
+    for package, text in (lacks, "nowhere.inf"), (boot, "boot.inf"):
+        world.refused(["drivers", "add", image.path, good, package, "-o", world.path("out.vhd")],
+                      100, text, env=EPOCH)
+    add = Change(world, image, "add", good, lacks, boot, "--keep-going")
+    same([p["directory"] for p in add.manifest["packages"]], [good], "staged")
+    left = {os.path.basename(x["inf"]): x["reason"] for x in add.manifest["left_out"]}
+    same(sorted(left), ["boot.inf", "first.inf", "lacks.inf"], "left out")
+    check("nowhere.inf" in left["lacks.inf"], left["lacks.inf"])
+    same(left["first.inf"], "it names boot.inf by CopyINF, which is left out", "the reason")
+    rules_hold(world, add.image, "good.inf")
+
+
 def e2e_drivers_same_name(world):
     """Two directories with equal INF and catalog but another driver file are no two packages."""
     image = world.image(*SMALL)
@@ -298,6 +321,24 @@ def e2e_drivers_refusals(world):
 
 
 # ---- versions ----
+
+def e2e_drivers_replace_vendor(world):
+    """--replace takes out other versions, not another vendor's driver with an INF of that name."""
+    image = world.image(*SMALL)
+    theirs = world.package("--version", "1.0.0.0", name="theirs")
+    ours = world.package("--version", "2.0.0.0", name="ours")
+    with open(ours + "/ibbdemo.inf", "a+b") as f:
+        f.seek(0)
+        text = f.read()
+        f.truncate(0)
+        f.write(text.replace(b"ibbake demonstration", b"somebody else"))
+    check(b"ibbake demonstration" in text, "the vendor stands elsewhere now")
+    first = Change(world, image, "add", theirs)
+    both = Change(world, first.image, "add", ours, "--replace")
+    same(both.manifest["removed"], [], "removed")
+    same({n: p["provider"] for n, p in listed(world, both.image).items()},
+         {"oem0.inf": "ibbake demonstration", "oem1.inf": "somebody else"}, "side by side")
+
 
 def e2e_drivers_versions(world):
     """A newer version stands beside the old one; --replace takes that out; twice is nothing."""
