@@ -57,11 +57,15 @@ static int read_content(struct reading *r, struct archive_entry *e, const char *
 	if (size < 0 || (uint64_t)size > r->room)
 		return ibb_err(r->err, IBB_E_LIMIT, "%s: %s: its %lld bytes are too many", r->name,
 			       member, (long long)size);
-	/* Grown as content comes: a size in a header costs nothing. */
+	/* Grown as content comes: a size in a header costs nothing, nor do 65 535 empty members.
+	 * The byte more than is announced tells a member that is longer. */
 	do {
-		if (ibb_buf_reserve(out, out->len + PIECE))
+		uint64_t left = (uint64_t)size - out->len + 1;
+		size_t piece = left < PIECE ? (size_t)left : PIECE;
+
+		if (ibb_buf_reserve(out, out->len + piece))
 			return ibb_err_nomem(r->err);
-		got = archive_read_data(r->a, out->data + out->len, PIECE);
+		got = archive_read_data(r->a, out->data + out->len, piece);
 		if (got < 0)
 			return failed(r, (int)got, member);
 		out->len += (size_t)got;

@@ -206,9 +206,30 @@ static void out_of_memory(void **state)
 	ibb_buf_clear(&cab);
 }
 
+/* A cabinet of a megabyte may hold 65 535 empty members. */
+static void small_members_are_small(void **state)
+{
+	struct mkcab_file files[] = {{"full", "12345", 5}, {"empty", "", 0}};
+	struct ibb_buf cab = mkcab(files, 2, MKCAB_STORED);
+	struct ibb_archive a = {0};
+	struct ibb_error err = {0};
+
+	(void)state;
+	assert_ok(ibb_archive_read_cab("x.cab", bytes_of(&cab), NULL, NULL, 100, &a, &err), err);
+	assert_int_equal(a.n, 2);
+	assert_int_equal(a.members[0].bytes.len, 5);
+	assert_int_equal(a.members[1].bytes.len, 0);
+	assert_in_range(a.members[0].bytes.cap, 5, 64);
+	assert_in_range(a.members[1].bytes.cap, 0, 64);
+	ibb_archive_clear(&a);
+	ibb_buf_clear(&cab);
+}
+
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(members), cmocka_unit_test(large),   cmocka_unit_test(deflated),
-	cmocka_unit_test(refused), cmocka_unit_test(flipped), cmocka_unit_test(out_of_memory),
+	cmocka_unit_test(members),	 cmocka_unit_test(small_members_are_small),
+	cmocka_unit_test(large),	 cmocka_unit_test(deflated),
+	cmocka_unit_test(refused),	 cmocka_unit_test(flipped),
+	cmocka_unit_test(out_of_memory),
 };
 
 IBB_TEST_MAIN(tests)
