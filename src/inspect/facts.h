@@ -46,6 +46,7 @@ struct ibb_fact_package {
 	bool in_use;	    /* a device, service or network component is set up with it */
 	/* DriverInfFiles\<published> Active names it; else no device ID leads to it */
 	bool active;
+	bool unsigned_; /* SignerScore says so, or that nobody knows; without it: signed */
 	/* filled by ibb_facts_read_store() for the INFs asked for */
 	bool digest_known;
 	struct ibb_sha256 inf_sha256, cat_sha256; /* without a signature, the latter is zero */

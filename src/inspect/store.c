@@ -78,6 +78,21 @@ static int package_strings(struct ibb_fact_package *p, const struct ibb_hive *h,
 	return IBB_OK;
 }
 
+/* setupapi.h: 0x80000000 for what is not signed, 0xff000000 for what was not looked at. */
+#define SIGNER_SCORE_MASK 0xf0000000u
+
+static int package_signature(struct ibb_fact_package *p, const struct ibb_hive *h, ibb_key k,
+			     struct ibb_error *err)
+{
+	uint32_t score = 0;
+	int r = ibb_hive_get_dword(h, k, "", "SignerScore", &score, err);
+
+	if (r && r != IBB_E_NOTFOUND && r != IBB_E_CORRUPT)
+		return r;
+	p->unsigned_ = !r && (score & SIGNER_SCORE_MASK);
+	return IBB_OK;
+}
+
 static int package_version(struct ibb_facts *f, struct ibb_fact_package *p,
 			   const struct ibb_hive *h, ibb_key k, struct ibb_error *err)
 {
@@ -129,6 +144,8 @@ static int read_package(void *ctx, ibb_key k, const char *name, struct ibb_error
 		return ibb_err_nomem(err);
 	f->n_packages++;
 	r = package_strings(p, c->h, k, err);
+	if (!r)
+		r = package_signature(p, c->h, k, err);
 	if (!r)
 		r = package_version(f, p, c->h, k, err);
 	if (!r)

@@ -96,6 +96,9 @@ static uint64_t version_number(const uint16_t v[4])
 
 int ibb_rank_compare(const struct ibb_rank *a, const struct ibb_rank *b, const char **ret_why)
 {
+	*ret_why = "a signature";
+	if (a->unsigned_ != b->unsigned_)
+		return b->unsigned_ ? -1 : 1;
 	*ret_why = "feature score";
 	if (a->feature != b->feature)
 		return a->feature < b->feature ? -1 : 1;
@@ -128,10 +131,9 @@ int ibb_rank_package(struct ibb_package *p, const struct ibb_rank_ids *dev, stru
 		if (!m.model)
 			continue;
 		rank = (struct ibb_rank){
-			m.feature_score,
-			identifier(dev, i, m.compatible, (unsigned)m.index),
-			p->version.date,
-			version_number(p->version.version),
+			m.feature_score, identifier(dev, i, m.compatible, (unsigned)m.index),
+			p->version.date, version_number(p->version.version),
+			!p->signed_,
 		};
 		if (!*ret_id || ibb_rank_compare(&rank, ret, &why) < 0) {
 			*ret = rank;
@@ -166,10 +168,10 @@ int ibb_rank_image(const struct ibb_facts *f, const struct ibb_rank_ids *dev,
 			const struct ibb_fact_package *p = m[k].package;
 			struct ibb_rank rank = {
 				m[k].data[1],
-				identifier(dev, i, m[k].data[0] == 2,
-					   m[k].data[2] | (unsigned)m[k].data[3] << 8),
+				identifier(dev, i, m[k].data[0] == 2, m[k].data[2] | (unsigned)m[k].data[3] << 8),
 				p->version.date,
 				version_number(p->version.version),
+				p->unsigned_,
 			};
 
 			/* nothing leads from the ID to a package that is not the active one; an

@@ -3,7 +3,8 @@
  * Microsoft's driver rank, for one device function: a package that is at hand against what the
  * driver database of the image records. Feature score, identifier score, DriverVer date and version
  * all stand in the database (DeviceIds, Version), for inbox packages as well, so no INF of the
- * image has to be read. The signature part is equal for all packages Windows trusts. Source:
+ * image has to be read. The signature part is equal for all packages Windows
+ * trusts; what is not signed ranks below all of them. Source:
  * Microsoft, "How Windows Ranks Drivers", "Identifier Score", "Feature Score".
  */
 #ifndef IBB_PLAN_RANK_H
@@ -32,6 +33,7 @@ void ibb_rank_ids_of(const char *id, struct ibb_rank_ids *ret);
 struct ibb_rank {
 	unsigned feature, identifier; /* lower is better */
 	uint64_t date, version;	      /* higher is better */
+	bool unsigned_;		      /* loses to every signed one, before all else */
 };
 /* The THHH of Microsoft's rank for one device ID and one ID of a models line. */
 unsigned ibb_rank_identifier(bool dev_compatible, unsigned place, bool inf_compatible,

@@ -834,6 +834,10 @@ static void digests_of_staged_packages(void **state)
 	wintree_edit_sz(&w, "DRIVERS", PACKAGES "\\nocat.inf_amd64_0000000000000005", "SignerName",
 			"somebody");
 	record_package(&w, "unsigned.inf_amd64_0000000000000006", "oem6.inf", "unsigned.inf");
+	wintree_edit_dword(&w, "DRIVERS", PACKAGES "\\unsigned.inf_amd64_0000000000000006",
+			   "SignerScore", 0x80000000);
+	wintree_edit_dword(&w, "DRIVERS", PACKAGES "\\mine.inf_amd64_0000000000000001",
+			   "SignerScore", 0x0f000000);
 	wintree_text(&w, WINTREE_STORE "/mine.inf_amd64_0000000000000001/Mine.INF", "inf");
 	wintree_text(&w, WINTREE_CAT "/oem1.CAT", "cat");
 	wintree_text(&w, WINTREE_STORE "/other.inf_amd64_0000000000000003/other.inf", "x");
@@ -851,6 +855,7 @@ static void digests_of_staged_packages(void **state)
 		unsigned n = p->oem ? p->oem_number : 0;
 
 		assert_int_equal(p->digest_known, n == 1 || n == 6);
+		assert_int_equal(p->unsigned_, n == 6);
 		assert_int_equal(p->files_missing, n == 2 || n == 4 || n == 5);
 		if (!p->digest_known)
 			continue;

@@ -103,10 +103,12 @@ static void order(void **state)
 {
 	/* each beats the next */
 	static const struct ibb_rank by[] = {
-		{0x10, 0x2001, 1, 1}, /* a feature score beats everything */
-		{0xff, 0x0000, 1, 1}, {0xff, 0x0001, 9, 9}, {0xff, 0x1000, 9, 9},
-		{0xff, 0x2000, 9, 9}, {0xff, 0x2000, 8, 9}, /* a date beats a version */
-		{0xff, 0x2000, 8, 8}, {0xff, 0x3000, 9, 9},
+		{0x10, 0x2001, 1, 1, false}, /* a feature score beats everything but a signature */
+		{0xff, 0x0000, 1, 1, false}, {0xff, 0x0001, 9, 9, false},
+		{0xff, 0x1000, 9, 9, false}, {0xff, 0x2000, 9, 9, false},
+		{0xff, 0x2000, 8, 9, false}, /* a date beats a version */
+		{0xff, 0x2000, 8, 8, false}, {0xff, 0x3000, 9, 9, false},
+		{0x00, 0x0000, 9, 9, true},
 	};
 	const char *why;
 
@@ -122,6 +124,8 @@ static void order(void **state)
 	assert_int_equal(ibb_rank_compare(&by[5], &by[6], &why), -1);
 	assert_string_equal(why, "a higher DriverVer version");
 	assert_int_equal(ibb_rank_compare(&by[6], &by[6], &why), 0);
+	assert_int_equal(ibb_rank_compare(&by[8], &by[0], &why), 1);
+	assert_string_equal(why, "a signature");
 }
 
 static const struct CMUnitTest tests[] = {
