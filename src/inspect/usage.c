@@ -14,24 +14,36 @@
 struct usage {
 	struct ibb_facts *f;
 	const struct ibb_hive *h;
+	bool service; /* Windows comes with services of its own packages, used or not */
 };
 
-static void mark(struct ibb_facts *f, const char *inf)
+static bool counts(const struct usage *u, const struct ibb_fact_package *p)
 {
-	for (size_t i = 0; i < f->n_packages; i++)
-		if (f->packages[i].published && ibb_caseeq(f->packages[i].published, inf))
-			f->packages[i].in_use = true;
+	return p->oem || !u->service;
 }
 
-static void mark_package(struct ibb_facts *f, const char *name, size_t n)
+static void mark(const struct usage *u, const char *inf)
 {
-	for (size_t i = 0; i < f->n_packages; i++)
-		if (ibb_ncasecmp(f->packages[i].name, strlen(f->packages[i].name), name, n) == 0)
-			f->packages[i].in_use = true;
+	for (size_t i = 0; i < u->f->n_packages; i++) {
+		struct ibb_fact_package *p = &u->f->packages[i];
+
+		if (p->published && ibb_caseeq(p->published, inf) && counts(u, p))
+			p->in_use = true;
+	}
+}
+
+static void mark_package(const struct usage *u, const char *name, size_t n)
+{
+	for (size_t i = 0; i < u->f->n_packages; i++) {
+		struct ibb_fact_package *p = &u->f->packages[i];
+
+		if (ibb_ncasecmp(p->name, strlen(p->name), name, n) == 0 && counts(u, p))
+			p->in_use = true;
+	}
 }
 
 /* A path that leads into a package's own directory: nothing there may go. */
-static void mark_path(struct ibb_facts *f, const char *path)
+static void mark_path(const struct usage *u, const char *path)
 {
 	static const char dir[] = "FileRepository";
 
@@ -40,7 +52,7 @@ static void mark_path(struct ibb_facts *f, const char *path)
 
 		if (!ibb_case_prefix(s, dir) || (name[-1] != '\\' && name[-1] != '/'))
 			continue;
-		mark_package(f, name, strcspn(name, "\\/"));
+		mark_package(u, name, strcspn(name, "\\/"));
 		return;
 	}
 }
@@ -76,9 +88,9 @@ static int mark_strings(const struct usage *u, ibb_key k, const char *value, str
 			return ibb_err_nomem(err);
 		s[strcspn(s, ":")] = '\0';
 		if (*s == '!')
-			mark_package(u->f, s + 1, strlen(s + 1));
+			mark_package(u, s + 1, strlen(s + 1));
 		else
-			mark(u->f, s);
+			mark(u, s);
 	}
 	return IBB_OK;
 }
@@ -93,8 +105,8 @@ static int mark_inf_path(void *ctx, ibb_key k, const char *name, struct ibb_erro
 	(void)name;
 	if (r || !inf)
 		return r;
-	mark(u->f, inf);
-	mark_path(u->f, inf);
+	mark(u, inf);
+	mark_path(u, inf);
 	return IBB_OK;
 }
 
@@ -109,7 +121,7 @@ static int mark_service(void *ctx, ibb_key k, const char *name, struct ibb_error
 	if (!r)
 		r = get_string(u, k, "ImagePath", &image, err);
 	if (!r && image)
-		mark_path(u->f, image);
+		mark_path(u, image);
 	return r;
 }
 
@@ -173,6 +185,7 @@ static int look_everywhere(struct usage *u, const char *control_set, struct ibb_
 		if (!path)
 			return ibb_err_nomem(err);
 		r = ibb_hive_find(u->h, ibb_hive_root(u->h), path, &k, err);
+		u->service = places[i].fn == mark_service;
 		if (!r)
 			r = ibb_hive_subkeys(u->h, k, go_down, &b, err);
 		if (r && r != IBB_E_NOTFOUND)
@@ -183,7 +196,7 @@ static int look_everywhere(struct usage *u, const char *control_set, struct ibb_
 
 int ibb_facts_read_usage(struct ibb_facts *f, struct ibb_error *err)
 {
-	struct usage u = {f, f->hives[IBB_HIVE_SYSTEM].hive};
+	struct usage u = {.f = f, .h = f->hives[IBB_HIVE_SYSTEM].hive};
 	int r = IBB_OK;
 
 	for (size_t i = 0; u.h && i < f->n_control_sets && !r; i++)

@@ -695,7 +695,8 @@ static void in_use_without_a_device(void **state)
 {
 	static const char list[] = "ControlSet001\\Enum\\PCI\\VEN_1&DEV_2\\3&1\\Properties\\"
 				   "{540b947e-8b40-45bc-a8a2-6a0b894cbda2}\\000F";
-	static const uint16_t three[] = u"other.inf\0oem3.inf\0", five[] = u"oem50.inf\0oem5.in\0",
+	static const uint16_t three[] = u"other.inf\0oem3.inf\0",
+			      five[] = u"oem50.inf\0oem5.in\0pci.inf\0",
 			      four[] = u"oem4.inf:PCI\\VEN_1&DEV_2,Install\0";
 	struct winhives_spec spec = wintree_spec("server2022");
 	struct ibb_package *p[6];
@@ -742,6 +743,7 @@ static void in_use_without_a_device(void **state)
 		if (staged_as(w.f, path)->in_use != (i < 5))
 			fail_msg("%s", path);
 	}
+	assert_false(staged_as(w.f, "pci.inf")->in_use); /* Windows' own service */
 	win_close(&w);
 	free_packages(p, 6);
 }
