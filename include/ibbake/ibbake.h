@@ -37,6 +37,12 @@ typedef int (*ibb_progress_fn)(void *ctx, const struct ibb_progress *p);
 
 enum ibb_digest { IBB_DIGEST_NONE, IBB_DIGEST_CONTENT, IBB_DIGEST_SHA256 };
 
+/*
+ * What to do with a package whose class is boot-critical in the image and whose service starts at
+ * boot: configure it as Windows would (or refuse it where that is not known), or only stage it.
+ */
+enum ibb_reflect { IBB_REFLECT_AUTO, IBB_REFLECT_NEVER };
+
 /* Bits of ibb_request.require: readiness lines that must not be missing. */
 enum { IBB_REQUIRE_DRIVER = 1, IBB_REQUIRE_ADDRESS = 2, IBB_REQUIRE_USER_ND = 4 };
 
@@ -60,13 +66,14 @@ struct ibb_request {
 	size_t n_filters;
 	const char *const *published; /* ibb_drivers_remove(): oemN.inf or original INF names */
 	size_t n_published;
-	bool recurse;		/* ibb_drivers_add(): search below driver_dirs as well */
-	bool keep_going;	/* ibb_drivers_add(): leave a bad package out whole */
-	bool replace;		/* ibb_drivers_add(): remove other versions of the same INF */
-	bool booted;		/* ibb_verify(): Windows has run since the bake */
-	unsigned require;	/* IBB_REQUIRE_* */
-	enum ibb_digest digest; /* also digest whole images, for the manifest */
-	int64_t unix_time;	/* time stamped on everything written, seconds since 1970 */
+	bool recurse;		  /* ibb_drivers_add(): search below driver_dirs as well */
+	bool keep_going;	  /* ibb_drivers_add(): leave a bad package out whole */
+	bool replace;		  /* ibb_drivers_add(): remove other versions of the same INF */
+	enum ibb_reflect reflect; /* ibb_drivers_add() */
+	bool booted;		  /* ibb_verify(): Windows has run since the bake */
+	unsigned require;	  /* IBB_REQUIRE_* */
+	enum ibb_digest digest;	  /* also digest whole images, for the manifest */
+	int64_t unix_time;	  /* time stamped on everything written, seconds since 1970 */
 	ibb_progress_fn progress;
 	void *progress_ctx;
 };

@@ -27,6 +27,10 @@ static int add_removal(struct ibb_session *s, const struct ibb_fact_package *p,
 	*x = (struct ibb_removal){.package = p};
 	r = ibb_facts_store_files(p, s->image->volume, &x->files, err);
 	if (!r)
+		r = ibb_facts_copied_files(s->facts, p, s->image->volume, &x->copied, err);
+	if (r)
+		ibb_removal_clear(x);
+	else
 		s->n_removals++;
 	return r;
 }
@@ -83,14 +87,15 @@ static int remove_named(struct ibb_session *s, const char *name, struct ibb_erro
 
 static int plan_remove(struct ibb_session *s, struct ibb_error *err)
 {
+	struct ibb_plan_opts o = ibb_session_plan_opts(s);
 	int r = ibb_session_check(s, err);
 
 	for (size_t i = 0; i < s->q->n_published && !r; i++)
 		r = remove_named(s, s->q->published[i], err);
 	if (!r)
-		r = ibb_plan_build_changes(s->facts, NULL, 0, s->removals, s->n_removals,
-					   s->q->unix_time, &s->plan, err);
-	return r;
+		r = ibb_plan_build_changes(s->facts, NULL, 0, s->removals, s->n_removals, &o,
+					   &s->plan, err);
+	return r ? r : ibb_session_plan_warnings(s, err);
 }
 
 /* ---- which packages come ---- */
@@ -99,6 +104,7 @@ static int plan_remove(struct ibb_session *s, struct ibb_error *err)
 static int plan_alone(struct ibb_session *s, size_t i, struct ibb_error *err)
 {
 	IBB_AUTO_FREE struct ibb_package **list = ibb_calloc_array(i + 1, sizeof(*list));
+	struct ibb_plan_opts o = ibb_session_plan_opts(s);
 	struct ibb_plan *plan = NULL;
 	size_t n = 0;
 	int r;
@@ -108,7 +114,7 @@ static int plan_alone(struct ibb_session *s, size_t i, struct ibb_error *err)
 	for (size_t k = 0; k <= i; k++)
 		if (ibb_caseeq(s->chosen[k]->inf_name, s->chosen[i]->inf_name))
 			list[n++] = s->chosen[k];
-	r = ibb_plan_build(s->facts, list, n, s->q->unix_time, &plan, err);
+	r = ibb_plan_build_changes(s->facts, list, n, s->removals, s->n_removals, &o, &plan, err);
 	ibb_plan_free(plan);
 	return r;
 }
@@ -271,6 +277,7 @@ static int plan_add(struct ibb_session *s, struct ibb_error *err)
 					 .n_dirs = s->q->n_driver_dirs,
 					 .recurse = s->q->recurse,
 					 .keep_going = s->q->keep_going};
+	struct ibb_plan_opts o = ibb_session_plan_opts(s);
 	int r = ibb_session_check(s, err);
 
 	if (!r)
@@ -296,7 +303,9 @@ static int plan_add(struct ibb_session *s, struct ibb_error *err)
 		r = choose_replaced(s, err);
 	if (!r)
 		r = ibb_plan_build_changes(s->facts, s->chosen, s->n_chosen, s->removals,
-					   s->n_removals, s->q->unix_time, &s->plan, err);
+					   s->n_removals, &o, &s->plan, err);
+	if (!r)
+		r = ibb_session_plan_warnings(s, err);
 	return r ? r : ibb_session_check_plan(s, err);
 }
 

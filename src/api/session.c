@@ -501,8 +501,18 @@ int ibb_session_check(struct ibb_session *s, struct ibb_error *err)
 	return IBB_OK;
 }
 
+int ibb_session_plan_warnings(struct ibb_session *s, struct ibb_error *err)
+{
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < s->plan->n_warnings && !r; i++)
+		r = ibb_session_warn(s, err, "%s", s->plan->warnings[i]);
+	return r;
+}
+
 int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
 {
+	struct ibb_plan_opts o = ibb_session_plan_opts(s);
 	int r = ibb_session_check(s, err);
 
 	if (!r)
@@ -518,8 +528,10 @@ int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
 	if (!r)
 		r = ibb_session_phase(s->q, "plan", 0, 0, err);
 	if (!r)
-		r = ibb_plan_build(s->facts, s->chosen, s->n_chosen, s->q->unix_time, &s->plan,
-				   err);
+		r = ibb_plan_build_changes(s->facts, s->chosen, s->n_chosen, NULL, 0, &o, &s->plan,
+					   err);
+	if (!r)
+		r = ibb_session_plan_warnings(s, err);
 	if (!r)
 		r = ibb_session_check_plan(s, err);
 	return r ? r : check_required(s, err);
@@ -531,6 +543,7 @@ void ibb_session_clear(struct ibb_session *s)
 		ibb_removal_clear(&s->removals[i]);
 	free(s->removals);
 	ibb_plan_free(s->plan);
+	ibb_session_clear_included(s);
 	for (size_t i = 0; i < s->n_targets; i++) {
 		ibb_selection_clear(&s->selections[i]);
 		ibb_resolution_free(s->resolutions[i]);

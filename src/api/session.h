@@ -8,6 +8,12 @@
 #include "ibbake/ibbake.h"
 #include "plan/plan.h"
 
+/* An INF of the image, see ibb_session_plan_opts(). */
+struct ibb_included {
+	char *name;
+	struct ibb_inf *inf;
+};
+
 struct ibb_session {
 	const struct ibb_request *q;
 	struct ibb_catalog *catalog;
@@ -22,6 +28,8 @@ struct ibb_session {
 	struct ibb_removal *removals;
 	size_t n_removals;
 	struct ibb_plan *plan;
+	struct ibb_included *included;
+	size_t n_included;
 	char **warnings;
 	size_t n_warnings, cap_warnings;
 };
@@ -39,6 +47,11 @@ int ibb_session_catalog(const struct ibb_request *q, struct ibb_catalog **ret,
 int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err) IBB_MUST_CHECK;
 /* Load the catalog; may this Windows be edited? */
 int ibb_session_check(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
+/* How to plan; the INFs that it leads to live as long as the session. */
+struct ibb_plan_opts ibb_session_plan_opts(struct ibb_session *s);
+void ibb_session_clear_included(struct ibb_session *s);
+/* What the plan warns of. */
+int ibb_session_plan_warnings(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 /* Is what counts as staged already whole, and does the rest fit? */
 int ibb_session_check_plan(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 /* Put a package on the list of what is staged, once; and the companions of all on it. */

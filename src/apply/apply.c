@@ -91,7 +91,7 @@ static int reopen(const char *name, const struct ibb_buf *bytes, struct ibb_hive
 }
 
 /* Takes the bytes `before`. */
-static int prove_hive(struct work *w, enum ibb_node node, const char *path, struct ibb_buf *before,
+static int prove_hive(struct work *w, enum ibb_hive_id id, const char *path, struct ibb_buf *before,
 		      const struct ibb_buf *after)
 {
 	IBB_AUTO(ibb_hive_close) struct ibb_hive *old = NULL, *new = NULL;
@@ -105,16 +105,15 @@ static int prove_hive(struct work *w, enum ibb_node node, const char *path, stru
 	if (r)
 		return r;
 	r = ibb_hive_open(path, before, &old, w->err);
-	return r ? r : ibb_apply_check_difference(w->p, node, old, new, w->err);
+	return r ? r : ibb_apply_check_difference(w->p, id, old, new, w->err);
 }
 
-static int apply_hive(struct work *w, enum ibb_node node)
+static int apply_hive(struct work *w, enum ibb_hive_id id)
 {
-	enum ibb_hive_id id = node == IBB_NODE_SYSTEM ? IBB_HIVE_SYSTEM : IBB_HIVE_DRIVERS;
 	struct ibb_fact_hive *fh = &w->f->hives[id];
 	IBB_AUTO_BUF struct ibb_buf before = {0}, after = {0};
 	struct content old, new;
-	int r = ibb_apply_registry(w->p, node, fh->hive, w->err);
+	int r = ibb_apply_registry(w->p, id, fh->hive, w->err);
 
 	if (r || !ibb_hive_edited(fh->hive))
 		return r;
@@ -124,7 +123,7 @@ static int apply_hive(struct work *w, enum ibb_node node)
 	if (!r)
 		r = content_of(w, &before, &old);
 	if (!r)
-		r = prove_hive(w, node, fh->path, &before, &after);
+		r = prove_hive(w, id, fh->path, &before, &after);
 	if (!r)
 		r = put_checked(w, fh->path, ibb_buf_bytes(&after), IBB_PUT_IN_PLACE);
 	if (!r)
@@ -176,16 +175,28 @@ static int absent(struct work *w, const char *path)
 			    "the image first");
 }
 
+static int content_before(struct work *w, const char *path, bool *ret_had, struct content *ret)
+{
+	IBB_AUTO_BUF struct ibb_buf data = {0};
+	int r = ibb_volume_read(w->v, path, IBB_LIMIT_PACKAGE_BYTES, &data, w->err);
+
+	*ret_had = !r;
+	if (r)
+		return r == IBB_E_NOTFOUND ? IBB_OK : r;
+	return content_of(w, &data, ret);
+}
+
 static int put_file(struct work *w, const struct ibb_op *op)
 {
 	/* the digest was made when the file was read: a byte that changed in memory since will show
 	 * at the read-back */
-	struct content new = {op->file->bytes.len, op->file->sha256};
-	int r = absent(w, op->path);
+	struct content new = {op->file->bytes.len, op->file->sha256}, old;
+	bool had = false;
+	int r = op->may_replace ? content_before(w, op->path, &had, &old) : absent(w, op->path);
 
 	if (!r)
 		r = put_checked(w, op->path, ibb_buf_bytes(&op->file->bytes), IBB_PUT_REPLACE);
-	return r ? r : record(w, op->path, "driver", NULL, &new);
+	return r ? r : record(w, op->path, "driver", had ? &old : NULL, &new);
 }
 
 static int make_dir(struct work *w, const struct ibb_op *op)
@@ -271,8 +282,8 @@ int ibb_apply(const struct ibb_plan *p, struct ibb_facts *f, struct ibb_volume *
 	int r = IBB_OK;
 
 	if (p->n_ops) {
-		for (int n = 0; n < IBB_N_NODES && !r; n++)
-			r = apply_hive(&w, n);
+		for (int id = 0; id < IBB_N_HIVES && !r; id++)
+			r = apply_hive(&w, (enum ibb_hive_id)id);
 		if (!r)
 			r = apply_files(&w);
 	}

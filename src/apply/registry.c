@@ -34,8 +34,8 @@ static int check_before(const struct ibb_op *op, struct ibb_hive *h, ibb_key k,
 static int apply_key(const struct ibb_plan *p, const struct ibb_op *op, struct ibb_hive *h,
 		     ibb_key *donor, struct ibb_error *err)
 {
-	const struct ibb_key_security_plan *s = &p->security[op->node];
-	bool like = *donor != 0;
+	const struct ibb_key_security_plan *s = &p->security[op->hive];
+	bool like = !op->like_parent && *donor != 0;
 	unsigned made = 0;
 	ibb_key k;
 	int r = ibb_hive_create(h, ibb_hive_root(h), op->key,
@@ -47,7 +47,7 @@ static int apply_key(const struct ibb_plan *p, const struct ibb_op *op, struct i
 	if (made != 1)
 		return ibb_err(err, IBB_E_CONFLICT, "%s: key %s %s", ibb_hive_name(h), op->key,
 			       made ? "lacks its parent" : "exists already");
-	if (!like) {
+	if (!like && !op->like_parent) {
 		r = ibb_hive_set_security(h, k, ibb_buf_bytes(&s->sd), err);
 		*donor = k; /* the next keys share its descriptor */
 	}
@@ -81,16 +81,16 @@ static int apply_value(const struct ibb_plan *p, const struct ibb_op *op, struct
 	return ibb_hive_set(h, k, op->value, op->type, op->data.data, op->data.len, p->time, err);
 }
 
-/* Is it an operation on this node's hive? */
-static bool concerns(const struct ibb_op *op, enum ibb_node node)
+/* Is it an operation on this hive? */
+static bool concerns(const struct ibb_op *op, enum ibb_hive_id hive)
 {
-	return op->key && op->node == node;
+	return op->key && op->hive == hive;
 }
 
-int ibb_apply_registry(const struct ibb_plan *p, enum ibb_node node, struct ibb_hive *h,
+int ibb_apply_registry(const struct ibb_plan *p, enum ibb_hive_id hive, struct ibb_hive *h,
 		       struct ibb_error *err)
 {
-	const struct ibb_key_security_plan *s = &p->security[node];
+	const struct ibb_key_security_plan *s = &p->security[hive];
 	const char *last = NULL;
 	ibb_key donor = 0, k = 0;
 	int r = IBB_OK;
@@ -100,7 +100,7 @@ int ibb_apply_registry(const struct ibb_plan *p, enum ibb_node node, struct ibb_
 	for (size_t i = 0; i < p->n_ops && !r; i++) {
 		const struct ibb_op *op = &p->ops[i];
 
-		if (!concerns(op, node))
+		if (!concerns(op, hive))
 			continue;
 		if (op->kind == IBB_OP_KEY || op->kind == IBB_OP_DELETE_KEY) {
 			r = op->kind == IBB_OP_KEY ? apply_key(p, op, h, &donor, err)
@@ -192,7 +192,7 @@ static int check_one(void *ctx, const struct ibb_hive_diff *d, struct ibb_error 
 	return IBB_OK;
 }
 
-int ibb_apply_check_difference(const struct ibb_plan *p, enum ibb_node node,
+int ibb_apply_check_difference(const struct ibb_plan *p, enum ibb_hive_id hive,
 			       const struct ibb_hive *before, const struct ibb_hive *after,
 			       struct ibb_error *err)
 {
@@ -205,7 +205,7 @@ int ibb_apply_check_difference(const struct ibb_plan *p, enum ibb_node node,
 	for (size_t i = 0; i < p->n_ops; i++) {
 		const struct ibb_op *op = &p->ops[i];
 
-		if (concerns(op, node))
+		if (concerns(op, hive))
 			ops[e.n++] = op;
 	}
 	qsort(ops, e.n, sizeof(*ops), compare_ops);

@@ -5,12 +5,12 @@
 
 #include "plan/plan.h"
 
-/* Carry out the KEY and VALUE operations of one node on its open hive. */
-int ibb_apply_registry(const struct ibb_plan *p, enum ibb_node node, struct ibb_hive *h,
+/* Carry out the KEY and VALUE operations of one hive on it. */
+int ibb_apply_registry(const struct ibb_plan *p, enum ibb_hive_id hive, struct ibb_hive *h,
 		       struct ibb_error *err) IBB_MUST_CHECK;
 
-/* Is the difference between the two hives exactly the node's operations? IBB_E_INTERNAL. */
-int ibb_apply_check_difference(const struct ibb_plan *p, enum ibb_node node,
+/* Is the difference between the two hives exactly that hive's operations? IBB_E_INTERNAL. */
+int ibb_apply_check_difference(const struct ibb_plan *p, enum ibb_hive_id hive,
 			       const struct ibb_hive *before, const struct ibb_hive *after,
 			       struct ibb_error *err) IBB_MUST_CHECK;
 

@@ -39,7 +39,7 @@ enum {
 	CLI_CATALOG = 512,
 	CLI_PROGRESS = 1024,
 	CLI_NO_MANIFEST = 2048,
-	CLI_ADD = 4096, /* --recurse, --keep-going, --replace */
+	CLI_ADD = 4096, /* --recurse, --keep-going, --replace, --reflect */
 	CLI_FORCE = 8192,
 	CLI_FILTER = 16384
 };

@@ -6,7 +6,7 @@
 
 #include "cli/cli.h"
 
-enum kind { FLAG, TEXT, LIST, NUMBER, REQUIRE, DIGEST, PROGRESS };
+enum kind { FLAG, TEXT, LIST, NUMBER, REQUIRE, DIGEST, REFLECT, PROGRESS };
 
 static const struct option {
 	const char *name;
@@ -48,6 +48,8 @@ static const struct option {
 	 "leave a bad package out whole and add the others"},
 	{"replace", 0, NULL, CLI_ADD, FLAG, AT(q.replace), 0, 0,
 	 "remove other versions of what is added"},
+	{"reflect", 0, "auto|never", CLI_ADD, REFLECT, AT(q.reflect), 0, 0,
+	 "configure a boot-critical package (auto), or only stage it (never)"},
 	{"allow-unsupported", 0, NULL, CLI_WEAKEN, FLAG, AT(q.allow_unsupported), 0, 0,
 	 "go on although the catalog says unsupported"},
 	{"booted", 0, NULL, CLI_BOOTED, FLAG, AT(q.booted), 0, 0,
@@ -125,6 +127,7 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 {
 	static const char *const lines[] = {"driver", "address", "user-nd"};
 	static const char *const digests[] = {"none", "content", "sha256"};
+	static const char *const reflects[] = {"auto", "never"};
 	static const char *const modes[] = {"auto", "plain", "json", "none"};
 	char *at = (char *)c + o->offset;
 	unsigned choice = 0;
@@ -162,6 +165,11 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 		if (!parse_choice(v, digests, IBB_ARRAY_SIZE(digests), &choice))
 			return false;
 		*(enum ibb_digest *)at = choice;
+		return true;
+	case REFLECT:
+		if (!parse_choice(v, reflects, IBB_ARRAY_SIZE(reflects), &choice))
+			return false;
+		*(enum ibb_reflect *)at = choice;
 		return true;
 	case PROGRESS:
 		if (!parse_choice(v, modes, IBB_ARRAY_SIZE(modes), &choice))

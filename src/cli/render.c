@@ -77,6 +77,11 @@ void cli_render_packages(const struct cli *c, const struct ibb_json *doc, struct
 			   ibb_json_bool(p, "already_staged", false) ? "already staged" : "staged",
 			   cli_str(p, "published"), cli_str(p, "package_name"), cli_str(p, "node"),
 			   cli_str(p, "node_reason"), (long long)ids);
+		cli_printf(out, "  %s: %s\n",
+			   ibb_json_bool(ibb_json_get(p, "reflect"), "done", false)
+				   ? "configured for the boot"
+				   : "not configured for the boot",
+			   cli_str(ibb_json_get(p, "reflect"), "rule"));
 		ibb_json_foreach (m, ibb_json_get(p, "models_sections")) {
 			cli_printf(out, "  models section [%s]: %s\n", cli_str(m, "section"),
 				   cli_str(m, "reason"));

@@ -150,6 +150,19 @@ struct ibb_store_files {
 };
 int ibb_facts_store_files(const struct ibb_fact_package *p, struct ibb_volume *v,
 			  struct ibb_store_files *ret, struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * Where a driver file is that a PnpLockdownFiles key of SOFTWARE is named after: the volume path,
+ * free() it. IBB_E_NOTFOUND when the name is of another form or leads elsewhere.
+ */
+#define IBB_LOCKDOWN_KEY "Microsoft\\Windows\\CurrentVersion\\Setup\\PnpLockdownFiles"
+int ibb_facts_lockdown_path(const char *name, char **ret, struct ibb_error *err) IBB_MUST_CHECK;
+/* The files outside the driver store whose PnpLockdownFiles entry names the package as an owner. */
+int ibb_facts_copied_files(const struct ibb_facts *f, const struct ibb_fact_package *p,
+			   struct ibb_volume *v, struct ibb_store_files *ret,
+			   struct ibb_error *err) IBB_MUST_CHECK;
+/* Does a REG_MULTI_SZ value hold the name? */
+int ibb_facts_list_has(uint32_t type, const struct ibb_buf *list, const char *name, bool *ret,
+		       struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_store_files_clear(struct ibb_store_files *s);
 
 /* One package of the image that serves a device ID, as its DeviceIds value says. */

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/le.h"
 #include "base/path.h"
@@ -279,6 +280,100 @@ int ibb_facts_store_files(const struct ibb_fact_package *p, struct ibb_volume *v
 		return r;
 	}
 	*ret = s;
+	return IBB_OK;
+}
+
+/* ---- files that a configuration copied ---- */
+
+int ibb_facts_lockdown_path(const char *name, char **ret, struct ibb_error *err)
+{
+	static const char root[] = "%SystemRoot%", dir[] = "Windows/System32",
+			  drivers[] = "Windows/System32/drivers";
+	IBB_AUTO_FREE char *joined = NULL, *path = NULL, *parent = NULL;
+	size_t n = strlen(root);
+	int r;
+
+	if (strncasecmp(name, root, n) != 0 || (name[n] != '/' && name[n] != '\\'))
+		return IBB_E_NOTFOUND;
+	joined = ibb_asprintf("Windows%s", name + n);
+	if (!joined)
+		return ibb_err_nomem(err);
+	r = ibb_path_normalize(joined, &path, err);
+	if (r)
+		return r == IBB_E_NOMEM ? r : IBB_E_NOTFOUND;
+	parent = ibb_strndup(path, ibb_path_dir_len(path));
+	if (!parent)
+		return ibb_err_nomem(err);
+	/* the directories that packages copy to: nothing else is taken for a copied file */
+	if (!ibb_caseeq(parent, dir) && !ibb_caseeq(parent, drivers))
+		return IBB_E_NOTFOUND;
+	*ret = IBB_TAKE(path);
+	return IBB_OK;
+}
+
+int ibb_facts_list_has(uint32_t type, const struct ibb_buf *list, const char *name, bool *ret,
+		       struct ibb_error *err)
+{
+	*ret = false;
+	for (size_t off = 0, end; type == IBB_REG_MULTI_SZ && off + 1 < list->len; off = end + 2) {
+		IBB_AUTO_FREE char *one = NULL;
+
+		for (end = off; end + 1 < list->len && ibb_get_le16(list->data + end);)
+			end += 2;
+		if (end == off)
+			break;
+		one = ibb_utf8_from_utf16le(list->data + off, end - off);
+		if (!one)
+			return ibb_err_nomem(err);
+		*ret |= ibb_caseeq(one, name);
+	}
+	return IBB_OK;
+}
+
+struct copied {
+	const struct ibb_hive *h;
+	const struct ibb_fact_package *p;
+	struct ibb_volume *v;
+	struct ibb_store_files out;
+};
+
+static int look_at_lockdown(void *ctx, ibb_key k, const char *name, struct ibb_error *err)
+{
+	struct copied *c = ctx;
+	IBB_AUTO_BUF struct ibb_buf owners = {0};
+	IBB_AUTO_FREE char *path = NULL;
+	struct ibb_stat st;
+	uint32_t type;
+	bool ours = false;
+	int r = ibb_hive_get(c->h, k, "Owners", &type, &owners, err);
+
+	if (!r)
+		r = ibb_facts_list_has(type, &owners, c->p->published, &ours, err);
+	if (!r && ours)
+		r = ibb_facts_lockdown_path(name, &path, err);
+	if (!r && ours)
+		r = ibb_volume_stat(c->v, path, &st, err);
+	if (!r && ours && st.type == IBB_FILE_REGULAR)
+		r = add_entry(&c->out, path, "", false, err);
+	return r == IBB_E_NOTFOUND ? IBB_OK : r;
+}
+
+int ibb_facts_copied_files(const struct ibb_facts *f, const struct ibb_fact_package *p,
+			   struct ibb_volume *v, struct ibb_store_files *ret, struct ibb_error *err)
+{
+	struct copied c = {.h = f->hives[IBB_HIVE_SOFTWARE].hive, .p = p, .v = v};
+	ibb_key k;
+	int r = IBB_OK;
+
+	if (c.h)
+		r = ibb_hive_find(c.h, ibb_hive_root(c.h), IBB_LOCKDOWN_KEY, &k, err);
+	if (!r && c.h)
+		r = ibb_hive_subkeys(c.h, k, look_at_lockdown, &c, err);
+	if (r && r != IBB_E_NOTFOUND) {
+		ibb_store_files_clear(&c.out);
+		return r;
+	}
+	*ret = c.out;
 	return IBB_OK;
 }
 

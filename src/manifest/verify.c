@@ -57,7 +57,7 @@ static int check_op(const char *name, const struct ibb_json *op, struct ibb_erro
 {
 	static const char *const kinds[] = {"mkdir",	 "put",	   "key",   "value",
 					    "clear-log", "remove", "unset", "delete-key"};
-	static const char *const hives[] = {"SYSTEM", "DRIVERS"};
+	static const char *const hives[] = {"SYSTEM", "DRIVERS", "SOFTWARE"};
 	const char *kind = ibb_json_str(op, "op");
 	const struct ibb_json *after = ibb_json_get(op, "after");
 

@@ -4,13 +4,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/le.h"
 #include "base/utf16.h"
 
-struct ibb_hive *ibb_pb_hive(const struct ibb_pb *b, enum ibb_node node)
+struct ibb_hive *ibb_pb_hive(const struct ibb_pb *b, enum ibb_hive_id hive)
 {
-	return b->f->hives[node == IBB_NODE_SYSTEM ? IBB_HIVE_SYSTEM : IBB_HIVE_DRIVERS].hive;
+	return b->f->hives[hive].hive;
 }
 
 char *ibb_pb_fmt(struct ibb_pb *b, const char *format, ...)
@@ -58,7 +59,15 @@ static size_t parent_len(const char *key)
 	return end ? (size_t)(end - key) + 1 : 0;
 }
 
-static int add_key(struct ibb_pb *b, enum ibb_node node, const char *key, size_t len,
+/* Elsewhere Windows leaves new keys what they inherit. */
+static bool in_database(const char *key)
+{
+	size_t n = strlen(IBB_DATABASE);
+
+	return strncasecmp(key, IBB_DATABASE, n) == 0 && (!key[n] || key[n] == '\\');
+}
+
+static int add_key(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, size_t len,
 		   const char *reason, const char *evidence)
 {
 	const char *prefix = ibb_arena_strndup(&b->plan->arena, key, len);
@@ -68,17 +77,18 @@ static int add_key(struct ibb_pb *b, enum ibb_node node, const char *key, size_t
 
 	if (!prefix)
 		return ibb_err_nomem(b->err);
-	r = ibb_keyset_add(&b->made[node], prefix, &had, b->err);
+	r = ibb_keyset_add(&b->made[hive], prefix, &had, b->err);
 	if (r || had)
 		return r;
 	op = ibb_pb_op(b, IBB_OP_KEY);
 	if (!op)
 		return IBB_E_NOMEM;
-	op->node = node;
+	op->hive = hive;
 	op->key = prefix;
 	op->reason = reason;
 	op->evidence = evidence;
-	b->plan->security[node].needed = true;
+	op->like_parent = !in_database(prefix);
+	b->plan->security[hive].needed |= !op->like_parent;
 	b->plan->registry_bytes += 128 + 2 * (len - parent_len(prefix));
 	return IBB_OK;
 }
@@ -87,16 +97,16 @@ static int add_key(struct ibb_pb *b, enum ibb_node node, const char *key, size_t
  * A KEY operation for every key on the way that neither the hive nor the plan has. *ret is the key
  * in the hive, 0 when it is not there. `key` lives as long as the plan.
  */
-static int need_key(struct ibb_pb *b, enum ibb_node node, const char *key, const char *reason,
+static int need_key(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, const char *reason,
 		    const char *evidence, ibb_key *ret)
 {
-	struct ibb_hive *h = ibb_pb_hive(b, node);
-	const char *last = b->last[node].key, *s = key;
+	struct ibb_hive *h = ibb_pb_hive(b, hive);
+	const char *last = b->last[hive].key, *s = key;
 	size_t parent = parent_len(key);
 	ibb_key at = ibb_hive_root(h);
 
 	if (last && parent && parent == parent_len(last) && memcmp(last, key, parent) == 0) {
-		at = b->last[node].at;
+		at = b->last[hive].at;
 		s += parent;
 	}
 	while (*s) {
@@ -104,8 +114,8 @@ static int need_key(struct ibb_pb *b, enum ibb_node node, const char *key, const
 		int r = IBB_OK;
 
 		if (at && (size_t)(s - key) == parent) {
-			b->last[node].key = key;
-			b->last[node].at = at;
+			b->last[hive].key = key;
+			b->last[hive].at = at;
 		}
 		if (at) {
 			IBB_AUTO_FREE char *name = ibb_strndup(s, n);
@@ -117,7 +127,7 @@ static int need_key(struct ibb_pb *b, enum ibb_node node, const char *key, const
 				return r;
 			at = r ? 0 : at;
 		}
-		r = at ? IBB_OK : add_key(b, node, key, (size_t)(s - key) + n, reason, evidence);
+		r = at ? IBB_OK : add_key(b, hive, key, (size_t)(s - key) + n, reason, evidence);
 		if (r)
 			return r;
 		s += n + (s[n] == '\\');
@@ -134,7 +144,7 @@ static int read_before(struct ibb_pb *b, struct ibb_op *op, ibb_key k)
 
 	if (!k)
 		return IBB_OK;
-	r = ibb_hive_get(ibb_pb_hive(b, op->node), k, op->value, &op->before_type, &data, b->err);
+	r = ibb_hive_get(ibb_pb_hive(b, op->hive), k, op->value, &op->before_type, &data, b->err);
 	if (r)
 		return r == IBB_E_NOTFOUND ? IBB_OK : r;
 	copy = ibb_arena_alloc(&b->plan->arena, data.len);
@@ -148,7 +158,7 @@ static int read_before(struct ibb_pb *b, struct ibb_op *op, ibb_key k)
 }
 
 /* A value; nothing when the hive holds just that already. */
-int ibb_pb_value(struct ibb_pb *b, enum ibb_node node, const char *key, const char *value,
+int ibb_pb_value(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, const char *value,
 		 uint32_t type, const void *data, size_t n, const char *reason,
 		 const char *evidence)
 {
@@ -161,13 +171,13 @@ int ibb_pb_value(struct ibb_pb *b, enum ibb_node node, const char *key, const ch
 		return ibb_err_nomem(b->err);
 	if (n)
 		memcpy(copy, data, n);
-	r = need_key(b, node, key, reason, evidence, &k);
+	r = need_key(b, hive, key, reason, evidence, &k);
 	if (r)
 		return r;
 	op = ibb_pb_op(b, IBB_OP_VALUE);
 	if (!op)
 		return IBB_E_NOMEM;
-	op->node = node;
+	op->hive = hive;
 	op->key = key;
 	op->value = value;
 	op->type = type;
@@ -184,7 +194,7 @@ int ibb_pb_value(struct ibb_pb *b, enum ibb_node node, const char *key, const ch
 	return r;
 }
 
-int ibb_pb_string(struct ibb_pb *b, enum ibb_node node, const char *key, const char *value,
+int ibb_pb_string(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, const char *value,
 		  uint32_t type, const char *text, const char *reason, const char *evidence)
 {
 	IBB_AUTO_BUF struct ibb_buf u = {0};
@@ -195,23 +205,78 @@ int ibb_pb_string(struct ibb_pb *b, enum ibb_node node, const char *key, const c
 		r = ibb_buf_append_zero(&u, type == IBB_REG_MULTI_SZ ? 4 : 2);
 	if (r)
 		return ibb_err(b->err, r, "value %s of %s cannot be written as UTF-16", value, key);
-	return ibb_pb_value(b, node, key, value, type, u.data, u.len, reason, evidence);
+	return ibb_pb_value(b, hive, key, value, type, u.data, u.len, reason, evidence);
 }
 
-int ibb_pb_dword(struct ibb_pb *b, enum ibb_node node, const char *key, const char *value,
+int ibb_pb_dword(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, const char *value,
 		 uint32_t v, const char *reason, const char *evidence)
 {
 	uint8_t d[4];
 
 	ibb_put_le32(d, v);
-	return ibb_pb_value(b, node, key, value, IBB_REG_DWORD, d, 4, reason, evidence);
+	return ibb_pb_value(b, hive, key, value, IBB_REG_DWORD, d, 4, reason, evidence);
 }
 
-int ibb_pb_filetime(struct ibb_pb *b, enum ibb_node node, const char *key, const char *value,
+int ibb_pb_filetime(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, const char *value,
 		    const char *reason)
 {
 	uint8_t d[8];
 
 	ibb_put_le64(d, b->plan->time);
-	return ibb_pb_value(b, node, key, value, IBB_REG_BINARY, d, 8, reason, "time of this run");
+	return ibb_pb_value(b, hive, key, value, IBB_REG_BINARY, d, 8, reason, "time of this run");
+}
+
+int ibb_pb_unset(struct ibb_pb *b, enum ibb_hive_id hive, const char *key,
+		 const struct ibb_value *v, const char *reason)
+{
+	struct ibb_op *op = ibb_pb_op(b, IBB_OP_UNSET);
+	uint8_t *copy = ibb_arena_alloc(&b->plan->arena, v->size);
+
+	if (!op || !copy)
+		return ibb_err_nomem(b->err);
+	if (v->size)
+		memcpy(copy, v->data, v->size);
+	op->hive = hive;
+	op->key = key;
+	op->value = ibb_arena_strdup(&b->plan->arena, v->name);
+	op->had_before = true;
+	op->before_type = v->type;
+	op->before = (struct ibb_bytes){copy, v->size};
+	op->reason = reason;
+	op->evidence = "recorded for the package";
+	return op->value ? ibb_pb_finish(b, op) : ibb_err_nomem(b->err);
+}
+
+int ibb_pb_key(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, const char *reason,
+	       const char *evidence)
+{
+	ibb_key k;
+
+	return key ? need_key(b, hive, key, reason, evidence, &k) : ibb_err_nomem(b->err);
+}
+
+int ibb_pb_get(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, const char *value,
+	       uint32_t *ret_type, struct ibb_buf *ret)
+{
+	struct ibb_hive *h = ibb_pb_hive(b, hive);
+	ibb_key k;
+	int r = ibb_hive_find(h, ibb_hive_root(h), key, &k, b->err);
+
+	return r ? r : ibb_hive_get(h, k, value, ret_type, ret, b->err);
+}
+
+int ibb_pb_warn(struct ibb_pb *b, const char *format, ...)
+{
+	struct ibb_plan *p = b->plan;
+	char text[1024];
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	if (n < 0 || ibb_grow(&p->warnings, &p->cap_warnings, p->n_warnings, sizeof(*p->warnings)))
+		return ibb_err_nomem(b->err);
+	p->warnings[p->n_warnings] = ibb_arena_strdup(&p->arena, text);
+	return p->warnings[p->n_warnings] ? (p->n_warnings++, IBB_OK) : ibb_err_nomem(b->err);
 }

@@ -10,9 +10,9 @@
 
 /* What concerns the whole database. */
 
-static int plan_update_date(struct ibb_pb *b, enum ibb_node node)
+static int plan_update_date(struct ibb_pb *b, enum ibb_hive_id hive)
 {
-	struct ibb_hive *h = ibb_pb_hive(b, node);
+	struct ibb_hive *h = ibb_pb_hive(b, hive);
 	IBB_AUTO_BUF struct ibb_buf data = {0};
 	uint32_t type;
 	ibb_key k;
@@ -23,7 +23,7 @@ static int plan_update_date(struct ibb_pb *b, enum ibb_node node)
 	if (r == IBB_E_NOTFOUND)
 		return IBB_OK; /* only newer builds have it */
 	return r ? r
-		 : ibb_pb_filetime(b, node, IBB_DATABASE, "UpdateDate", "time of the last import");
+		 : ibb_pb_filetime(b, hive, IBB_DATABASE, "UpdateDate", "time of the last import");
 }
 
 static int plan_logs(struct ibb_pb *b, enum ibb_hive_id id)
@@ -49,6 +49,14 @@ static int plan_logs(struct ibb_pb *b, enum ibb_hive_id id)
 	return IBB_OK;
 }
 
+static bool touches(const struct ibb_plan *p, enum ibb_hive_id hive)
+{
+	for (size_t i = 0; i < p->n_ops; i++)
+		if (p->ops[i].key && p->ops[i].hive == hive)
+			return true;
+	return false;
+}
+
 static int plan_database(struct ibb_pb *b)
 {
 	struct ibb_plan *p = b->plan;
@@ -63,20 +71,23 @@ static int plan_database(struct ibb_pb *b)
 		return IBB_OK;
 	/* the map lives in SYSTEM and covers both nodes; where it is not, a removal makes none */
 	if (b->oem_map.len)
-		r = ibb_pb_value(b, IBB_NODE_SYSTEM, IBB_DATABASE, "OemInfMap", IBB_REG_BINARY,
+		r = ibb_pb_value(b, IBB_HIVE_SYSTEM, IBB_DATABASE, "OemInfMap", IBB_REG_BINARY,
 				 b->oem_map.data, b->oem_map.len,
 				 p->n_removed ? "published names in use" : "published name taken",
 				 "lowest free number");
 	for (int n = 0; n < IBB_N_NODES && !r; n++)
 		if (touched[n])
-			r = plan_update_date(b, n);
+			r = plan_update_date(b, ibb_node_hive(n));
 	if (!r)
 		r = plan_logs(b, IBB_HIVE_SYSTEM);
 	if (!r && touched[IBB_NODE_DRIVERS])
 		r = plan_logs(b, IBB_HIVE_DRIVERS);
+	if (!r && touches(p, IBB_HIVE_SOFTWARE))
+		r = plan_logs(b, IBB_HIVE_SOFTWARE);
 	for (int n = 0; n < IBB_N_NODES && !r; n++)
-		if (p->security[n].needed)
-			r = ibb_keysec_plan(ibb_pb_hive(b, n), b->f, n, &p->security[n], b->err);
+		if (p->security[ibb_node_hive(n)].needed)
+			r = ibb_keysec_plan(ibb_pb_hive(b, ibb_node_hive(n)), b->f, n,
+					    &p->security[ibb_node_hive(n)], b->err);
 	return r;
 }
 
@@ -100,8 +111,9 @@ static int remove_all(struct ibb_pb *b, const struct ibb_removal *removals, size
 }
 
 int ibb_plan_build_changes(const struct ibb_facts *f, struct ibb_package *const *packages, size_t n,
-			   const struct ibb_removal *removals, size_t m, int64_t unix_time,
-			   struct ibb_plan **ret, struct ibb_error *err)
+			   const struct ibb_removal *removals, size_t m,
+			   const struct ibb_plan_opts *o, struct ibb_plan **ret,
+			   struct ibb_error *err)
 {
 	IBB_AUTO(ibb_plan_free) struct ibb_plan *plan = ibb_zalloc(sizeof(*plan));
 	IBB_AUTO_FREE struct ibb_pb *b = ibb_zalloc(sizeof(*b));
@@ -109,11 +121,16 @@ int ibb_plan_build_changes(const struct ibb_facts *f, struct ibb_package *const 
 
 	if (!plan || !b)
 		return ibb_err_nomem(err);
-	plan->time = ibb_filetime_from_unix(unix_time);
+	plan->time = ibb_filetime_from_unix(o->unix_time);
 	plan->packages = ibb_calloc_array(n, sizeof(*plan->packages));
 	plan->removed = ibb_calloc_array(m, sizeof(*plan->removed));
-	*b = (struct ibb_pb){
-		.f = f, .plan = plan, .fields = ibb_store_fields_for(&f->target), .err = err};
+	*b = (struct ibb_pb){.f = f,
+			     .plan = plan,
+			     .opts = o,
+			     .removals = removals,
+			     .n_removals = m,
+			     .fields = ibb_store_fields_for(&f->target),
+			     .err = err};
 	if (!plan->packages || !plan->removed ||
 	    ibb_buf_append(&b->oem_map, f->oem_map.data, f->oem_map.len))
 		r = ibb_err_nomem(err);
@@ -123,10 +140,11 @@ int ibb_plan_build_changes(const struct ibb_facts *f, struct ibb_package *const 
 		r = remove_all(b, removals, m);
 	if (!r)
 		r = plan_database(b);
-	for (int i = 0; i < IBB_N_NODES; i++) {
+	for (int i = 0; i < IBB_N_HIVES; i++) {
 		ibb_keyset_clear(&b->made[i]);
 		ibb_keyset_clear(&b->used[i]);
 	}
+	ibb_keyset_clear(&b->claimed);
 	ibb_buf_clear(&b->oem_map);
 	if (!r)
 		*ret = IBB_TAKE(plan);
@@ -136,7 +154,9 @@ int ibb_plan_build_changes(const struct ibb_facts *f, struct ibb_package *const 
 int ibb_plan_build(const struct ibb_facts *f, struct ibb_package *const *packages, size_t n,
 		   int64_t unix_time, struct ibb_plan **ret, struct ibb_error *err)
 {
-	return ibb_plan_build_changes(f, packages, n, NULL, 0, unix_time, ret, err);
+	struct ibb_plan_opts o = {.unix_time = unix_time};
+
+	return ibb_plan_build_changes(f, packages, n, NULL, 0, &o, ret, err);
 }
 
 void ibb_plan_free(struct ibb_plan *p)
@@ -145,12 +165,13 @@ void ibb_plan_free(struct ibb_plan *p)
 		return;
 	for (size_t i = 0; i < p->n_packages; i++)
 		free(p->packages[i].name);
-	for (int n = 0; n < IBB_N_NODES; n++) {
+	for (int n = 0; n < IBB_N_HIVES; n++) {
 		free(p->security[n].like);
 		ibb_buf_clear(&p->security[n].sd);
 	}
 	free(p->packages);
 	free(p->removed);
+	free(p->warnings);
 	free(p->ops);
 	ibb_arena_clear(&p->arena);
 	free(p);

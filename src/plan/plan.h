@@ -8,11 +8,12 @@
 #define IBB_PLAN_PLAN_H
 
 #include "base/json.h"
+#include "driver/configure.h"
 #include "plan/select.h"
 
 enum ibb_op_kind {
 	IBB_OP_MKDIR,	  /* precondition: the directory does not exist */
-	IBB_OP_PUT,	  /* a new file; precondition: no file of that name */
+	IBB_OP_PUT,	  /* a new file; precondition: no file of that name, or `may_replace` */
 	IBB_OP_KEY,	  /* create a registry key; precondition: it does not exist */
 	IBB_OP_VALUE,	  /* set a registry value; precondition: `before` */
 	IBB_OP_CLEAR_LOG, /* make a hive's transaction log unusable, so that nothing is replayed
@@ -26,7 +27,9 @@ struct ibb_op {
 	enum ibb_op_kind kind;
 	const char *path;		     /* MKDIR, PUT, CLEAR_LOG: in the volume */
 	const struct ibb_package_file *file; /* PUT: borrowed from the package */
-	enum ibb_node node;		     /* KEY, VALUE */
+	bool may_replace;		     /* PUT: a file of that name may be there */
+	bool like_parent;		     /* KEY: its security is its parent's */
+	enum ibb_hive_id hive;		     /* KEY, VALUE, UNSET, DELETE_KEY */
 	const char *key, *value;
 	uint32_t type;
 	struct ibb_bytes data;
@@ -53,6 +56,10 @@ struct ibb_plan_package {
 	unsigned oem_number;
 	enum ibb_node node;
 	const char *node_reason;
+	struct {
+		bool done;
+		const char *rule; /* what decided */
+	} reflect;
 	uint32_t status_flags, signer_score;
 	size_t n_device_ids;
 };
@@ -61,6 +68,7 @@ struct ibb_plan_package {
 struct ibb_removal {
 	const struct ibb_fact_package *package; /* borrowed */
 	struct ibb_store_files files;		/* from ibb_facts_store_files() */
+	struct ibb_store_files copied;		/* from ibb_facts_copied_files() */
 };
 void ibb_removal_clear(struct ibb_removal *x);
 
@@ -72,24 +80,43 @@ struct ibb_plan {
 	size_t n_packages;
 	const struct ibb_fact_package **removed; /* borrowed */
 	size_t n_removed;
-	struct ibb_key_security_plan security[IBB_N_NODES];
+	struct ibb_key_security_plan security[IBB_N_HIVES]; /* of keys of the driver database */
+	const char **warnings;				    /* in the arena */
+	size_t n_warnings, cap_warnings;
 	uint64_t time;		 /* FILETIME of everything written */
 	uint64_t new_file_bytes; /* sizes of the files to put */
 	uint64_t registry_bytes; /* estimate of hive growth */
 };
 
+/* The hive that holds a node. */
+static inline enum ibb_hive_id ibb_node_hive(enum ibb_node n)
+{
+	return n == IBB_NODE_SYSTEM ? IBB_HIVE_SYSTEM : IBB_HIVE_DRIVERS;
+}
+
+struct ibb_plan_opts {
+	int64_t unix_time;
+	/* A package is reflected if and only if its class is boot-critical in the image and its
+	 * associated service starts at boot; never: such a package is staged only. */
+	bool never_reflect;
+	struct ibb_inf_provider included; /* the image's own INFs */
+};
+
 /*
  * Build the plan for staging packages[0..n) (distinct) into the image described by f, whose
- * digests were read with ibb_facts_read_store().
- * IBB_E_UNSUPPORTED: a boot-start package (it would need the full reflect); IBB_E_CONFLICT: the
- * driver store contradicts itself; IBB_E_LIMIT: no free oemN number.
+ * digests were read with ibb_facts_read_store(). What is boot-critical is configured as well, for
+ * which no INF of the image is at hand.
+ * IBB_E_UNSUPPORTED: a package that would have to be configured and cannot be; IBB_E_CONFLICT: the
+ * driver store contradicts itself, or two packages configure the same; IBB_E_LIMIT: no free oemN
+ * number.
  */
 int ibb_plan_build(const struct ibb_facts *f, struct ibb_package *const *packages, size_t n,
 		   int64_t unix_time, struct ibb_plan **ret, struct ibb_error *err) IBB_MUST_CHECK;
-/* The same, and take removals[0..m) out. */
+/* The same with options, and take removals[0..m) out. */
 int ibb_plan_build_changes(const struct ibb_facts *f, struct ibb_package *const *packages, size_t n,
-			   const struct ibb_removal *removals, size_t m, int64_t unix_time,
-			   struct ibb_plan **ret, struct ibb_error *err) IBB_MUST_CHECK;
+			   const struct ibb_removal *removals, size_t m,
+			   const struct ibb_plan_opts *o, struct ibb_plan **ret,
+			   struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_plan_free(struct ibb_plan *p);
 IBB_DEFINE_CLEANUP(struct ibb_plan *, ibb_plan_free)
 

@@ -11,8 +11,9 @@
 #include "base/le.h"
 #include "base/limits.h"
 #include "base/utf16.h"
+#include "plan/reflect.h"
 
-static int op_remove(struct ibb_pb *b, const char *path, const char *why)
+int ibb_pb_remove_file(struct ibb_pb *b, const char *path, const char *why)
 {
 	struct ibb_op *op = ibb_pb_op(b, IBB_OP_REMOVE);
 
@@ -24,44 +25,23 @@ static int op_remove(struct ibb_pb *b, const char *path, const char *why)
 	return op->path ? ibb_pb_finish(b, op) : ibb_err_nomem(b->err);
 }
 
-static int op_delete_key(struct ibb_pb *b, enum ibb_node node, const char *key, const char *why)
+static int op_delete_key(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, const char *why)
 {
 	struct ibb_op *op = ibb_pb_op(b, IBB_OP_DELETE_KEY);
 
 	if (!op)
 		return IBB_E_NOMEM;
-	op->node = node;
+	op->hive = hive;
 	op->key = key;
 	op->reason = why;
 	op->evidence = "nothing is left in it";
 	return ibb_pb_finish(b, op);
 }
 
-static int op_unset(struct ibb_pb *b, enum ibb_node node, const char *key,
-		    const struct ibb_value *v, const char *why)
-{
-	struct ibb_op *op = ibb_pb_op(b, IBB_OP_UNSET);
-	uint8_t *copy = ibb_arena_alloc(&b->plan->arena, v->size);
-
-	if (!op || !copy)
-		return ibb_err_nomem(b->err);
-	if (v->size)
-		memcpy(copy, v->data, v->size);
-	op->node = node;
-	op->key = key;
-	op->value = ibb_arena_strdup(&b->plan->arena, v->name);
-	op->had_before = true;
-	op->before_type = v->type;
-	op->before = (struct ibb_bytes){copy, v->size};
-	op->reason = why;
-	op->evidence = "recorded for the package";
-	return op->value ? ibb_pb_finish(b, op) : ibb_err_nomem(b->err);
-}
-
 /* Keys are walked by their handles; a path is made only where something goes. */
 struct walk {
 	struct ibb_pb *b;
-	enum ibb_node node;
+	enum ibb_hive_id hive;
 	const struct ibb_removal *of; /* only values named as these are published; NULL: all */
 	size_t n_of;
 	const char *why;
@@ -110,7 +90,7 @@ static bool goes(const struct walk *w, const char *value)
 	bool found = !w->of;
 
 	for (size_t i = 0; i < w->n_of && !found; i++)
-		found = w->of[i].package->node == w->node &&
+		found = ibb_node_hive(w->of[i].package->node) == w->hive &&
 			ibb_caseeq(w->of[i].package->published, value);
 	return found;
 }
@@ -128,13 +108,13 @@ static int look_at_value(void *ctx, const struct ibb_value *v, struct ibb_error 
 	}
 	l->touched = true;
 	r = need_path(l);
-	return r ? r : op_unset(w->b, w->node, l->key, v, w->why);
+	return r ? r : ibb_pb_unset(w->b, w->hive, l->key, v, w->why);
 }
 
 /* Unset the values that go in the key and below it, and delete the keys that this empties. */
 static int take_out(struct walk *w, ibb_key k, bool is_root, bool *ret_deleted)
 {
-	struct ibb_hive *h = ibb_pb_hive(w->b, w->node);
+	struct ibb_hive *h = ibb_pb_hive(w->b, w->hive);
 	struct level l = {.w = w};
 	int r;
 
@@ -149,15 +129,15 @@ static int take_out(struct walk *w, ibb_key k, bool is_root, bool *ret_deleted)
 	if (r || is_root || l.left || !(l.touched || !w->of))
 		return r;
 	r = need_path(&l);
-	if (r || ibb_keyset_has(&w->b->used[w->node], l.key))
+	if (r || ibb_keyset_has(&w->b->used[w->hive], l.key))
 		return r;
 	*ret_deleted = true;
-	return op_delete_key(w->b, w->node, l.key, w->why);
+	return op_delete_key(w->b, w->hive, l.key, w->why);
 }
 
 static int walk_from(struct walk *w, const char *key, bool is_root)
 {
-	struct ibb_hive *h = ibb_pb_hive(w->b, w->node);
+	struct ibb_hive *h = ibb_pb_hive(w->b, w->hive);
 	bool deleted = false;
 	ibb_key k;
 	int r = ibb_hive_find(h, ibb_hive_root(h), key, &k, w->b->err);
@@ -170,25 +150,24 @@ static int walk_from(struct walk *w, const char *key, bool is_root)
 	return r;
 }
 
-/* A whole key of the database, with everything in it. */
-static int take_out_key(struct ibb_pb *b, const struct ibb_fact_package *p, const char *key,
-			const char *why)
+int ibb_pb_take_out_key(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, const char *why)
 {
-	struct walk w = {.b = b, .node = p->node, .why = why};
+	struct walk w = {.b = b, .hive = hive, .why = why};
 
 	return key ? walk_from(&w, key, false) : ibb_err_nomem(b->err);
 }
 
 /* All packages in one walk: a key that two of them leave is empty only then. */
-static int take_out_ids(struct ibb_pb *b, enum ibb_node node, const struct ibb_removal *x, size_t n)
+static int take_out_ids(struct ibb_pb *b, enum ibb_hive_id hive, const struct ibb_removal *x,
+			size_t n)
 {
 	struct walk w = {
-		.b = b, .node = node, .of = x, .n_of = n, .why = "the package no longer serves it"};
+		.b = b, .hive = hive, .of = x, .n_of = n, .why = "the package no longer serves it"};
 	bool any = false;
 	int r;
 
 	for (size_t i = 0; i < n; i++)
-		any |= x[i].package->node == node;
+		any |= ibb_node_hive(x[i].package->node) == hive;
 	if (!any)
 		return IBB_OK;
 	r = walk_from(&w, IBB_DATABASE "\\DeviceIds", true);
@@ -226,7 +205,7 @@ static int names_only(struct ibb_pb *b, const struct ibb_buf *list, const char *
 static int check_published(struct ibb_pb *b, const struct ibb_fact_package *p)
 {
 	const char *key = ibb_pb_fmt(b, IBB_DATABASE "\\DriverInfFiles\\%s", p->published);
-	struct ibb_hive *h = ibb_pb_hive(b, p->node);
+	struct ibb_hive *h = ibb_pb_hive(b, ibb_node_hive(p->node));
 	IBB_AUTO_BUF struct ibb_buf list = {0};
 	uint32_t type = IBB_REG_NONE;
 	bool only = false;
@@ -288,7 +267,7 @@ static int note_used(struct ibb_pb *b)
 		if (op->kind != IBB_OP_KEY && op->kind != IBB_OP_VALUE)
 			continue;
 		for (const char *end = strrchr(op->key, '\\'), *key = op->key; key;) {
-			int r = ibb_keyset_add(&b->used[op->node], key, &had, b->err);
+			int r = ibb_keyset_add(&b->used[op->hive], key, &had, b->err);
 
 			if (r)
 				return r;
@@ -310,18 +289,21 @@ static int take_out_files(struct ibb_pb *b, const struct ibb_removal *x)
 
 	/* a directory is listed before what lies in it */
 	for (size_t i = x->files.n; i-- > 0 && !r;)
-		r = op_remove(b, x->files.entries[i].path, why);
+		r = ibb_pb_remove_file(b, x->files.entries[i].path, why);
 	return r;
 }
 
 static int take_out_record(struct ibb_pb *b, const struct ibb_fact_package *p)
 {
-	int r = take_out_key(b, p, ibb_pb_fmt(b, IBB_DATABASE "\\DriverInfFiles\\%s", p->published),
-			     "the published name is given up");
+	enum ibb_hive_id hive = ibb_node_hive(p->node);
+	int r = ibb_pb_take_out_key(
+		b, hive, ibb_pb_fmt(b, IBB_DATABASE "\\DriverInfFiles\\%s", p->published),
+		"the published name is given up");
 
 	return r ? r
-		 : take_out_key(b, p, ibb_pb_fmt(b, IBB_DATABASE "\\DriverPackages\\%s", p->name),
-				"driver package record");
+		 : ibb_pb_take_out_key(b, hive,
+				       ibb_pb_fmt(b, IBB_DATABASE "\\DriverPackages\\%s", p->name),
+				       "driver package record");
 }
 
 int ibb_pb_remove(struct ibb_pb *b, const struct ibb_removal *x, size_t n)
@@ -336,7 +318,9 @@ int ibb_pb_remove(struct ibb_pb *b, const struct ibb_removal *x, size_t n)
 	for (size_t i = 0; i < n && !r; i++)
 		r = take_out_files(b, &x[i]);
 	for (int node = 0; node < IBB_N_NODES && !r; node++)
-		r = take_out_ids(b, node, x, n);
+		r = take_out_ids(b, ibb_node_hive((enum ibb_node)node), x, n);
+	if (!r)
+		r = ibb_pb_unreflect(b, x, n);
 	for (size_t i = 0; i < n && !r; i++) {
 		r = take_out_record(b, x[i].package);
 		ibb_oem_map_clear(&b->oem_map, x[i].package->oem_number);
@@ -347,4 +331,5 @@ int ibb_pb_remove(struct ibb_pb *b, const struct ibb_removal *x, size_t n)
 void ibb_removal_clear(struct ibb_removal *x)
 {
 	ibb_store_files_clear(&x->files);
+	ibb_store_files_clear(&x->copied);
 }

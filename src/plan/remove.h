@@ -11,4 +11,9 @@
  */
 int ibb_pb_remove(struct ibb_pb *b, const struct ibb_removal *x, size_t n) IBB_MUST_CHECK;
 
+/* One file, and a key with everything in it but what the plan otherwise uses. */
+int ibb_pb_remove_file(struct ibb_pb *b, const char *path, const char *why) IBB_MUST_CHECK;
+int ibb_pb_take_out_key(struct ibb_pb *b, enum ibb_hive_id hive, const char *key,
+			const char *why) IBB_MUST_CHECK;
+
 #endif

@@ -132,9 +132,11 @@ static void op_json(const struct ibb_op *op, struct ibb_jb *b, struct ibb_json *
 		ibb_sha256_hex(&op->file->sha256, hex);
 		ibb_jb_int(b, o, "size", (int64_t)op->file->bytes.len);
 		ibb_jb_str(b, o, "sha256", hex);
+		if (op->may_replace)
+			ibb_jb_bool(b, o, "may_replace", true);
 	}
 	if (op->key) {
-		ibb_jb_str(b, o, "hive", op->node == IBB_NODE_SYSTEM ? "SYSTEM" : "DRIVERS");
+		ibb_jb_str(b, o, "hive", ibb_hive_id_name(op->hive));
 		ibb_jb_str(b, o, "key", op->key);
 	}
 	if (op->kind == IBB_OP_VALUE || op->kind == IBB_OP_UNSET) {
@@ -156,13 +158,13 @@ static void security_json(const struct ibb_plan *p, struct ibb_jb *b, struct ibb
 {
 	struct ibb_json *sec = ibb_jb_object(b, obj, "key_security");
 
-	for (int n = 0; n < IBB_N_NODES; n++) {
+	for (int n = 0; n < IBB_N_HIVES; n++) {
 		const struct ibb_key_security_plan *s = &p->security[n];
 		struct ibb_json *o;
 
 		if (!s->needed)
 			continue;
-		o = ibb_jb_object(b, sec, n == IBB_NODE_SYSTEM ? "SYSTEM" : "DRIVERS");
+		o = ibb_jb_object(b, sec, ibb_hive_id_name((enum ibb_hive_id)n));
 		if (s->like)
 			ibb_jb_str(b, o, "like", s->like);
 		else
@@ -195,6 +197,9 @@ static void plan_package_json(const struct ibb_plan_package *pp, struct ibb_jb *
 	ibb_jb_str(b, o, "package_name", pp->name);
 	ibb_jb_str(b, o, "node", pp->node == IBB_NODE_SYSTEM ? "SYSTEM" : "DRIVERS");
 	ibb_jb_str(b, o, "node_reason", pp->node_reason);
+	list = ibb_jb_object(b, o, "reflect");
+	ibb_jb_bool(b, list, "done", pp->reflect.done);
+	ibb_jb_str(b, list, "rule", pp->reflect.rule);
 	ibb_jb_bool(b, o, "already_staged", pp->existing != NULL);
 	ibb_jb_int(b, o, "device_ids", (int64_t)pp->n_device_ids);
 	ibb_jb_fmt(b, o, "status_flags", "0x%08x", pp->status_flags);

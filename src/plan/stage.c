@@ -6,6 +6,7 @@
 
 #include "base/utf16.h"
 #include "plan/build.h"
+#include "plan/reflect.h"
 
 /* ---- files ---- */
 
@@ -98,7 +99,7 @@ static int plan_package_key(struct ibb_pb *b)
 	const char *ver = ibb_pb_fmt(b, "%s:%u DriverVer", p->inf_name, v->driver_ver_line);
 	const char *inf = ibb_pb_fmt(b, "%s [Version]", p->inf_name);
 	const char *why = "driver package record";
-	enum ibb_node n = b->pkg->node;
+	enum ibb_hive_id n = ibb_node_hive(b->pkg->node);
 	uint8_t raw[IBB_VERSION_BLOB_SIZE];
 	int r;
 
@@ -139,13 +140,14 @@ static int plan_inf_key(struct ibb_pb *b)
 {
 	const char *key = ibb_pb_fmt(b, IBB_DATABASE "\\DriverInfFiles\\%s", b->pkg->published);
 	const char *why = "published name points to its package";
+	enum ibb_hive_id hive = ibb_node_hive(b->pkg->node);
 	int r = key ? IBB_OK : ibb_err_nomem(b->err);
 
 	if (!r)
-		r = ibb_pb_string(b, b->pkg->node, key, "", IBB_REG_MULTI_SZ, b->pkg->name, why,
+		r = ibb_pb_string(b, hive, key, "", IBB_REG_MULTI_SZ, b->pkg->name, why,
 				  "package name");
 	if (!r)
-		r = ibb_pb_string(b, b->pkg->node, key, "Active", IBB_REG_SZ, b->pkg->name, why,
+		r = ibb_pb_string(b, hive, key, "Active", IBB_REG_SZ, b->pkg->name, why,
 				  "package name");
 	return r;
 }
@@ -162,7 +164,7 @@ static int plan_device_ids(struct ibb_pb *b)
 		return r;
 	b->pkg->n_device_ids = n;
 	for (size_t i = 0; i < n && !r; i++)
-		r = ibb_pb_value(b, b->pkg->node,
+		r = ibb_pb_value(b, ibb_node_hive(b->pkg->node),
 				 ibb_pb_fmt(b, IBB_DATABASE "\\DeviceIds\\%s", ids[i].id),
 				 b->pkg->published, IBB_REG_BINARY, ids[i].data, 4,
 				 "device ID served by the package",
@@ -170,8 +172,9 @@ static int plan_device_ids(struct ibb_pb *b)
 	if (r)
 		return r;
 	ibb_guid_format(&p->version.class_guid, guid);
-	return ibb_pb_value(b, b->pkg->node, ibb_pb_fmt(b, IBB_DATABASE "\\DeviceIds\\%s", guid),
-			    b->pkg->published, IBB_REG_NONE, NULL, 0, "class of the package",
+	return ibb_pb_value(b, ibb_node_hive(b->pkg->node),
+			    ibb_pb_fmt(b, IBB_DATABASE "\\DeviceIds\\%s", guid), b->pkg->published,
+			    IBB_REG_NONE, NULL, 0, "class of the package",
 			    ibb_pb_fmt(b, "%s ClassGuid", p->inf_name));
 }
 
@@ -188,13 +191,7 @@ static int choose_node(struct ibb_pb *b)
 	b->pkg->node = critical ? IBB_NODE_SYSTEM : IBB_NODE_DRIVERS;
 	b->pkg->node_reason = critical ? "the class key of the image marks the class boot-critical"
 				       : "the class is not boot-critical in the image";
-	if (critical && p->boot_start_service)
-		return ibb_err(b->err, IBB_E_UNSUPPORTED,
-			       "%s/%s: class %s is boot-critical and its service starts at boot; "
-			       "such a package has to be configured offline as well, which this "
-			       "version of ibbake does not do",
-			       p->dir, p->inf_name, p->version.class_name);
-	return IBB_OK;
+	return ibb_pb_decide_reflect(b, critical);
 }
 
 /* The lowest number that no file, key or map bit of the image uses. */
@@ -271,6 +268,7 @@ static int take_existing(struct ibb_pb *b)
 		return ibb_err_nomem(b->err);
 	pp->node = e->node;
 	pp->node_reason = "already staged there";
+	pp->reflect.rule = "already staged: left as it is";
 	pp->oem_number = e->oem_number;
 	snprintf(pp->published, sizeof(pp->published), "oem%u.inf", e->oem_number);
 	return check_existing(b);
@@ -297,6 +295,7 @@ static int check_name_free(struct ibb_pb *b)
 
 int ibb_pb_stage(struct ibb_pb *b)
 {
+	IBB_AUTO(ibb_configuration_free) struct ibb_configuration *c = NULL;
 	struct ibb_plan_package *pp = b->pkg;
 	int r = ibb_store_package_name(pp->package, &pp->name, b->err);
 
@@ -312,11 +311,15 @@ int ibb_pb_stage(struct ibb_pb *b)
 		r = choose_node(b);
 	if (!r)
 		r = choose_number(b);
+	if (!r && pp->reflect.done)
+		r = ibb_pb_configure(b, &c);
 	if (!r)
 		r = plan_files(b);
 	if (!r)
 		r = plan_package_key(b);
 	if (!r)
 		r = plan_inf_key(b);
-	return r ? r : plan_device_ids(b);
+	if (!r)
+		r = plan_device_ids(b);
+	return r || !c ? r : ibb_pb_reflect(b, c);
 }

@@ -23,7 +23,8 @@ static int usage(FILE *f, int status)
 	      "  --ids ID,ID...          hardware IDs to serve instead of the default ones\n"
 	      "  --bare-only             serve only PCI\\VEN_15B3&DEV_xxxx\n"
 	      "  --encoding ansi|utf16   of the INF (ansi)\n"
-	      "  --class net|system      device class (net)\n"
+	      "  --class net|system|scsi device class (net)\n"
+	      "  --boot-start            the service starts at boot\n"
 	      "  --feature-score 0xNN    FeatureScore of the install sections\n"
 	      "  --copy-inf NAME         CopyINF of the install sections\n"
 	      "  --eku OID               a further extended key usage of the signer\n"
@@ -63,23 +64,16 @@ static int write_root(const char *key_dir, const char *path, struct ibb_error *e
 	return rc;
 }
 
-static const struct option options[] = {{"inf", required_argument, NULL, 'i'},
-					{"date", required_argument, NULL, 'd'},
-					{"version", required_argument, NULL, 'v'},
-					{"service", required_argument, NULL, 's'},
-					{"ids", required_argument, NULL, 'I'},
-					{"bare-only", no_argument, NULL, 'b'},
-					{"encoding", required_argument, NULL, 'e'},
-					{"class", required_argument, NULL, 'c'},
-					{"feature-score", required_argument, NULL, 'f'},
-					{"copy-inf", required_argument, NULL, 'C'},
-					{"eku", required_argument, NULL, 'E'},
-					{"no-catalog", no_argument, NULL, 'n'},
-					{"omit", required_argument, NULL, 'o'},
-					{"root", required_argument, NULL, 'r'},
-					{"key-dir", required_argument, NULL, 'k'},
-					{"help", no_argument, NULL, 'h'},
-					{NULL, 0, NULL, 0}};
+static const struct option options[] = {
+	{"inf", required_argument, NULL, 'i'},	    {"date", required_argument, NULL, 'd'},
+	{"version", required_argument, NULL, 'v'},  {"service", required_argument, NULL, 's'},
+	{"ids", required_argument, NULL, 'I'},	    {"bare-only", no_argument, NULL, 'b'},
+	{"encoding", required_argument, NULL, 'e'}, {"class", required_argument, NULL, 'c'},
+	{"boot-start", no_argument, NULL, 'B'},	    {"feature-score", required_argument, NULL, 'f'},
+	{"copy-inf", required_argument, NULL, 'C'}, {"eku", required_argument, NULL, 'E'},
+	{"no-catalog", no_argument, NULL, 'n'},	    {"omit", required_argument, NULL, 'o'},
+	{"root", required_argument, NULL, 'r'},	    {"key-dir", required_argument, NULL, 'k'},
+	{"help", no_argument, NULL, 'h'},	    {NULL, 0, NULL, 0}};
 
 struct args {
 	struct mkpkg_opts o;
@@ -116,8 +110,13 @@ static int take(struct args *a, int c, char *value)
 		o->utf16 = strcmp(value, "utf16") == 0;
 		return o->utf16 || strcmp(value, "ansi") == 0 ? 0 : -1;
 	case 'c':
-		o->class = strcmp(value, "system") == 0 ? MKPKG_SYSTEM : MKPKG_NET;
-		return o->class == MKPKG_SYSTEM || strcmp(value, "net") == 0 ? 0 : -1;
+		o->class = strcmp(value, "system") == 0 ? MKPKG_SYSTEM
+			   : strcmp(value, "scsi") == 0 ? MKPKG_SCSI
+							: MKPKG_NET;
+		return o->class != MKPKG_NET || strcmp(value, "net") == 0 ? 0 : -1;
+	case 'B':
+		o->boot_start = true;
+		return 0;
 	case 'f':
 		o->feature_score = value;
 		return 0;

@@ -61,13 +61,17 @@ static void blank(struct text *t)
 
 static void version_section(struct text *t, const struct mkpkg_opts *o)
 {
-	bool net = o->class == MKPKG_NET;
+	static const struct {
+		const char *name, *guid;
+	} classes[] = {[MKPKG_NET] = {"Net", "4d36e972"},
+		       [MKPKG_SYSTEM] = {"System", "4d36e97d"},
+		       [MKPKG_SCSI] = {"SCSIAdapter", "4d36e97b"}};
 
 	line(t, "; %s: made by ibbake's tests. It drives nothing.", inf_name(o));
 	line(t, "[Version]");
 	line(t, "Signature   = \"$Windows NT$\"");
-	line(t, "Class       = %s", net ? "Net" : "System");
-	line(t, "ClassGUID   = {%s-e325-11ce-bfc1-08002be10318}", net ? "4d36e972" : "4d36e97d");
+	line(t, "Class       = %s", classes[o->class].name);
+	line(t, "ClassGUID   = {%s-e325-11ce-bfc1-08002be10318}", classes[o->class].guid);
 	line(t, "Provider    = %%Provider%%");
 	line(t, "DriverVer   = %s,%s", either(o->date, "04/16/2026"),
 	     either(o->version, "1.0.0.0"));
@@ -139,12 +143,40 @@ static void install(struct text *t, const struct mkpkg_opts *o, const char *what
 	}
 	blank(t);
 	line(t, "[Demo.%s.NT.HW]", what);
-	line(t, "Include = pci.inf");
-	line(t, "Needs   = PciIoSpaceNotRequired.HW");
+	if (o->boot_start) {
+		line(t, "AddReg  = Demo.Interrupts");
+	} else {
+		line(t, "Include = pci.inf");
+		line(t, "Needs   = PciIoSpaceNotRequired.HW");
+	}
 	blank(t);
 	line(t, "[Demo.%s.NT.Services]", what);
-	line(t, "AddService = %s, 2, Demo.Service", service);
+	line(t, "AddService = %s, 2, Demo.Service%s", service,
+	     o->boot_start ? ", Demo.Events" : "");
 	blank(t);
+}
+
+static void boot_start(struct text *t, const char *service)
+{
+	line(t, "LoadOrderGroup = SCSI Miniport");
+	line(t, "AddReg = Demo.Parameters");
+	blank(t);
+	line(t, "[Demo.Parameters]");
+	line(t, "HKR, Parameters, BusType, 0x00010001, 0x0000000A");
+	blank(t);
+	line(t, "[Demo.Interrupts]");
+	line(t, "HKR, \"Interrupt Management\\MessageSignaledInterruptProperties\", MSISupported, "
+		"0x00010001, 1");
+	blank(t);
+	line(t, "[Demo.Events]");
+	line(t, "AddReg = Demo.EventSource");
+	blank(t);
+	line(t, "[Demo.EventSource]");
+	line(t,
+	     "HKR,, EventMessageFile, 0x00020000, "
+	     "\"%%%%SystemRoot%%%%\\System32\\drivers\\%s.sys\"",
+	     service);
+	line(t, "HKR,, TypesSupported, 0x00010001, 7");
 }
 
 static void rest(struct text *t, const struct mkpkg_opts *o)
@@ -159,9 +191,11 @@ static void rest(struct text *t, const struct mkpkg_opts *o)
 	line(t, "[Demo.Service]");
 	line(t, "DisplayName   = %%Vf.Desc%%");
 	line(t, "ServiceType   = 1 ; kernel driver");
-	line(t, "StartType     = 3 ; on demand");
+	line(t, o->boot_start ? "StartType     = 0 ; boot" : "StartType     = 3 ; on demand");
 	line(t, "ErrorControl  = 1 ; normal");
 	line(t, "ServiceBinary = %%12%%\\%s.sys", service);
+	if (o->boot_start)
+		boot_start(t, service);
 	blank(t);
 	line(t, "[DestinationDirs]");
 	line(t, "Demo.Files = 12");

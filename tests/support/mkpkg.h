@@ -11,7 +11,7 @@
 
 #define MKPKG_PROVIDER "ibbake demonstration"
 
-enum mkpkg_class { MKPKG_NET, MKPKG_SYSTEM };
+enum mkpkg_class { MKPKG_NET, MKPKG_SYSTEM, MKPKG_SCSI };
 
 struct mkpkg_opts {
 	const char *key_dir;	/* see mkcat.h */
@@ -28,6 +28,9 @@ struct mkpkg_opts {
 	const char *feature_score; /* FeatureScore of all install sections, or NULL */
 	const char *copy_inf;	   /* CopyINF of all install sections, or NULL */
 	const char *eku;	   /* a further extended key usage of the signer, or NULL */
+	/* The service starts at boot, and has parameters and an event source; nothing is included.
+	 */
+	bool boot_start;
 	enum mkpkg_class class;
 };
 

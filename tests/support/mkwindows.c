@@ -190,6 +190,9 @@ static int kernel(struct work *k)
 	return put(k, "Windows/System32/ntoskrnl.exe", 0, pe, sizeof(pe));
 }
 
+/* What drivers need of it; here it adds nothing. */
+static const char pci_hw[] = "[PciIoSpaceNotRequired.HW]\r\n";
+
 static int inbox(struct work *k, const struct win_inbox *p)
 {
 	char path[256], text[512];
@@ -198,9 +201,9 @@ static int inbox(struct work *k, const struct win_inbox *p)
 	snprintf(text, sizeof(text),
 		 "; stands for an INF that comes with Windows\r\n[Version]\r\nSignature=\"$Windows "
 		 "NT$\"\r\nProvider=\"Microsoft\"\r\nClassGuid=%s\r\nDriverVer=%02d/%02d/%04d,"
-		 "%u.%u.%u.%u\r\n",
+		 "%u.%u.%u.%u\r\n%s",
 		 p->class_guid, p->month, p->day, p->year, p->version[0], p->version[1],
-		 p->version[2], p->version[3]);
+		 p->version[2], p->version[3], strcmp(p->inf, "pci.inf") == 0 ? pci_hw : "");
 	snprintf(path, sizeof(path), "Windows/INF/%s", p->inf);
 	r = put_text(k, path, text);
 	snprintf(path, sizeof(path), STORE "/%s_%s_%s/%s", p->inf, k->w->hives.arch, p->digits,

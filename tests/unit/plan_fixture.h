@@ -87,21 +87,21 @@ static inline void fx_apply(struct fx *x)
 }
 
 /* The operation on that value, or NULL. */
-static inline const struct ibb_op *find_value(const struct ibb_plan *p, enum ibb_node node,
+static inline const struct ibb_op *find_value(const struct ibb_plan *p, enum ibb_hive_id hive,
 					      const char *key, const char *value)
 {
 	for (size_t i = 0; i < p->n_ops; i++)
-		if (p->ops[i].kind == IBB_OP_VALUE && p->ops[i].node == node &&
+		if (p->ops[i].kind == IBB_OP_VALUE && p->ops[i].hive == hive &&
 		    ibb_caseeq(p->ops[i].key, key) && ibb_caseeq(p->ops[i].value, value))
 			return &p->ops[i];
 	return NULL;
 }
 
-static inline const struct ibb_op *find_key(const struct ibb_plan *p, enum ibb_node node,
+static inline const struct ibb_op *find_key(const struct ibb_plan *p, enum ibb_hive_id hive,
 					    const char *key)
 {
 	for (size_t i = 0; i < p->n_ops; i++)
-		if (p->ops[i].kind == IBB_OP_KEY && p->ops[i].node == node &&
+		if (p->ops[i].kind == IBB_OP_KEY && p->ops[i].hive == hive &&
 		    ibb_caseeq(p->ops[i].key, key))
 			return &p->ops[i];
 	return NULL;

@@ -85,7 +85,7 @@ static void everything_planned_is_there(void **state)
 			ibb_key k;
 
 			if ((op->kind != IBB_OP_KEY && op->kind != IBB_OP_VALUE) ||
-			    (int)op->node != node)
+			    (int)op->hive != node)
 				continue;
 			assert_ok(ibb_hive_find(h, ibb_hive_root(h), op->key, &k, &err), err);
 			if (op->kind == IBB_OP_KEY)
@@ -238,8 +238,8 @@ static void security_of_keys(void **state)
 			continue;
 		k = find(h, op->key);
 		assert_ok(ibb_hive_get_security(h, k, &sd, &err), err);
-		assert_int_equal(sd.len, x.plan->security[IBB_NODE_DRIVERS].sd.len);
-		assert_memory_equal(sd.data, x.plan->security[IBB_NODE_DRIVERS].sd.data, sd.len);
+		assert_int_equal(sd.len, x.plan->security[IBB_HIVE_DRIVERS].sd.len);
+		assert_memory_equal(sd.data, x.plan->security[IBB_HIVE_DRIVERS].sd.data, sd.len);
 		assert_ok(ibb_hive_key_info(h, k, &info, &err), err);
 		assert_int_equal(info.last_written, plan_time());
 		if (!cell)
@@ -254,7 +254,7 @@ static void security_of_keys(void **state)
 	x.p = pkgtest_make(&newer, &server_2022);
 	fx_facts(&x);
 	fx_plan(&x);
-	assert_non_null(x.plan->security[IBB_NODE_DRIVERS].like);
+	assert_non_null(x.plan->security[IBB_HIVE_DRIVERS].like);
 	fx_apply(&x);
 	h = wintree_hive(&x.t, "DRIVERS");
 	assert_ok(ibb_hive_key_info(h, find(h, DB "\\DriverInfFiles\\oem1.inf"), &info, &err), err);
@@ -438,10 +438,10 @@ static void difference_is_the_plan(void **state)
 
 		planned(&x, "server2022");
 		old = wintree_hive(&x.t, "DRIVERS");
-		assert_ok(ibb_apply_registry(x.plan, IBB_NODE_DRIVERS, drivers(&x), &err), err);
+		assert_ok(ibb_apply_registry(x.plan, IBB_HIVE_DRIVERS, drivers(&x), &err), err);
 		if (t[i].tamper)
 			t[i].tamper(drivers(&x));
-		assert_fails(ibb_apply_check_difference(x.plan, IBB_NODE_DRIVERS, old, drivers(&x),
+		assert_fails(ibb_apply_check_difference(x.plan, IBB_HIVE_DRIVERS, old, drivers(&x),
 							&err),
 			     t[i].tamper ? IBB_E_INTERNAL : 0, err, t[i].text);
 		ibb_hive_close(old);

@@ -27,7 +27,7 @@ static size_t count_ops(const struct ibb_plan *p, enum ibb_op_kind kind, int nod
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->n_ops; i++)
-		n += p->ops[i].kind == kind && (node < 0 || (int)p->ops[i].node == node);
+		n += p->ops[i].kind == kind && (node < 0 || (int)p->ops[i].hive == node);
 	return n;
 }
 
@@ -71,7 +71,7 @@ static void print_op(struct ibb_buf *out, const struct ibb_op *op)
 		assert_int_equal(ibb_buf_printf(out, "%s", op->path), 0);
 	else
 		assert_int_equal(ibb_buf_printf(out, "%s\\%s",
-						op->node == IBB_NODE_SYSTEM ? "SYSTEM" : "DRIVERS",
+						op->hive == IBB_HIVE_SYSTEM ? "SYSTEM" : "DRIVERS",
 						op->key),
 				 0);
 	if (op->kind == IBB_OP_PUT)
@@ -184,28 +184,28 @@ static void fields_per_windows(void **state)
 		fx_plain(&x, t[i].release);
 		fx_plan(&x);
 		snprintf(key, sizeof(key), DB "\\DriverPackages\\%s", x.plan->packages[0].name);
-		op = find_value(x.plan, IBB_NODE_DRIVERS, key, "ImportDate");
+		op = find_value(x.plan, IBB_HIVE_DRIVERS, key, "ImportDate");
 		assert_int_equal(op != NULL, t[i].import_date);
 		if (op)
 			assert_int_equal(ibb_get_le64(op->data.data), ibb_filetime_from_unix(NOW));
-		op = find_value(x.plan, IBB_NODE_DRIVERS, key, "Catalog");
+		op = find_value(x.plan, IBB_HIVE_DRIVERS, key, "Catalog");
 		assert_int_equal(op != NULL, t[i].catalog);
-		op = find_value(x.plan, IBB_NODE_DRIVERS, key, "StatusFlags");
+		op = find_value(x.plan, IBB_HIVE_DRIVERS, key, "StatusFlags");
 		assert_int_equal(ibb_get_le32(op->data.data), t[i].status_flags);
 		assert_int_equal(x.plan->packages[0].status_flags, t[i].status_flags);
 		/* only where the value was before */
-		op = find_value(x.plan, IBB_NODE_DRIVERS, DB, "UpdateDate");
+		op = find_value(x.plan, IBB_HIVE_DRIVERS, DB, "UpdateDate");
 		assert_int_equal(op != NULL, t[i].update_date);
 		if (op)
 			assert_true(op->had_before);
 		/* the SYSTEM node gets nothing but its map */
-		assert_int_equal(count_ops(x.plan, IBB_OP_VALUE, IBB_NODE_SYSTEM), 1);
-		assert_int_equal(count_ops(x.plan, IBB_OP_KEY, IBB_NODE_SYSTEM), 0);
-		assert_non_null(find_value(x.plan, IBB_NODE_SYSTEM, DB, "OemInfMap"));
+		assert_int_equal(count_ops(x.plan, IBB_OP_VALUE, IBB_HIVE_SYSTEM), 1);
+		assert_int_equal(count_ops(x.plan, IBB_OP_KEY, IBB_HIVE_SYSTEM), 0);
+		assert_non_null(find_value(x.plan, IBB_HIVE_SYSTEM, DB, "OemInfMap"));
 		/* of unknown rule: never */
-		assert_null(find_value(x.plan, IBB_NODE_DRIVERS, key, "FileSize"));
-		assert_null(find_value(x.plan, IBB_NODE_DRIVERS, key, "ManifestHash"));
-		assert_null(find_value(x.plan, IBB_NODE_DRIVERS, key, "CatalogAttributes"));
+		assert_null(find_value(x.plan, IBB_HIVE_DRIVERS, key, "FileSize"));
+		assert_null(find_value(x.plan, IBB_HIVE_DRIVERS, key, "ManifestHash"));
+		assert_null(find_value(x.plan, IBB_HIVE_DRIVERS, key, "CatalogAttributes"));
 		fx_close(&x);
 	}
 }
@@ -219,7 +219,7 @@ static void update_date_by_value_not_by_build(void **state)
 	wintree_edit_unset(&x.t, "DRIVERS", DB, "UpdateDate");
 	fx_facts(&x);
 	fx_plan(&x);
-	assert_null(find_value(x.plan, IBB_NODE_DRIVERS, DB, "UpdateDate"));
+	assert_null(find_value(x.plan, IBB_HIVE_DRIVERS, DB, "UpdateDate"));
 	fx_close(&x);
 }
 
@@ -241,11 +241,11 @@ static void node_by_the_images_class_key(void **state)
 	fx_open(&x, &s, &system);
 	fx_plan(&x);
 	assert_int_equal(x.plan->packages[0].node, IBB_NODE_SYSTEM);
-	assert_int_equal(count_ops(x.plan, IBB_OP_VALUE, IBB_NODE_DRIVERS), 0);
-	assert_int_equal(count_ops(x.plan, IBB_OP_KEY, IBB_NODE_DRIVERS), 0);
-	assert_non_null(find_value(x.plan, IBB_NODE_SYSTEM, DB, "UpdateDate"));
+	assert_int_equal(count_ops(x.plan, IBB_OP_VALUE, IBB_HIVE_DRIVERS), 0);
+	assert_int_equal(count_ops(x.plan, IBB_OP_KEY, IBB_HIVE_DRIVERS), 0);
+	assert_non_null(find_value(x.plan, IBB_HIVE_SYSTEM, DB, "UpdateDate"));
 	assert_non_null(
-		find_value(x.plan, IBB_NODE_SYSTEM, DB "\\DeviceIds\\" IB_FULL, "oem0.inf"));
+		find_value(x.plan, IBB_HIVE_SYSTEM, DB "\\DeviceIds\\" IB_FULL, "oem0.inf"));
 	/* a service that starts at boot would have to be configured as well */
 	x.p->boot_start_service = true;
 	assert_refused(&x, IBB_E_UNSUPPORTED,
@@ -294,7 +294,7 @@ static void lowest_free_number(void **state)
 	assert_ok(ibb_plan_build(x.f, both, 2, NOW, &plan, &err), err);
 	assert_string_equal(plan->packages[0].published, "oem3.inf");
 	assert_string_equal(plan->packages[1].published, "oem5.inf");
-	op = find_value(plan, IBB_NODE_SYSTEM, DB, "OemInfMap");
+	op = find_value(plan, IBB_HIVE_SYSTEM, DB, "OemInfMap");
 	assert_int_equal(op->data.len, 1);
 	assert_int_equal(op->data.data[0], 0x80 | 0x10 | 0x08 | 0x04);
 	assert_true(op->had_before);
@@ -318,7 +318,7 @@ static void map_grows_or_begins(void **state)
 	fx_open(&x, &s, &o);
 	fx_plan(&x);
 	assert_string_equal(x.plan->packages[0].published, "oem8.inf");
-	op = find_value(x.plan, IBB_NODE_SYSTEM, DB, "OemInfMap");
+	op = find_value(x.plan, IBB_HIVE_SYSTEM, DB, "OemInfMap");
 	assert_int_equal(op->data.len, 2);
 	assert_memory_equal(op->data.data, "\xff\x80", 2);
 	fx_close(&x);
@@ -327,7 +327,7 @@ static void map_grows_or_begins(void **state)
 	wintree_edit_unset(&x.t, "SYSTEM", DB, "OemInfMap");
 	fx_facts(&x);
 	fx_plan(&x);
-	op = find_value(x.plan, IBB_NODE_SYSTEM, DB, "OemInfMap");
+	op = find_value(x.plan, IBB_HIVE_SYSTEM, DB, "OemInfMap");
 	assert_false(op->had_before);
 	assert_int_equal(op->type, IBB_REG_BINARY);
 	assert_int_equal(op->data.len, 1);
@@ -372,7 +372,7 @@ static void keys_once_and_parents_first(void **state)
 
 		if (op->kind != IBB_OP_KEY && op->kind != IBB_OP_VALUE)
 			continue;
-		h = x.f->hives[op->node == IBB_NODE_SYSTEM ? IBB_HIVE_SYSTEM : IBB_HIVE_DRIVERS]
+		h = x.f->hives[op->hive == IBB_HIVE_SYSTEM ? IBB_HIVE_SYSTEM : IBB_HIVE_DRIVERS]
 			    .hive;
 		snprintf(parent, sizeof(parent), "%s", op->key);
 		if (op->kind == IBB_OP_KEY) {
@@ -383,7 +383,7 @@ static void keys_once_and_parents_first(void **state)
 		for (size_t k2 = 0; k2 < i; k2++) {
 			const struct ibb_op *e = &x.plan->ops[k2];
 
-			if (e->kind != IBB_OP_KEY || e->node != op->node)
+			if (e->kind != IBB_OP_KEY || e->hive != op->hive)
 				continue;
 			made |= ibb_caseeq(e->key, parent);
 			assert_false(op->kind == IBB_OP_KEY && ibb_caseeq(e->key, op->key));
@@ -403,14 +403,14 @@ static void spelling_of_existing_keys_is_kept(void **state)
 	(void)state;
 	fx_plain(&x, "server2022");
 	fx_plan(&x);
-	assert_non_null(find_key(x.plan, IBB_NODE_DRIVERS, OTHER_CASE));
+	assert_non_null(find_key(x.plan, IBB_HIVE_DRIVERS, OTHER_CASE));
 	h = wintree_hive(&x.t, "DRIVERS");
 	wintree_key(h, OTHER_CASE);
 	wintree_save(&x.t, "DRIVERS", h);
 	fx_facts(&x);
 	fx_plan(&x);
-	assert_null(find_key(x.plan, IBB_NODE_DRIVERS, OTHER_CASE));
-	assert_non_null(find_value(x.plan, IBB_NODE_DRIVERS, OTHER_CASE, "oem0.inf"));
+	assert_null(find_key(x.plan, IBB_HIVE_DRIVERS, OTHER_CASE));
+	assert_non_null(find_value(x.plan, IBB_HIVE_DRIVERS, OTHER_CASE, "oem0.inf"));
 	fx_apply(&x);
 	fx_close(&x);
 }
@@ -431,8 +431,8 @@ static void values_that_are_there(void **state)
 	wintree_save(&x.t, "DRIVERS", h);
 	fx_facts(&x);
 	fx_plan(&x);
-	assert_null(find_value(x.plan, IBB_NODE_DRIVERS, DB "\\DeviceIds\\" IB_FULL, "oem0.inf"));
-	op = find_value(x.plan, IBB_NODE_DRIVERS, DB "\\DeviceIds\\PCI\\VEN_15B3&DEV_1018",
+	assert_null(find_value(x.plan, IBB_HIVE_DRIVERS, DB "\\DeviceIds\\" IB_FULL, "oem0.inf"));
+	op = find_value(x.plan, IBB_HIVE_DRIVERS, DB "\\DeviceIds\\PCI\\VEN_15B3&DEV_1018",
 			"oem0.inf");
 	assert_true(op->had_before);
 	assert_int_equal(op->before_type, IBB_REG_DWORD);
@@ -452,12 +452,12 @@ static void security_of_new_keys(void **state)
 	(void)state;
 	fx_plain(&x, "server2022");
 	fx_plan(&x);
-	assert_false(x.plan->security[IBB_NODE_SYSTEM].needed);
-	assert_true(x.plan->security[IBB_NODE_DRIVERS].needed);
-	assert_null(x.plan->security[IBB_NODE_DRIVERS].like);
+	assert_false(x.plan->security[IBB_HIVE_SYSTEM].needed);
+	assert_true(x.plan->security[IBB_HIVE_DRIVERS].needed);
+	assert_null(x.plan->security[IBB_HIVE_DRIVERS].like);
 	/* DriverPackages' own ACEs, owner and group SYSTEM */
 	assert_ok(mksd("O:SYG:SYD:(A;CI;KA;;;SY)(A;CI;RC;;;OW)(A;CI;KR;;;WD)", &want, &err), err);
-	assert_int_equal(x.plan->security[IBB_NODE_DRIVERS].sd.len, want.len);
+	assert_int_equal(x.plan->security[IBB_HIVE_DRIVERS].sd.len, want.len);
 	fx_close(&x);
 	ibb_buf_clear(&want);
 
@@ -468,9 +468,9 @@ static void security_of_new_keys(void **state)
 	wintree_save(&x.t, "DRIVERS", h);
 	fx_facts(&x);
 	fx_plan(&x);
-	assert_string_equal(x.plan->security[IBB_NODE_DRIVERS].like,
+	assert_string_equal(x.plan->security[IBB_HIVE_DRIVERS].like,
 			    DB "\\DriverPackages\\v.inf_amd64_0123456789abcdef");
-	assert_int_equal(x.plan->security[IBB_NODE_DRIVERS].sd.len, 0);
+	assert_int_equal(x.plan->security[IBB_HIVE_DRIVERS].sd.len, 0);
 
 	/* one that another tool made is not: here everybody may do everything */
 	assert_ok(mksd("O:BAG:BAD:(A;CI;KA;;;WD)", &want, &err), err);
@@ -484,10 +484,10 @@ static void security_of_new_keys(void **state)
 	x.plan = NULL;
 	fx_facts(&x);
 	fx_plan(&x);
-	assert_null(x.plan->security[IBB_NODE_DRIVERS].like);
+	assert_null(x.plan->security[IBB_HIVE_DRIVERS].like);
 	ibb_buf_clear(&want);
 	assert_ok(mksd("O:SYG:SYD:(A;CI;KA;;;SY)(A;CI;RC;;;OW)(A;CI;KR;;;WD)", &want, &err), err);
-	assert_int_equal(x.plan->security[IBB_NODE_DRIVERS].sd.len, want.len);
+	assert_int_equal(x.plan->security[IBB_HIVE_DRIVERS].sd.len, want.len);
 	fx_close(&x);
 	ibb_buf_clear(&want);
 }
@@ -604,9 +604,9 @@ static void older_version_stays(void **state)
 	fx_plan(&x);
 	assert_null(x.plan->packages[0].existing);
 	assert_string_equal(x.plan->packages[0].published, "oem1.inf");
-	assert_non_null(x.plan->security[IBB_NODE_DRIVERS].like);
+	assert_non_null(x.plan->security[IBB_HIVE_DRIVERS].like);
 	/* its device IDs have their keys already */
-	assert_null(find_key(x.plan, IBB_NODE_DRIVERS, DB "\\DeviceIds\\" IB_FULL));
+	assert_null(find_key(x.plan, IBB_HIVE_DRIVERS, DB "\\DeviceIds\\" IB_FULL));
 	fx_close(&x);
 }
 
@@ -646,10 +646,10 @@ static void unsigned_package(void **state)
 	fx_plan(&x);
 	assert_int_equal(count_ops(x.plan, IBB_OP_PUT, -1), 3); /* INF, driver, published INF */
 	snprintf(key, sizeof(key), DB "\\DriverPackages\\%s", x.plan->packages[0].name);
-	op = find_value(x.plan, IBB_NODE_DRIVERS, key, "SignerScore");
+	op = find_value(x.plan, IBB_HIVE_DRIVERS, key, "SignerScore");
 	assert_int_equal(ibb_get_le32(op->data.data), 0x80000000);
-	assert_null(find_value(x.plan, IBB_NODE_DRIVERS, key, "SignerName"));
-	assert_null(find_value(x.plan, IBB_NODE_DRIVERS, key, "Catalog"));
+	assert_null(find_value(x.plan, IBB_HIVE_DRIVERS, key, "SignerName"));
+	assert_null(find_value(x.plan, IBB_HIVE_DRIVERS, key, "Catalog"));
 	fx_close(&x);
 }
 
