@@ -300,6 +300,33 @@ def any_driver(r, package):
     r.ibbake("verify", out, "--manifest", gone + ".manifest.json", rc=3)
 
 
+def boot_critical(r):
+    """A package that Windows needs for its start is configured, and its newer version over it."""
+    image, one, two = r.image("boot.vhd"), r.path("boot-1.vhd"), r.path("boot-2.vhd")
+    old = r.package("boot-old", "--class", "scsi", "--boot-start")
+    new = r.package("boot-new", "--class", "scsi", "--boot-start", "--version", "2.0.0.0")
+    doc = r.ibbake("drivers", "add", image, old, "-o", one)
+    want(r.schemas, "reflect", doc["packages"][0]["reflect"]["done"], True)
+    want(r.schemas, "hives", {x["hive"] for x in doc["operations"] if "hive" in x},
+         {"SYSTEM", "SOFTWARE"})
+    doc = r.ibbake("drivers", "add", image, old, "--reflect=never", "--dry-run")
+    want(r.schemas, "reflect", doc["packages"][0]["reflect"]["done"], False)
+    want(r.schemas, "warned", [w for w in doc["warnings"] if "staged and not configured" in w]
+         != [], True)
+    doc = r.ibbake("drivers", "add", one, new, "-o", two)
+    copy = [x for x in doc["files"] if x["path"].endswith("drivers/ibbdemo.sys")]
+    want(r.schemas, "files replaced", [x["before"] is not None for x in copy], [True])
+    r.ibbake("plan", one, "--size", SIZE, "--drivers", new)
+    gone = r.path("boot-gone.vhd")
+    doc = r.ibbake("drivers", "remove", two, "ibbdemo.inf", "-o", gone)
+    want(r.schemas, "packages removed", len(doc["removed"]), 2)
+    r.ibbake("verify", gone, "--manifest", gone + ".manifest.json")
+    r.ibbake("drivers", "add", r.image("boot11.vhd", "--windows", "win11-22631"), old, "-o",
+             r.path("x.vhd"), rc=100, document=False)
+    r.ibbake("drivers", "add", image, old, "--reflect=sometimes", "-o", r.path("x.vhd"), rc=2,
+             document=False)
+
+
 def differences(r, image, out):
     """verify, of what is not the image of the manifest."""
     manifest = out + ".manifest.json"
@@ -402,6 +429,7 @@ def main():
         image, out = main_line(r, package)
         system_class(r)
         any_driver(r, package)
+        boot_critical(r)
         differences(r, image, out)
         other_images(r, package)
         hindered_images(r)

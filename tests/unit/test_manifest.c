@@ -455,7 +455,7 @@ static void hostile(void **state)
 		 "lacks hive or key"},
 		{"\"op\":\t\"key\"", "\"op\":\t\"unset\"", IBB_E_CORRUPT, "lacks its value"},
 		{"\"op\":\t\"value\"", "\"op\":\t1", IBB_E_CORRUPT, "that is known"},
-		{"\"hive\":\t\"DRIVERS\"", "\"hive\":\t\"SOFTWARE\"", IBB_E_CORRUPT,
+		{"\"hive\":\t\"DRIVERS\"", "\"hive\":\t\"SECURITY\"", IBB_E_CORRUPT,
 		 "lacks hive or key"},
 		{"\"hive\":\t\"DRIVERS\"", "\"hive\":\tnull", IBB_E_CORRUPT, "lacks hive or key"},
 		{"\"key\":\t\"DriverDatabase\\\\", "\"key\":\t\"DriverDatabase\\\\\\\\",

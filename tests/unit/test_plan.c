@@ -12,6 +12,7 @@
 #include "plan/keysec.h"
 #include "plan/keyset.h"
 #include "plan_fixture.h"
+#include "plan_text.h"
 
 static void assert_refused(struct fx *x, int code, const char *text)
 {
@@ -32,90 +33,6 @@ static size_t count_ops(const struct ibb_plan *p, enum ibb_op_kind kind, int nod
 }
 
 /* ---- the whole plan as text ---- */
-
-/* The 16 digits of a package name depend on the catalog's bytes, and so on OpenSSL. */
-static void mask_digits(char *s)
-{
-	for (char *p = s; (p = strstr(p, ".inf_amd64_"));) {
-		p += strlen(".inf_amd64_");
-		for (int i = 0; i < 16 && p[i]; i++)
-			p[i] = '#';
-	}
-}
-
-static void print_data(struct ibb_buf *out, uint32_t type, struct ibb_bytes d)
-{
-	char name[24], *text;
-
-	ibb_reg_type_name(type, name);
-	assert_int_equal(ibb_buf_printf(out, "%s%s", name, d.len ? " " : ""), 0);
-	if (type == IBB_REG_SZ || type == IBB_REG_MULTI_SZ) {
-		text = ibb_utf8_from_utf16le(d.data, d.len);
-		assert_non_null(text);
-		/* one NUL at the end, two for a list */
-		assert_int_equal(d.len, 2 * strlen(text) + (type == IBB_REG_MULTI_SZ ? 4 : 2));
-		assert_int_equal(ibb_buf_printf(out, "\"%s\"", text), 0);
-		free(text);
-		return;
-	}
-	for (size_t i = 0; i < d.len; i++)
-		assert_int_equal(ibb_buf_printf(out, "%02x", d.data[i]), 0);
-}
-
-static void print_op(struct ibb_buf *out, const struct ibb_op *op)
-{
-	static const char *const kinds[] = {"mkdir", "put", "key", "value", "clear-log"};
-
-	assert_int_equal(ibb_buf_printf(out, "%s ", kinds[op->kind]), 0);
-	if (op->path)
-		assert_int_equal(ibb_buf_printf(out, "%s", op->path), 0);
-	else
-		assert_int_equal(ibb_buf_printf(out, "%s\\%s",
-						op->hive == IBB_HIVE_SYSTEM ? "SYSTEM" : "DRIVERS",
-						op->key),
-				 0);
-	if (op->kind == IBB_OP_PUT)
-		assert_int_equal(ibb_buf_printf(out, " <- %s", op->file->path), 0);
-	if (op->kind == IBB_OP_VALUE) {
-		assert_int_equal(ibb_buf_printf(out, " : %s = ", op->value), 0);
-		if (op->had_before) {
-			print_data(out, op->before_type, op->before);
-			assert_int_equal(ibb_buf_append_str(out, " -> "), 0);
-		}
-		print_data(out, op->type, op->data);
-	}
-	assert_int_equal(ibb_buf_printf(out, "\n\t%s (%s)\n", op->reason, op->evidence), 0);
-}
-
-static void assert_golden(const char *name, const char *text)
-{
-	char path[512];
-	struct ibb_buf want = {0};
-	struct ibb_error err = {0};
-	FILE *f;
-
-	snprintf(path, sizeof(path), IBB_SOURCE_DIR "/tests/golden/%s", name);
-	if (getenv("IBB_GOLDEN_UPDATE")) {
-		f = fopen(path, "wb");
-		assert_non_null(f);
-		assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
-		assert_int_equal(fclose(f), 0);
-		return;
-	}
-	assert_ok(ibb_read_file(path, 1u << 20, &want, &err), err);
-	assert_non_null(ibb_buf_cstr(&want));
-	if (strcmp((char *)want.data, text) != 0) {
-		size_t i = 0, line = 1;
-
-		while (want.data[i] && (char)want.data[i] == text[i])
-			line += text[i++] == '\n';
-		while (i && text[i - 1] != '\n')
-			i--;
-		fail_msg("%s:%zu differs; the plan says:\n%.400s\n(IBB_GOLDEN_UPDATE=1 rewrites)",
-			 path, line, text + i);
-	}
-	ibb_buf_clear(&want);
-}
 
 static void golden_plans(void **state)
 {
