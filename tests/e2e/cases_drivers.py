@@ -6,7 +6,7 @@ import os
 import random
 import shutil
 
-from cases_bake import EPOCH, check_staged_script, independent_checks, read
+from cases_bake import EPOCH, EPOCH_FILETIME, check_staged_script, independent_checks, read
 from world import CATROOT, CONFIG, STORE, Hive, Skip, Snapshot, check, oem_bits, same
 
 SMALL = ("--size", "256MiB")
@@ -73,7 +73,7 @@ def rules_hold(world, image, *infs):
 
 def content(world, image):
     """Everything that staging could touch, as text: hives (keys, security, values) and files."""
-    top = world.extract(image, CONFIG, STORE, "Windows/INF", CATROOT)
+    top = world.extract(image, CONFIG, STORE, "Windows/INF", CATROOT, "Windows/System32/drivers")
     found = {}
     for name in HIVES:
         with open(f"{top}/{CONFIG}/{name}", "rb") as f:
@@ -371,6 +371,80 @@ def e2e_drivers_versions(world):
     same({n: p["version"] for n, p in listed(world, both.image).items()},
          {"oem1.inf": "2.0.0.0", "oem2.inf": "3.0.0.0"}, "--replace with two versions")
     rules_hold(world, both.image, "ibbdemo.inf")
+
+
+# ---- what Windows needs for its start ----
+
+LOCKDOWN = "Microsoft\\Windows\\CurrentVersion\\Setup\\PnpLockdownFiles"
+DRIVER_DIR = "Windows/System32/drivers"
+
+
+def utf16(*texts, end=1):
+    return "".join(t + "\0" for t in texts).encode("utf-16le") + bytes(2 * (end - 1))
+
+
+def pvscsi_is_configured(world, image, package, name):
+    """Service, event source, driver file and its lock, as Windows has them for a boot driver."""
+    part = world.partition_file(image)
+    system = Hive(read(world, part, f"{CONFIG}/SYSTEM"))
+    software = Hive(read(world, part, f"{CONFIG}/SOFTWARE"))
+    same(system.values("ControlSet001\\Services\\pvscsi"), {
+        "Type": (4, b"\1\0\0\0"), "Start": (4, bytes(4)), "ErrorControl": (4, b"\1\0\0\0"),
+        "ImagePath": (2, utf16(r"System32\drivers\pvscsi.sys")),
+        "DisplayName": (1, utf16("@oem0.inf,%pvscsi.DiskName%;pvscsi Storage Controller Driver")),
+        "Group": (1, utf16("SCSI Miniport")), "Owners": (7, utf16("oem0.inf", end=2)),
+        "vwdk.installers": (7, utf16("Windows", end=2))}, "the service")
+    same(system.values(r"ControlSet001\Services\EventLog\System\pvscsi"), {
+        "EventMessageFile": (2, utf16(r"%SystemRoot%\System32\IoLogMsg.dll")),
+        "TypesSupported": (4, b"\7\0\0\0")}, "the event source")
+    same(system.values(rf"DriverDatabase\DriverPackages\{name}\Configurations\DDInstall.NT"), {
+        "Service": (1, utf16("pvscsi")), "ConfigScope": (4, b"\7\0\0\0"),
+        "ConfigFlags": (4, bytes(4)), "IncludedInfs": (7, utf16("pci.inf", end=2))},
+        "the configuration")
+    same(software.values(LOCKDOWN + r"\%SystemRoot%/System32/drivers/pvscsi.sys"), {
+        "Class": (4, b"\4\0\0\0"), "Owners": (7, utf16("oem0.inf", end=2)),
+        "Source": (2, utf16(r"%SystemRoot%\System32\DriverStore\FileRepository" + "\\" + name
+                            + r"\pvscsi.sys"))}, "the lock on the file")
+    with open(package + "/pvscsi.sys", "rb") as f:
+        same(read(world, part, DRIVER_DIR + "/pvscsi.sys"), f.read(), "the driver file")
+    independent_checks(world, image, part, "pvscsi.inf")
+    os.unlink(part)
+    (_, attributes, time, sid, _), = world.describe(image, DRIVER_DIR + "/pvscsi.sys").values()
+    same((attributes & 0x26, time, sid >= 0x100), (0x20, EPOCH_FILETIME, True), "its metadata")
+
+
+def e2e_drivers_boot_critical(world):
+    """A real storage driver is configured for the boot, and taken out without a trace."""
+    package = world.data("drivers/pvscsi-1.3.28")
+    image = world.image(*SMALL, "--windows", "server2022")
+    before = content(world, image)
+    added = Change(world, image, "add", package)
+    added.r.mentions("configured for the boot: the class is boot-critical")
+    same([os.path.basename(f["path"]) for f in added.manifest["files"] if f["kind"] == "hive"],
+         ["SYSTEM", "SOFTWARE"], "hives written")
+    pvscsi_is_configured(world, added.image, package, added.manifest["packages"][0]["package_name"])
+    world.ibbake("verify", added.path, "--manifest", added.manifest_path)
+    again = Change(world, added.image, "add", package)
+    same(again.manifest["operations"], [], "operations of a second add")
+    gone = Change(world, added.image, "remove", "pvscsi.inf")
+    same_content(content(world, gone.image), before, "after it was removed")
+
+    never = Change(world, image, "add", package, "--reflect=never")
+    never.r.mentions("warning: pvscsi.inf is staged and not configured")
+    same(len([f for f in never.manifest["files"] if f["path"].startswith(DRIVER_DIR)]), 0, "copies")
+    rules_hold(world, never.image, "pvscsi.inf")
+
+
+def e2e_drivers_boot_critical_refused(world):
+    """Nothing half: where Windows' own records are not known, the package stays outside."""
+    package = world.package("--class", "scsi", "--boot-start")
+    for windows in ("win11-22631", "server2025"):
+        image = world.image(*SMALL, "--windows", windows, name=windows + ".vhd")
+        world.refused(["drivers", "add", image.path, package, "-o", world.path("out.vhd")], 100,
+                      "boot-critical", "PnpResources", "--reflect=never")
+        never = Change(world, image, "add", package, "--reflect", "never")
+        rules_hold(world, never.image, "ibbdemo.inf")
+        never.drop()
 
 
 def e2e_drivers_precompiled(world):

@@ -285,6 +285,7 @@ int winhives_system(const struct winhives_spec *s, struct ibb_buf *ret, struct i
 	hivebuild_dword(&b, "LastKnownGood", s->control_set);
 	control(&b, s);
 	services(&b, s);
+	hivebuild_key(&b, "ControlSet%03u\\Services\\EventLog\\System", s->control_set);
 	hivebuild_key(&b, "ControlSet%03u\\Enum\\PCI", s->control_set);
 	for (size_t i = 0; i < s->n_pci; i++)
 		pci_instance(&b, s, s->pci[i], i);
@@ -352,6 +353,7 @@ int winhives_software(const struct winhives_spec *s, struct ibb_buf *ret, struct
 	hivebuild_sz(&b, "ProgramFilesDir", "C:\\Program Files");
 	hivebuild_key(&b, "Microsoft\\Windows\\CurrentVersion\\Setup\\State");
 	hivebuild_sz(&b, "ImageState", image_state[s->state]);
+	hivebuild_key(&b, "Microsoft\\Windows\\CurrentVersion\\Setup\\PnpLockdownFiles");
 	hivebuild_key(&b, "Microsoft\\Windows\\CurrentVersion\\Component Based Servicing");
 	hivebuild_dword(&b, "LastTrustTime", 0);
 	if (s->reboot_pending)

@@ -262,7 +262,7 @@ static void record_of_plan(const struct ibb_plan *p, struct record *ret)
 		const struct ibb_op *op = &p->ops[i];
 		char key[600];
 
-		if (op->kind != IBB_OP_VALUE || op->node != pp->node)
+		if (op->kind != IBB_OP_VALUE || op->hive != ibb_node_hive(pp->node))
 			continue;
 		if (ibb_caseeq(op->key, package))
 			snprintf(key, sizeof(key), "P");

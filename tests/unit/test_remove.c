@@ -86,7 +86,8 @@ static int try_plan(struct win *w, struct ibb_package *const *p, size_t n, const
 	choose_removals(w, names);
 	ibb_plan_free(w->plan);
 	w->plan = NULL;
-	return ibb_plan_build_changes(w->f, p, n, w->gone, w->n_gone, NOW, &w->plan, err);
+	return ibb_plan_build_changes(w->f, p, n, w->gone, w->n_gone,
+				      &(struct ibb_plan_opts){.unix_time = NOW}, &w->plan, err);
 }
 
 /* Stage p[0..n), take out the named ones, for good. */
@@ -373,7 +374,10 @@ static void real_package(void **state)
 	change(&w, NULL, 0, published);
 	assert_false(key_exists(&w.t, "SYSTEM", key));
 	assert_false(key_exists(&w.t, "SYSTEM", DB "\\DeviceIds\\ROOT\\VMWVMCIHOSTDEV"));
-	assert_true(key_exists(&w.t, "SYSTEM", "ControlSet001\\Services\\vmci"));
+	/* nobody else is among the service's owners */
+	assert_false(key_exists(&w.t, "SYSTEM", "ControlSet001\\Services\\vmci"));
+	assert_false(key_exists(&w.t, "SYSTEM", "ControlSet001\\Services\\EventLog\\System\\vmci"));
+	assert_true(key_exists(&w.t, "SYSTEM", "ControlSet001\\Services\\vmbus"));
 	for (size_t i = 0; i < w.f->n_packages; i++)
 		assert_false(ibb_caseeq(w.f->packages[i].published, published));
 	win_close(&w);
@@ -957,7 +961,10 @@ static void links(void **state)
 		w.n_gone = 1;
 		ibb_plan_free(w.plan);
 		w.plan = NULL;
-		assert_ok(ibb_plan_build_changes(w.f, NULL, 0, w.gone, 1, NOW, &w.plan, &err), err);
+		assert_ok(ibb_plan_build_changes(w.f, NULL, 0, w.gone, 1,
+						 &(struct ibb_plan_opts){.unix_time = NOW}, &w.plan,
+						 &err),
+			  err);
 		r = ibb_apply(w.plan, w.f, w.v, &a, &err);
 	}
 	assert_int_equal(r, IBB_E_UNSUPPORTED);
@@ -1182,7 +1189,8 @@ static int starved_removal(struct win *w, long n, long *ret_asked, struct ibb_er
 	ibb_mem_fail_at(n, false);
 	r = ibb_facts_store_files(x.package, w->v, &x.files, err);
 	if (!r)
-		r = ibb_plan_build_changes(w->f, NULL, 0, &x, 1, NOW, &plan, err);
+		r = ibb_plan_build_changes(w->f, NULL, 0, &x, 1,
+					   &(struct ibb_plan_opts){.unix_time = NOW}, &plan, err);
 	if (!r)
 		r = ibb_apply(plan, w->f, w->v, &a, err);
 	*ret_asked = ibb_mem_count();
@@ -1255,7 +1263,8 @@ static int change_volume(struct ibb_disk *d, struct ibb_package *p, struct ibb_e
 		r = ibb_facts_store_files(x.package, v, &x.files, err);
 	}
 	if (!r)
-		r = ibb_plan_build_changes(f, &p, p ? 1 : 0, &x, p ? 0 : 1, NOW, &plan, err);
+		r = ibb_plan_build_changes(f, &p, p ? 1 : 0, &x, p ? 0 : 1,
+					   &(struct ibb_plan_opts){.unix_time = NOW}, &plan, err);
 	if (!r)
 		r = ibb_apply(plan, f, v, &a, err);
 	if (!r)
