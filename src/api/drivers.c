@@ -100,7 +100,14 @@ static int plan_remove(struct ibb_session *s, struct ibb_error *err)
 
 /* ---- which packages come ---- */
 
-/* Would this package be staged? Others can only be in its way when their INF has the same name. */
+/* Can the one be in the way of the other? By the same INF name, or the same service. */
+static bool may_collide(const struct ibb_package *a, const struct ibb_package *b)
+{
+	return ibb_caseeq(a->inf_name, b->inf_name) ||
+	       (a->boot_start_service && b->boot_start_service);
+}
+
+/* Would this package be staged beside those in front of it? */
 static int plan_alone(struct ibb_session *s, size_t i, struct ibb_error *err)
 {
 	IBB_AUTO_FREE struct ibb_package **list = ibb_calloc_array(i + 1, sizeof(*list));
@@ -112,7 +119,7 @@ static int plan_alone(struct ibb_session *s, size_t i, struct ibb_error *err)
 	if (!list)
 		return ibb_err_nomem(err);
 	for (size_t k = 0; k <= i; k++)
-		if (ibb_caseeq(s->chosen[k]->inf_name, s->chosen[i]->inf_name))
+		if (may_collide(s->chosen[k], s->chosen[i]))
 			list[n++] = s->chosen[k];
 	r = ibb_plan_build_changes(s->facts, list, n, s->removals, s->n_removals, &o, &plan, err);
 	ibb_plan_free(plan);

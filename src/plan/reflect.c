@@ -110,6 +110,28 @@ int ibb_pb_decide_reflect(struct ibb_pb *b, bool class_is_critical)
 			   p->inf_name, p->version.class_name);
 }
 
+int ibb_pb_decide_existing(struct ibb_pb *b)
+{
+	const struct ibb_plan_package *pp = b->pkg;
+	struct ibb_hive *h = ibb_pb_hive(b, IBB_HIVE_SYSTEM);
+	const char *key =
+		ibb_pb_fmt(b, IBB_DATABASE "\\DriverPackages\\%s\\Configurations", pp->name);
+	ibb_key k;
+	int r;
+
+	b->pkg->reflect.rule = "already staged: left as it is";
+	if (pp->node != IBB_NODE_SYSTEM || !pp->existing->boot_critical ||
+	    !pp->package->boot_start_service)
+		return IBB_OK;
+	r = key ? ibb_hive_find(h, ibb_hive_root(h), key, &k, b->err) : ibb_err_nomem(b->err);
+	if (r != IBB_E_NOTFOUND)
+		return r;
+	return ibb_pb_warn(b,
+			   "%s is already staged as %s, but not configured, though its service "
+			   "starts at boot: remove it and add it again",
+			   pp->package->inf_name, pp->published);
+}
+
 /* ---- whose is what stands there? ---- */
 
 /* Positive when the staged package is the newer one. */

@@ -8,6 +8,8 @@
 
 /* Sets b->pkg->reflect, by the rule that is documented at struct ibb_plan_opts. */
 int ibb_pb_decide_reflect(struct ibb_pb *b, bool class_is_critical) IBB_MUST_CHECK;
+/* The same of a package that is staged already; warns when it lacks its configuration. */
+int ibb_pb_decide_existing(struct ibb_pb *b) IBB_MUST_CHECK;
 /*
  * The configuration of b->pkg, whose name and published name are known. IBB_E_UNSUPPORTED when
  * Windows' own would be guessed, or when what it makes is there and belongs to somebody else.

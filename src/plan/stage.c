@@ -261,6 +261,7 @@ static int take_existing(struct ibb_pb *b)
 {
 	struct ibb_plan_package *pp = b->pkg;
 	const struct ibb_fact_package *e = pp->existing;
+	int r;
 
 	free(pp->name);
 	pp->name = ibb_strdup(e->name);
@@ -268,10 +269,10 @@ static int take_existing(struct ibb_pb *b)
 		return ibb_err_nomem(b->err);
 	pp->node = e->node;
 	pp->node_reason = "already staged there";
-	pp->reflect.rule = "already staged: left as it is";
 	pp->oem_number = e->oem_number;
 	snprintf(pp->published, sizeof(pp->published), "oem%u.inf", e->oem_number);
-	return check_existing(b);
+	r = check_existing(b);
+	return r ? r : ibb_pb_decide_existing(b);
 }
 
 static int check_name_free(struct ibb_pb *b)

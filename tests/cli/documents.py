@@ -323,6 +323,11 @@ def boot_critical(r):
     r.ibbake("verify", gone, "--manifest", gone + ".manifest.json")
     r.ibbake("drivers", "add", r.image("boot11.vhd", "--windows", "win11-22631"), old, "-o",
              r.path("x.vhd"), rc=100, document=False)
+    other = r.package("boot-other", "--class", "scsi", "--boot-start", "--inf", "other.inf")
+    doc = r.ibbake("drivers", "add", image, old, other, "--keep-going", "--dry-run")
+    want(r.schemas, "left out", [os.path.basename(x["inf"]) for x in doc["left_out"]],
+         ["other.inf"])
+    r.ibbake("drivers", "add", image, old, other, "-o", r.path("x.vhd"), rc=100, document=False)
     r.ibbake("drivers", "add", image, old, "--reflect=sometimes", "-o", r.path("x.vhd"), rc=2,
              document=False)
 

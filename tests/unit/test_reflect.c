@@ -245,6 +245,8 @@ static void which_rule_decides(void **state)
 
 static void already_staged(void **state)
 {
+	struct ibb_plan_opts never = {.unix_time = NOW, .never_reflect = true};
+	struct ibb_error err = {0};
 	struct fx x;
 
 	(void)state;
@@ -254,6 +256,16 @@ static void already_staged(void **state)
 	assert_int_equal(x.plan->n_ops, 0);
 	assert_false(x.plan->packages[0].reflect.done);
 	assert_string_equal(x.plan->packages[0].reflect.rule, "already staged: left as it is");
+	assert_int_equal(x.plan->n_warnings, 0);
+	fx_close(&x);
+
+	boot_open(&x, "server2022");
+	assert_ok(change(&x, true, NULL, &never, &err), err);
+	fx_apply(&x);
+	fx_facts(&x);
+	fx_plan(&x);
+	assert_int_equal(x.plan->n_ops, 0);
+	assert_true(warned(&x, "ibbdemo.inf is already staged as oem0.inf, but not configured"));
 	fx_close(&x);
 }
 
