@@ -160,9 +160,8 @@ int ibb_facts_lockdown_path(const char *name, char **ret, struct ibb_error *err)
 int ibb_facts_copied_files(const struct ibb_facts *f, const struct ibb_fact_package *p,
 			   struct ibb_volume *v, struct ibb_store_files *ret,
 			   struct ibb_error *err) IBB_MUST_CHECK;
-/* Does a REG_MULTI_SZ value hold the name? */
-int ibb_facts_list_has(uint32_t type, const struct ibb_buf *list, const char *name, bool *ret,
-		       struct ibb_error *err) IBB_MUST_CHECK;
+/* Is the package what an Owners list calls by this: "oem3.inf", or "!" and the package's name? */
+bool ibb_facts_is_owner(const struct ibb_fact_package *p, const char *owner);
 void ibb_store_files_clear(struct ibb_store_files *s);
 
 /* One package of the image that serves a device ID, as its DeviceIds value says. */

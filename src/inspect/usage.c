@@ -311,8 +311,15 @@ int ibb_facts_lockdown_path(const char *name, char **ret, struct ibb_error *err)
 	return IBB_OK;
 }
 
-int ibb_facts_list_has(uint32_t type, const struct ibb_buf *list, const char *name, bool *ret,
-		       struct ibb_error *err)
+bool ibb_facts_is_owner(const struct ibb_fact_package *p, const char *owner)
+{
+	if (*owner == '!')
+		return ibb_caseeq(p->name, owner + 1);
+	return p->published && ibb_caseeq(p->published, owner);
+}
+
+static int list_names(uint32_t type, const struct ibb_buf *list, const struct ibb_fact_package *p,
+		      bool *ret, struct ibb_error *err)
 {
 	*ret = false;
 	for (size_t off = 0, end; type == IBB_REG_MULTI_SZ && off + 1 < list->len; off = end + 2) {
@@ -325,7 +332,7 @@ int ibb_facts_list_has(uint32_t type, const struct ibb_buf *list, const char *na
 		one = ibb_utf8_from_utf16le(list->data + off, end - off);
 		if (!one)
 			return ibb_err_nomem(err);
-		*ret |= ibb_caseeq(one, name);
+		*ret |= ibb_facts_is_owner(p, one);
 	}
 	return IBB_OK;
 }
@@ -348,7 +355,7 @@ static int look_at_lockdown(void *ctx, ibb_key k, const char *name, struct ibb_e
 	int r = ibb_hive_get(c->h, k, "Owners", &type, &owners, err);
 
 	if (!r)
-		r = ibb_facts_list_has(type, &owners, c->p->published, &ours, err);
+		r = list_names(type, &owners, c->p, &ours, err);
 	if (!r && ours)
 		r = ibb_facts_lockdown_path(name, &path, err);
 	if (!r && ours)

@@ -73,10 +73,10 @@ int ibb_pb_write_list(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, 
 	return ibb_pb_value(b, hive, key, value, IBB_REG_MULTI_SZ, u.data, u.len, reason, evidence);
 }
 
-bool ibb_pb_goes(const struct ibb_pb *b, const char *published)
+bool ibb_pb_goes(const struct ibb_pb *b, const char *owner)
 {
 	for (size_t i = 0; i < b->n_removals; i++)
-		if (ibb_caseeq(b->removals[i].package->published, published))
+		if (ibb_facts_is_owner(b->removals[i].package, owner))
 			return true;
 	return false;
 }
@@ -154,7 +154,7 @@ static int check_owner(struct ibb_pb *b, const char *what, const char *owner)
 	for (size_t i = 0; i < b->f->n_packages; i++) {
 		const struct ibb_fact_package *e = &b->f->packages[i];
 
-		if (!e->published || !ibb_caseeq(e->published, owner))
+		if (!ibb_facts_is_owner(e, owner))
 			continue;
 		if (!e->oem)
 			return ibb_err(b->err, IBB_E_UNSUPPORTED,

@@ -35,7 +35,7 @@ int ibb_pb_parse_list(struct ibb_pb *b, struct ibb_bytes data,
 int ibb_pb_write_list(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, const char *value,
 		      const char *const *items, size_t n, const char *reason,
 		      const char *evidence) IBB_MUST_CHECK;
-/* Is the package of that published name taken out by the plan? */
-bool ibb_pb_goes(const struct ibb_pb *b, const char *published);
+/* Is the package that an Owners list calls so taken out by the plan? */
+bool ibb_pb_goes(const struct ibb_pb *b, const char *owner);
 
 #endif

@@ -53,10 +53,10 @@ static int note_service(void *ctx, ibb_key k, const char *name, struct ibb_error
 	return kept ? ibb_keyset_add(&u->services, kept, &had, err) : ibb_err_nomem(err);
 }
 
-static bool of_ours(const struct unreflect *u, const char *published)
+static bool of_ours(const struct unreflect *u, const char *owner)
 {
 	for (size_t i = 0; i < u->n; i++)
-		if (ibb_caseeq(u->x[i].package->published, published))
+		if (ibb_facts_is_owner(u->x[i].package, owner))
 			return true;
 	return false;
 }

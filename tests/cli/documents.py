@@ -318,7 +318,7 @@ def boot_critical(r):
     want(r.schemas, "files replaced", [x["before"] is not None for x in copy], [True])
     r.ibbake("plan", one, "--size", SIZE, "--drivers", new)
     gone = r.path("boot-gone.vhd")
-    doc = r.ibbake("drivers", "remove", two, "ibbdemo.inf", "-o", gone)
+    doc = r.ibbake("drivers", "remove", two, "ibbdemo.inf", "--force", "-o", gone)
     want(r.schemas, "packages removed", len(doc["removed"]), 2)
     r.ibbake("verify", gone, "--manifest", gone + ".manifest.json")
     r.ibbake("drivers", "add", r.image("boot11.vhd", "--windows", "win11-22631"), old, "-o",

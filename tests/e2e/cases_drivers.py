@@ -426,7 +426,10 @@ def e2e_drivers_boot_critical(world):
     world.ibbake("verify", added.path, "--manifest", added.manifest_path)
     again = Change(world, added.image, "add", package)
     same(again.manifest["operations"], [], "operations of a second add")
-    gone = Change(world, added.image, "remove", "pvscsi.inf")
+    # its own service is a use of it
+    world.refused(["drivers", "remove", added.path, "pvscsi.inf", "-o", world.path("out.vhd")],
+                  100, "in use", "--force")
+    gone = Change(world, added.image, "remove", "pvscsi.inf", "--force")
     same_content(content(world, gone.image), before, "after it was removed")
 
     never = Change(world, image, "add", package, "--reflect=never")

@@ -568,6 +568,8 @@ static void in_and_out(void **state)
 static void beside(void **state)
 {
 	struct mkpkg_opts newer = boot_package("2.0.0.0"), older = boot_package("0.9.0.0");
+	struct ibb_hive *h;
+	char name[128];
 	struct fx x;
 
 	(void)state;
@@ -586,6 +588,15 @@ static void beside(void **state)
 	assert_true(warned(&x, "ibbdemo.sys belongs to oem0.inf as well"));
 	assert_list(&x, "SYSTEM", CS1 "ibbdemo", "\"oem0.inf\"");
 	assert_list(&x, "SOFTWARE", LOCKDOWN, "\"oem0.inf\"");
+	/* the other form of an owner's name */
+	h = wintree_hive(&x.t, "SYSTEM");
+	snprintf(name, sizeof(name), "!%s", published(&x, "oem0.inf")->name);
+	owner(h, CS1 "ibbdemo", name);
+	wintree_save(&x.t, "SYSTEM", h);
+	h = wintree_hive(&x.t, "SOFTWARE");
+	owner(h, LOCKDOWN, name);
+	wintree_save(&x.t, "SOFTWARE", h);
+	fx_facts(&x);
 	do_change(&x, false, "oem0.inf");
 	assert_false(wintree_has(&x.t, DRIVER));
 	assert_false(has_key(&x, "SYSTEM", CS1 "ibbdemo"));

@@ -350,7 +350,7 @@ static void real_hive(void **state)
 }
 
 /* A package that VMware Tools staged and configured: its Configurations, Descriptors and Strings go
- * with it, the service that its installation made stays. */
+ * with it, the service that its installation made goes, which nobody else owns. */
 static void real_package(void **state)
 {
 	struct ibb_buf system = {0};
