@@ -247,7 +247,7 @@ def e2e_drivers_keep_going(world):
 
 def e2e_drivers_companions_left_out(world):
     """A package and what its CopyINF names go in together or, with --keep-going, not at all."""
-    image = world.image(*SMALL)
+    image = world.image(*SMALL, "--windows", "server2025")  # configures no boot-critical package
     good = world.package("--inf", "good.inf", name="good")
     lacks = world.package("--inf", "lacks.inf", "--copy-inf", "nowhere.inf", name="lacks")
     boot = world.package("--inf", "first.inf", "--copy-inf", "boot.inf", name="boot")
