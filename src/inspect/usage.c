@@ -349,7 +349,7 @@ static int look_at_lockdown(void *ctx, ibb_key k, const char *name, struct ibb_e
 	struct copied *c = ctx;
 	IBB_AUTO_BUF struct ibb_buf owners = {0};
 	IBB_AUTO_FREE char *path = NULL;
-	struct ibb_stat st;
+	struct ibb_stat st = {0};
 	uint32_t type;
 	bool ours = false;
 	int r = ibb_hive_get(c->h, k, "Owners", &type, &owners, err);
