@@ -119,7 +119,7 @@ static int wanted(const struct ibb_request *q, const struct shown *s, bool *ret,
 static int files_json(const struct ibb_session *s, const struct ibb_fact_package *p,
 		      struct ibb_jb *b, struct ibb_json *obj, struct ibb_error *err)
 {
-	struct ibb_json *list = ibb_jb_array(b, obj, "files");
+	struct ibb_json *list;
 	struct ibb_store_files files = {0};
 	struct ibb_error sub = {0};
 	int r = IBB_OK;
@@ -131,6 +131,11 @@ static int files_json(const struct ibb_session *s, const struct ibb_fact_package
 		*err = sub;
 		return r;
 	}
+	if (r) { /* a record that names no directory: unknown is not none */
+		ibb_jb_null(b, obj, "files");
+		return IBB_OK;
+	}
+	list = ibb_jb_array(b, obj, "files");
 	for (size_t i = 0; i < files.n; i++)
 		if (!files.entries[i].is_dir)
 			ibb_jb_str(b, list, NULL, files.entries[i].path);
@@ -196,8 +201,11 @@ int ibb_do_drivers_list(const struct ibb_request *q, char **ret_json, struct ibb
 	if (r)
 		return r;
 	r = ibb_session_open(&s, false, err);
-	if (!r)
+	if (!r) {
 		r = ibb_facts_check(s.facts, true, err);
+		if (r)
+			r = ibb_err_prefix(err, r, "%s", q->image);
+	}
 	if (!r)
 		r = list_doc(&s, ret_json, err);
 	ibb_session_clear(&s);

@@ -23,20 +23,11 @@ static int check_inputs(const struct ibb_session *s, const char *path, const cha
 {
 	if (s->q->catalog && same_existing_file(path, s->q->catalog))
 		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the driver catalog", path, what);
-	for (size_t i = 0; i < s->found.n; i++) {
-		const struct ibb_package *p = s->found.packages[i];
-
-		for (size_t k = 0; k < p->n_files; k++) {
-			IBB_AUTO_FREE char *file = ibb_asprintf("%s/%s", p->dir, p->files[k].path);
-
-			if (!file)
-				return ibb_err_nomem(err);
-			if (same_existing_file(path, file))
-				return ibb_err(err, IBB_E_EXISTS,
-					       "%s: the %s is a file of the driver package %s",
-					       path, what, p->inf_name);
-		}
-	}
+	for (size_t i = 0; i < s->found.n_read; i++)
+		if (same_existing_file(path, s->found.read[i]))
+			return ibb_err(err, IBB_E_EXISTS,
+				       "%s: the %s is %s, a file of a driver package", path, what,
+				       s->found.read[i]);
 	return IBB_OK;
 }
 

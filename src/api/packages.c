@@ -46,6 +46,16 @@ struct search {
 	bool accepted;
 };
 
+/* An output must never replace what was read, cabinets included. */
+static int note_read(struct ibb_package_set *s, const char *dir, const char *name,
+		     struct ibb_error *err)
+{
+	if (ibb_grow(&s->read, &s->cap_read, s->n_read, sizeof(*s->read)))
+		return ibb_err_nomem(err);
+	s->read[s->n_read] = ibb_asprintf("%s/%s", dir, name);
+	return s->read[s->n_read] ? (s->n_read++, IBB_OK) : ibb_err_nomem(err);
+}
+
 /* A package directory is read as a volume: its names are found whatever their case. Two names that
  * differ only in case are told apart by the INF's exact spelling. */
 static int read_file(void *ctx, const char *path, uint64_t limit, struct ibb_buf *ret,
@@ -68,6 +78,8 @@ static int read_file(void *ctx, const char *path, uint64_t limit, struct ibb_buf
 		if (!r)
 			r = ibb_volume_read(s->volume, spelling, limit, ret, err);
 	}
+	if (!r)
+		r = note_read(s->set, s->dir, spelling, err);
 	if (!r)
 		*ret_spelling = IBB_TAKE(spelling);
 	return r;
@@ -294,7 +306,7 @@ int ibb_packages_companions(struct ibb_package_set *s, const struct ibb_package 
 			    void *ctx, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
-	struct search search = {.dir = p->dir, .err = err};
+	struct search search = {.dir = p->dir, .set = s, .err = err};
 	struct ibb_package_source src = {.read = read_file, .ctx = &search, .dir = p->dir};
 	struct ibb_package **list = NULL;
 	size_t n = 0;
@@ -306,6 +318,8 @@ int ibb_packages_companions(struct ibb_package_set *s, const struct ibb_package 
 	search.volume = v;
 	if (!r)
 		r = ibb_package_load_companions(&src, p, &list, &n, err);
+	if (r && !strstr(err->msg, p->dir))
+		r = ibb_err_prefix(err, r, "%s", p->dir);
 	for (size_t i = 0; i < n; i++) {
 		struct ibb_package *in_set = NULL;
 
@@ -330,6 +344,9 @@ void ibb_package_set_clear(struct ibb_package_set *s)
 		free(s->passed[i].path);
 		free(s->passed[i].reason);
 	}
+	for (size_t i = 0; i < s->n_read; i++)
+		free(s->read[i]);
+	free(s->read);
 	free(s->packages);
 	free(s->passed);
 	*s = (struct ibb_package_set){0};

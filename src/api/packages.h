@@ -11,6 +11,8 @@ struct ibb_passed_over {
 	bool bad; /* keep_going: it should have been a candidate */
 };
 struct ibb_package_set {
+	char **read; /* every file of the host that was read for them */
+	size_t n_read, cap_read;
 	struct ibb_package **packages;
 	size_t n, cap;
 	struct ibb_passed_over *passed;

@@ -282,6 +282,11 @@ def e2e_output_is_an_input(world):
         r = world.ibbake("bake", image.path, "--size", SIZE, "--drivers", package, "-o", out,
                          "--overwrite", *options, rc=100)
         r.says("driver package")
+    # a name that the INF spells otherwise is the same file
+    os.rename(os.path.join(package, "ibbdemo.cat"), os.path.join(package, "IBBDemo.CAT"))
+    r = world.ibbake("bake", image.path, "--size", SIZE, "--drivers", package, "-o",
+                     os.path.join(package, "IBBDemo.CAT"), "--overwrite", rc=100)
+    r.says("IBBDemo.CAT", "driver package")
     same(open(inf, "rb").read(), before, "the INF is as it was")
     check(not os.path.exists(world.path("out.vhd")), "an output appeared")
 
