@@ -44,6 +44,7 @@ struct ibb_fact_package {
 	struct ibb_version_blob version;
 	bool boot_critical; /* its class is, in the current control set */
 	bool in_use;	    /* a device, service or network component is set up with it */
+	bool bound;	    /* a device or network component names its published INF */
 	/* DriverInfFiles\<published> Active names it; else no device ID leads to it */
 	bool active;
 	bool unsigned_; /* SignerScore says so, or that nobody knows; without it: signed */

@@ -23,13 +23,15 @@ static bool counts(const struct usage *u, const struct ibb_fact_package *p)
 	return p->oem || !u->service;
 }
 
-static void mark(const struct usage *u, const char *inf)
+static void mark(const struct usage *u, const char *inf, bool bound)
 {
 	for (size_t i = 0; i < u->f->n_packages; i++) {
 		struct ibb_fact_package *p = &u->f->packages[i];
 
-		if (p->published && ibb_caseeq(p->published, inf) && counts(u, p))
+		if (p->published && ibb_caseeq(p->published, inf) && counts(u, p)) {
 			p->in_use = true;
+			p->bound |= bound;
+		}
 	}
 }
 
@@ -91,7 +93,7 @@ static int mark_strings(const struct usage *u, ibb_key k, const char *value, str
 		if (*s == '!')
 			mark_package(u, s + 1, strlen(s + 1));
 		else
-			mark(u, s);
+			mark(u, s, false);
 	}
 	return IBB_OK;
 }
@@ -106,7 +108,7 @@ static int mark_inf_path(void *ctx, ibb_key k, const char *name, struct ibb_erro
 	(void)name;
 	if (r || !inf)
 		return r;
-	mark(u, inf);
+	mark(u, inf, true);
 	mark_path(u, inf);
 	return IBB_OK;
 }

@@ -323,7 +323,9 @@ int ibb_pb_remove(struct ibb_pb *b, const struct ibb_removal *x, size_t n)
 		r = ibb_pb_unreflect(b, x, n);
 	for (size_t i = 0; i < n && !r; i++) {
 		r = take_out_record(b, x[i].package);
-		ibb_oem_map_clear(&b->oem_map, x[i].package->oem_number);
+		/* a device that still names oemN.inf would be taken to run the next oemN */
+		if (!x[i].package->bound)
+			ibb_oem_map_clear(&b->oem_map, x[i].package->oem_number);
 	}
 	return r;
 }

@@ -317,7 +317,13 @@ def e2e_drivers_refusals(world):
     gone = Change(world, image, "remove", "oem0.inf", "ibbdemo.inf", "--force")
     check(any("in use" in w for w in gone.manifest["warnings"]), "no warning about --force")
     same(len(gone.manifest["removed"]), 1, "removed")
-    same_content(content(world, gone.image), content(world, first), "what was forced out")
+    # the device still names oem0.inf: another package of that number would be taken for its driver
+    number = ("SYSTEM", "DriverDatabase", "oeminfmap")
+    had, left = content(world, first), content(world, gone.image)
+    check(left.pop(number) != had.pop(number), "the number is given up")
+    same_content(left, had, "what was forced out")
+    again = Change(world, gone.image, "add", newer)
+    same(again.manifest["packages"][0]["published"], "oem1.inf", "the next published name")
 
 
 # ---- versions ----
