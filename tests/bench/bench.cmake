@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Speed, memory and I/O against the targets: a target to build (`make bench`), never a test.
 if(TARGET ibbake AND TARGET ibb-mkimage AND TARGET ibb-mkpkg)
+	add_executable(ibb-bench-inf bench/ibb-bench-inf.c)
+	ibb_objects(ibb-bench-inf base inf)
 	add_custom_target(bench
 		COMMAND ${PROJECT_SOURCE_DIR}/ci/bench --build ${PROJECT_BINARY_DIR}
-		DEPENDS ibbake ibb-mkimage ibb-mkpkg
+		DEPENDS ibbake ibb-mkimage ibb-mkpkg ibb-bench-inf
 		USES_TERMINAL VERBATIM)
 endif()
