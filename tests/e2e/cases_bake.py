@@ -493,6 +493,23 @@ def e2e_verify_digest(world):
         world.ibbake("verify", out, "--manifest", manifest, "--booted")
 
 
+def e2e_readme(world):
+    """What the README shows of ci/demo is what the program prints."""
+    with open(os.path.join(world.args.source, "README.md"), encoding="utf-8") as f:
+        text = f.read()
+    block = text[text.index("    $ ibbake bake"):].split("\n\n")[0].split("\n")
+    command = block[0].split()[2:]
+    world.run([world.args.mkimage, world.path("base.vhd"), "--windows", "server2022"])
+    world.package()
+    here = os.getcwd()
+    os.chdir(world.path("."))
+    try:
+        r = world.ibbake(*command, env=EPOCH)
+    finally:
+        os.chdir(here)
+    same(r.out.rstrip("\n").split("\n"), [line[4:] for line in block[1:]], "the transcript")
+
+
 def e2e_dry_run(world):
     image = world.image("--size", "256MiB")
     source = Snapshot(image.path)
