@@ -4,16 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 /* Where the text's hex pairs go: the first three fields are stored little endian. */
 static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
-
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 bool ibb_guid_parse(const char *s, struct ibb_guid *ret)
 {
@@ -26,9 +20,9 @@ bool ibb_guid_parse(const char *s, struct ibb_guid *ret)
 			if (*s++ != '-')
 				return false;
 		}
-		if (hex(s[0]) < 0 || hex(s[1]) < 0)
+		if (ibb_hex_digit(s[0]) < 0 || ibb_hex_digit(s[1]) < 0)
 			return false;
-		g.b[order[i]] = (uint8_t)(hex(s[0]) << 4 | hex(s[1]));
+		g.b[order[i]] = (uint8_t)(ibb_hex_digit(s[0]) << 4 | ibb_hex_digit(s[1]));
 		s += 2;
 	}
 	if (braces && *s++ != '}')

@@ -60,7 +60,7 @@ void ibb_sha256_hex(const struct ibb_sha256 *d, char out[IBB_SHA256_HEX_SIZE])
 	ibb_hex(d->b, sizeof(d->b), out);
 }
 
-static int nibble(char c)
+int ibb_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -75,7 +75,7 @@ bool ibb_sha256_parse(const char *s, struct ibb_sha256 *ret)
 	if (strlen(s) != 2 * sizeof(d.b))
 		return false;
 	for (size_t i = 0; i < sizeof(d.b); i++) {
-		int hi = nibble(s[2 * i]), lo = nibble(s[2 * i + 1]);
+		int hi = ibb_hex_digit(s[2 * i]), lo = ibb_hex_digit(s[2 * i + 1]);
 
 		if (hi < 0 || lo < 0)
 			return false;

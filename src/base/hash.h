@@ -25,6 +25,8 @@ void ibb_hasher_free(struct ibb_hasher *h);
 
 /* Lower-case hex with NUL. */
 void ibb_hex(const void *p, size_t n, char *out);
+/* The value of one hex digit, any case; -1 when it is none. */
+int ibb_hex_digit(char c);
 void ibb_sha256_hex(const struct ibb_sha256 *d, char out[IBB_SHA256_HEX_SIZE]);
 /* Exactly 64 hex digits, any case; a digest string is never trusted to be one. */
 bool ibb_sha256_parse(const char *s, struct ibb_sha256 *ret);
