@@ -37,7 +37,7 @@ const char *ibb_cfg_directory(int dirid)
 
 static int refuse(struct builder *b, unsigned line, const char *fmt, const char *what)
 {
-	return ibb_merge_err(b->step->inf, line, IBB_E_UNSUPPORTED, b->err, fmt, what);
+	return ibb_inf_err(b->step->inf, line, IBB_E_UNSUPPORTED, b->err, fmt, what);
 }
 
 /* The list's own entry of [DestinationDirs], else the default; without either the system directory,
@@ -137,9 +137,9 @@ static int copy_one(struct builder *b, const struct ibb_inf_line *l, const struc
 		return ibb_err_nomem(b->err);
 	rc = ibb_path_normalize(joined, &dest, NULL);
 	if (rc == IBB_E_INVALID)
-		return ibb_merge_err(b->step->inf, l->line, IBB_E_CORRUPT, b->err,
-				     "copies to '%.200s', no path below the system directory",
-				     joined);
+		return ibb_inf_err(b->step->inf, l->line, IBB_E_CORRUPT, b->err,
+				   "copies to '%.200s', no path below the system directory",
+				   joined);
 	if (rc)
 		return ibb_err_nomem(b->err);
 	return keep_file(b, l, dest, file);
@@ -171,8 +171,8 @@ static int list_line(struct builder *b, const struct ibb_inf_line *l, const stru
 	uint32_t flags = 0;
 
 	if (l->key || !*name)
-		return ibb_merge_err(b->step->inf, l->line, IBB_E_CORRUPT, b->err,
-				     "a line of a CopyFiles list without a file name");
+		return ibb_inf_err(b->step->inf, l->line, IBB_E_CORRUPT, b->err,
+				   "a line of a CopyFiles list without a file name");
 	if (l->n > 3 && (!hex_or_decimal(l->fields[3], &flags) || flags & ~KNOWN_COPY_FLAGS))
 		return refuse(b, l->line, "the CopyFiles flags '%.40s' are not understood",
 			      l->fields[3]);

@@ -100,8 +100,8 @@ static int keep_text(struct builder *b, unsigned line, const char *raw, const ch
 		       ? ibb_inf_string(b->p->inf, token)
 		       : NULL;
 	if (!text)
-		return ibb_merge_err(b->p->inf, line, IBB_E_UNSUPPORTED, b->err,
-				     "the text '%.120s' is not one token of [Strings]", raw);
+		return ibb_inf_err(b->p->inf, line, IBB_E_UNSUPPORTED, b->err,
+				   "the text '%.120s' is not one token of [Strings]", raw);
 	ibb_ascii_lower(token);
 	ibb_ascii_lower(kept);
 	*ret = kept;
@@ -131,8 +131,8 @@ static int put_model(struct builder *b, const struct raw_lines *x, const struct 
 	int rc;
 
 	if (!manufacturer || !raw->l->raw_key)
-		return ibb_merge_err(b->p->inf, m->line, IBB_E_UNSUPPORTED, b->err,
-				     "a models line whose manufacturer or text is not found");
+		return ibb_inf_err(b->p->inf, m->line, IBB_E_UNSUPPORTED, b->err,
+				   "a models line whose manufacturer or text is not found");
 	rc = ibb_inf_install(b->p->inf, &b->p->target, m->install_section, &inst, b->err);
 	if (rc)
 		return rc;

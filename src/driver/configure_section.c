@@ -14,7 +14,7 @@
 
 static int refuse(struct builder *b, unsigned line, const char *fmt, const char *what)
 {
-	return ibb_merge_err(b->step->inf, line, IBB_E_UNSUPPORTED, b->err, fmt, what);
+	return ibb_inf_err(b->step->inf, line, IBB_E_UNSUPPORTED, b->err, fmt, what);
 }
 
 /* ---- AddReg and DelReg ---- */
@@ -339,8 +339,8 @@ static int do_interface(struct builder *b, const struct ibb_inf_line *l)
 			return refuse(b, l->line, "AddInterface with '%.80s' behind its class",
 				      l->fields[i]);
 	if (!l->n || !ibb_guid_parse(l->fields[0], &g))
-		return ibb_merge_err(b->step->inf, l->line, IBB_E_CORRUPT, b->err,
-				     "AddInterface of no class");
+		return ibb_inf_err(b->step->inf, l->line, IBB_E_CORRUPT, b->err,
+				   "AddInterface of no class");
 	ibb_guid_format(&g, text);
 	v.key = ibb_arena_printf(&b->c->arena, "Interfaces\\%s", text);
 	v.evidence = ibb_cfg_evidence(&b->c->arena, b->step->inf, l->line, "AddInterface");
@@ -395,9 +395,9 @@ static int run_line(struct builder *b, const struct ibb_inf_line *l)
 	for (size_t i = 0; l->key && i < IBB_ARRAY_SIZE(directives); i++)
 		if (directives[i].part == b->step->part && ibb_caseeq(l->key, directives[i].key))
 			return directives[i].run(b, l);
-	return ibb_merge_err(b->step->inf, l->line, IBB_E_UNSUPPORTED, b->err,
-			     "the directive '%.80s' in [%.120s] is not understood", what,
-			     b->step->section->name);
+	return ibb_inf_err(b->step->inf, l->line, IBB_E_UNSUPPORTED, b->err,
+			   "the directive '%.80s' in [%.120s] is not understood", what,
+			   b->step->section->name);
 }
 
 static uint32_t scope_of(uint32_t parts)

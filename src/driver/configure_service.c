@@ -32,7 +32,7 @@ struct making {
 
 static int refuse(struct builder *b, unsigned line, const char *fmt, const char *what)
 {
-	return ibb_merge_err(b->step->inf, line, IBB_E_UNSUPPORTED, b->err, fmt, what);
+	return ibb_inf_err(b->step->inf, line, IBB_E_UNSUPPORTED, b->err, fmt, what);
 }
 
 static struct ibb_configure_value live(const struct making *m, const char *name, uint32_t noclobber)

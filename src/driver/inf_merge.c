@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "driver/inf_merge.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,21 +44,6 @@ struct frame {
 	unsigned depth;
 };
 
-int ibb_merge_err(const struct ibb_inf *inf, unsigned line, int code, struct ibb_error *err,
-		  const char *fmt, ...)
-{
-	char what[768];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
-	for (char *p = what; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	return ibb_err(err, code, "%s:%u: %s", ibb_inf_name(inf), line, what);
-}
-
 static int merge_section(struct merger *m, struct ibb_inf *inf, const struct ibb_inf_section *s,
 			 const struct frame *up);
 
@@ -71,14 +55,13 @@ static int fetch(struct merger *m, struct ibb_inf *from, unsigned line, const ch
 	int rc = ibb_name_problem(name, strlen(name)) ? IBB_E_CORRUPT : IBB_E_NOTFOUND;
 
 	if (rc == IBB_E_CORRUPT)
-		return ibb_merge_err(from, line, rc, m->err, "Include of '%.80s', no file name",
-				     name);
+		return ibb_inf_err(from, line, rc, m->err, "Include of '%.80s', no file name",
+				   name);
 	if (m->included && m->included->get)
 		rc = m->included->get(m->included->ctx, name, ret, m->err);
 	if (rc == IBB_E_NOTFOUND)
-		return ibb_merge_err(from, line, IBB_E_UNSUPPORTED, m->err,
-				     "includes %.80s, which the target's INF directory lacks",
-				     name);
+		return ibb_inf_err(from, line, IBB_E_UNSUPPORTED, m->err,
+				   "includes %.80s, which the target's INF directory lacks", name);
 	return rc ? ibb_err_prefix(m->err, rc, "%s:%u includes %.80s", ibb_inf_name(from), line,
 				   name)
 		  : IBB_OK;
@@ -93,8 +76,8 @@ static int include(struct merger *m, struct ibb_inf *from, unsigned line, const 
 		if (ibb_caseeq(m->names[i], name))
 			return IBB_OK;
 	if (m->n_infs >= IBB_LIMIT_INF_INCLUDES)
-		return ibb_merge_err(from, line, IBB_E_LIMIT, m->err, "more than %u included INFs",
-				     IBB_LIMIT_INF_INCLUDES);
+		return ibb_inf_err(from, line, IBB_E_LIMIT, m->err, "more than %u included INFs",
+				   IBB_LIMIT_INF_INCLUDES);
 	rc = fetch(m, from, line, name, &inf);
 	if (rc)
 		return rc;
@@ -182,18 +165,18 @@ static int resolve(struct merger *m, struct ibb_inf *inf, const struct ibb_inf_l
 	for (size_t i = 0; !c.n && i < m->n_infs; i++)
 		consider(&c, m->infs[i], name, f);
 	if (c.n > 1)
-		return ibb_merge_err(inf, l->line, IBB_E_UNSUPPORTED, m->err,
-				     "Needs=%.120s: more than one file has that section", name);
+		return ibb_inf_err(inf, l->line, IBB_E_UNSUPPORTED, m->err,
+				   "Needs=%.120s: more than one file has that section", name);
 	if (c.n)
 		*ret = c;
 	else if (ibb_inf_section(inf, name) == f->section)
-		return ibb_merge_err(inf, l->line, IBB_E_CORRUPT, m->err,
-				     "Needs goes round in a circle through [%.120s]", name);
+		return ibb_inf_err(inf, l->line, IBB_E_CORRUPT, m->err,
+				   "Needs goes round in a circle through [%.120s]", name);
 	else
-		return ibb_merge_err(inf, l->line, IBB_E_UNSUPPORTED, m->err,
-				     "Needs=%.120s: neither the file nor what it includes has that "
-				     "section",
-				     name);
+		return ibb_inf_err(inf, l->line, IBB_E_UNSUPPORTED, m->err,
+				   "Needs=%.120s: neither the file nor what it includes has that "
+				   "section",
+				   name);
 	return IBB_OK;
 }
 
@@ -204,19 +187,19 @@ static int need(struct merger *m, struct ibb_inf *inf, const struct ibb_inf_line
 	int rc;
 
 	if (is_other_part(m->part, name))
-		return ibb_merge_err(inf, l->line, IBB_E_UNSUPPORTED, m->err,
-				     "Needs=%.120s in [%.120s]: a section of another part", name,
-				     f->section->name);
+		return ibb_inf_err(inf, l->line, IBB_E_UNSUPPORTED, m->err,
+				   "Needs=%.120s in [%.120s]: a section of another part", name,
+				   f->section->name);
 	rc = resolve(m, inf, l, name, f, &c);
 	if (rc)
 		return rc;
 	for (const struct frame *up = f; up; up = up->up)
 		if (up->section == c.section)
-			return ibb_merge_err(inf, l->line, IBB_E_CORRUPT, m->err,
-					     "Needs goes round in a circle through [%.120s]", name);
+			return ibb_inf_err(inf, l->line, IBB_E_CORRUPT, m->err,
+					   "Needs goes round in a circle through [%.120s]", name);
 	if (f->depth >= IBB_LIMIT_INF_NEEDS_DEPTH)
-		return ibb_merge_err(inf, l->line, IBB_E_LIMIT, m->err,
-				     "Needs nested more than %u deep", IBB_LIMIT_INF_NEEDS_DEPTH);
+		return ibb_inf_err(inf, l->line, IBB_E_LIMIT, m->err,
+				   "Needs nested more than %u deep", IBB_LIMIT_INF_NEEDS_DEPTH);
 	return merge_section(m, c.inf, c.section, f);
 }
 
@@ -225,9 +208,9 @@ static int need(struct merger *m, struct ibb_inf *inf, const struct ibb_inf_line
 static int add_step(struct merger *m, struct ibb_inf *inf, const struct ibb_inf_section *s)
 {
 	if (m->n_steps >= IBB_LIMIT_INF_STEPS)
-		return ibb_merge_err(inf, s->line, IBB_E_LIMIT, m->err,
-				     "more than %u sections take part in one install",
-				     IBB_LIMIT_INF_STEPS);
+		return ibb_inf_err(inf, s->line, IBB_E_LIMIT, m->err,
+				   "more than %u sections take part in one install",
+				   IBB_LIMIT_INF_STEPS);
 	if (ibb_grow(&m->steps, &m->cap_steps, m->n_steps, sizeof(*m->steps)))
 		return ibb_err_nomem(m->err);
 	m->steps[m->n_steps++] = (struct ibb_merge_step){inf, s, m->part, inf == m->main};
@@ -273,9 +256,9 @@ static int merge_parts(struct merger *m, const char *section, uint32_t *parts)
 		const struct ibb_inf_section *s = with_suffix(m->main, section, refused_suffix[i]);
 
 		if (s)
-			return ibb_merge_err(m->main, s->line, IBB_E_UNSUPPORTED, m->err,
-					     "what Windows records for [%.120s] is not known",
-					     s->name);
+			return ibb_inf_err(m->main, s->line, IBB_E_UNSUPPORTED, m->err,
+					   "what Windows records for [%.120s] is not known",
+					   s->name);
 	}
 	for (int i = 0; !rc && i < IBB_N_PARTS; i++) {
 		const struct ibb_inf_section *s = with_suffix(m->main, section, part_suffix[i]);

@@ -53,8 +53,4 @@ int ibb_inf_merge(struct ibb_inf *inf, const char *section, const struct ibb_inf
 		  struct ibb_arena *arena, struct ibb_merge *ret,
 		  struct ibb_error *err) IBB_MUST_CHECK;
 
-/* "file:line: ..." */
-int ibb_merge_err(const struct ibb_inf *inf, unsigned line, int code, struct ibb_error *err,
-		  const char *fmt, ...) IBB_PRINTF(5, 6);
-
 #endif

@@ -18,9 +18,6 @@ int ibb_inf_err(const struct ibb_inf *inf, unsigned line, int code, struct ibb_e
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	for (char *p = what; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
 	if (line)
 		return ibb_err(err, code, "%s:%u: %s", inf->name, line, what);
 	return ibb_err(err, code, "%s: %s", inf->name, what);

@@ -29,6 +29,9 @@ int ibb_inf_parse(const char *name, struct ibb_bytes bytes, struct ibb_inf **ret
 void ibb_inf_free(struct ibb_inf *inf);
 IBB_DEFINE_CLEANUP(struct ibb_inf *, ibb_inf_free)
 const char *ibb_inf_name(const struct ibb_inf *inf);
+/* A fault in the INF: "name:line: ..." (line 0: "name: ..."); sets err and returns code. */
+int ibb_inf_err(const struct ibb_inf *inf, unsigned line, int code, struct ibb_error *err,
+		const char *fmt, ...) IBB_PRINTF(5, 6);
 enum ibb_inf_encoding ibb_inf_encoding(const struct ibb_inf *inf);
 
 /* One line of a section: "key = field 1, field 2" or "field 1, field 2" (key NULL). */

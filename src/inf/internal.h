@@ -84,10 +84,6 @@ int ibb_inf_expand(struct ibb_inf *inf, struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ---- helpers ---- */
 
-/* "name:line: ..." (line 0: "name: ..."), control characters replaced; returns code. */
-int ibb_inf_err(const struct ibb_inf *inf, unsigned line, int code, struct ibb_error *err,
-		const char *fmt, ...) IBB_PRINTF(5, 6);
-
 /* Decimal or 0x hexadecimal, nothing else around it, at most max. */
 bool ibb_inf_number(const char *s, uint64_t max, uint64_t *ret);
 
