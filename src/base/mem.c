@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* The allocator hook is the one piece of global mutable state; only fault tests set it. */
 static long fail_at = -1;
@@ -59,6 +60,23 @@ void *ibb_realloc_array(void *p, size_t n, size_t size)
 	if (must_fail() || __builtin_mul_overflow(n, size, &total))
 		return NULL;
 	return realloc(p, total ? total : 1);
+}
+
+void *ibb_map_zeroed(size_t n)
+{
+	void *p;
+
+	if (must_fail() || !n)
+		return NULL;
+	p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void ibb_unmap_zeroed(void *p, size_t n)
+{
+	if (p)
+		munmap(p, n);
 }
 
 void *ibb_memdup(const void *p, size_t n)

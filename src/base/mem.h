@@ -24,6 +24,13 @@ void *ibb_memdup(const void *p, size_t n) __attribute__((malloc)) IBB_MUST_CHECK
 char *ibb_asprintf(const char *fmt, ...) IBB_PRINTF(1, 2) IBB_MUST_CHECK;
 
 /*
+ * Zeroed address space: memory is taken as it is written to, page by page, so that a large and
+ * mostly untouched table costs little. Released with ibb_unmap_zeroed() and the same size.
+ */
+void *ibb_map_zeroed(size_t n) IBB_MUST_CHECK;
+void ibb_unmap_zeroed(void *p, size_t n);
+
+/*
  * Make room for one more element: *items has *cap slots of `size` bytes, n are used.
  * Returns IBB_OK or IBB_E_NOMEM (items unchanged).
  */
