@@ -117,7 +117,7 @@ static int apply_hive(struct work *w, enum ibb_hive_id id)
 
 	if (r || !ibb_hive_edited(fh->hive))
 		return r;
-	r = ibb_hive_serialize(fh->hive, 0, w->p->time, &after, w->err);
+	r = ibb_hive_serialize(fh->hive, w->p->time, &after, w->err);
 	if (!r)
 		r = ibb_volume_read(w->v, fh->path, IBB_LIMIT_HIVE_BYTES, &before, w->err);
 	if (!r)

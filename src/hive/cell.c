@@ -22,7 +22,7 @@ static void set_start(struct ibb_hive *h, uint32_t off, bool on)
 
 static void put_size(struct ibb_hive *h, uint32_t off, int32_t size)
 {
-	ibb_put_le32(h->img + HV_BASE + off, (uint32_t)size);
+	ibb_put_le32(hv_mut_at(h, off), (uint32_t)size);
 }
 
 int hv_cell(const struct ibb_hive *h, uint32_t off, uint32_t min, const char *what,
@@ -68,10 +68,11 @@ int hv_map_bins(struct ibb_hive *h, struct ibb_error *err)
 	h->n_words = h->bins_bytes / 512;
 	h->starts = ibb_calloc_array(h->n_words, sizeof(*h->starts));
 	h->in_order = ibb_calloc_array(h->n_words, sizeof(*h->in_order));
-	if (!h->starts || !h->in_order)
+	h->bins = ibb_calloc_array(h->bins_bytes / HV_PAGE / 64 + 1, sizeof(*h->bins));
+	if (!h->starts || !h->in_order || !h->bins)
 		return ibb_err_nomem(err);
 	while (bin < h->bins_bytes) {
-		const uint8_t *p = h->img + HV_BASE + bin;
+		const uint8_t *p = hv_at(h, bin);
 		uint32_t size = ibb_get_le32(p + 8);
 		int r;
 
@@ -87,6 +88,7 @@ int hv_map_bins(struct ibb_hive *h, struct ibb_error *err)
 				       "hive %s: bin at 0x%x: size 0x%x is wrong (0x%x bytes are "
 				       "left)",
 				       h->name, bin, size, h->bins_bytes - bin);
+		h->bins[bin / HV_PAGE / 64] |= (uint64_t)1 << (bin / HV_PAGE % 64);
 		r = map_bin(h, bin, size, err);
 		if (r)
 			return r;
@@ -213,10 +215,10 @@ int hv_reserve(struct ibb_hive *h, const struct hv_need *need, struct ibb_error 
 			       h->name, IBB_LIMIT_HIVE_BYTES);
 	if (want > h->cap) {
 		cap = (size_t)want + h->bins_bytes / 16 + 65536;
-		p = ibb_realloc_array(h->img, cap, 1);
+		p = ibb_realloc_array(h->own, cap, 1);
 		if (!p)
 			return ibb_err_nomem(err);
-		h->img = p;
+		h->img = h->own = p;
 		h->cap = cap;
 	}
 	if (grow_map(h, h->cap, err))
@@ -230,7 +232,7 @@ int hv_reserve(struct ibb_hive *h, const struct hv_need *need, struct ibb_error 
 static uint32_t append_bin(struct ibb_hive *h, uint32_t cell_bytes)
 {
 	uint32_t bin = h->bins_bytes, size = (uint32_t)bin_size(cell_bytes);
-	uint8_t *p = h->img + HV_BASE + bin;
+	uint8_t *p = hv_mut_at(h, bin);
 
 	IBB_ASSERT(size <= h->cap - HV_BASE - bin && (bin + size) / 512 <= h->n_words);
 	memset(p, 0, size);
@@ -263,7 +265,7 @@ uint32_t hv_alloc(struct ibb_hive *h, uint32_t len)
 	if (off == HV_NONE)
 		off = append_bin(h, size);
 	carve(h, off, (uint32_t)hv_raw_size(h, off), size);
-	memset(hv_ptr(h, off), 0, size - 4);
+	memset(hv_mut(h, off), 0, size - 4);
 	return off;
 }
 
@@ -312,7 +314,7 @@ static bool extend(struct ibb_hive *h, uint32_t off, uint32_t len)
 		return false;
 	set_start(h, next, false);
 	carve(h, off, all, size);
-	memset(hv_ptr(h, off) + have - 4, 0, size - have);
+	memset(hv_mut(h, off) + have - 4, 0, size - have);
 	return true;
 }
 
@@ -323,7 +325,7 @@ uint32_t hv_regrow(struct ibb_hive *h, uint32_t off, uint32_t len, uint32_t used
 	if (hv_capacity(h, off) >= len || extend(h, off, roomy) || extend(h, off, len))
 		return off;
 	moved = hv_alloc(h, roomy);
-	memcpy(hv_ptr(h, moved), hv_ptr(h, off), used);
+	memcpy(hv_mut(h, moved), hv_ptr(h, off), used);
 	hv_free(h, off);
 	return moved;
 }

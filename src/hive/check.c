@@ -120,14 +120,10 @@ static int check_values(struct check *c, const struct hv_key *k, struct ibb_erro
 
 static int check_class(struct check *c, const struct hv_key *k, struct ibb_error *err)
 {
-	uint32_t n = ibb_get_le16(k->p + NK_CLASS_LEN), off = hv_key_u32(k, NK_CLASS);
-	const uint8_t *p;
-	int r;
+	struct ibb_bytes class;
+	int r = hv_class(c->h, k, &class, err);
 
-	if (!n || off == HV_NONE)
-		return IBB_OK;
-	r = hv_cell(c->h, off, n, "class name", &p, NULL, err);
-	return r ? r : claim(c, off, "class name", err);
+	return r || !class.len ? r : claim(c, hv_key_u32(k, NK_CLASS), "class name", err);
 }
 
 static int check_key(struct check *c, const struct hv_key *k, unsigned depth,
@@ -212,50 +208,75 @@ static void count_rest(struct check *c)
 	}
 }
 
-static int check_all(const struct ibb_hive *h, bool exact, struct ibb_hive_check *ret,
-		     struct ibb_error *err)
+static int check_all(const struct ibb_hive *h, bool exact, struct check *c, struct ibb_error *err)
 {
-	struct check c = {.h = h};
 	struct hv_key root;
 	int r = hv_key(h, h->header.root_cell, &root, err);
 
 	if (r)
 		return r;
-	c.used = ibb_calloc_array(h->bins_bytes / 512, sizeof(*c.used));
-	if (!c.used)
+	c->h = h;
+	c->used = ibb_calloc_array(h->bins_bytes / 512, sizeof(*c->used));
+	if (!c->used)
 		return ibb_err_nomem(err);
-	r = check_ring(&c, hv_key_u32(&root, NK_SECURITY), err);
+	r = check_ring(c, hv_key_u32(&root, NK_SECURITY), err);
 	if (!r)
-		r = check_key(&c, &root, 1, err);
-	if (!r)
-		r = check_refs(&c, exact, err);
-	if (!r && ret) {
-		count_rest(&c);
-		*ret = c.sum;
-	}
-	free(c.used);
-	free(c.sk);
-	return r;
+		r = check_key(c, &root, 1, err);
+	return r ? r : check_refs(c, exact, err);
+}
+
+static void clear(struct check *c)
+{
+	free(c->used);
+	free(c->sk);
 }
 
 int ibb_hive_check(const struct ibb_hive *h, struct ibb_hive_check *ret, struct ibb_error *err)
 {
-	struct ibb_hive_check sum;
-	int r = check_all(h, true, &sum, err);
+	struct check c = {0};
+	int r = check_all(h, true, &c, err);
 
-	if (!r)
-		*ret = sum;
+	if (!r) {
+		count_rest(&c);
+		*ret = c.sum;
+	}
+	clear(&c);
 	return r;
+}
+
+static int note_excess(struct ibb_hive *h, const struct check *c, struct ibb_error *err)
+{
+	struct hv_excess *list = ibb_calloc_array(c->n_sk, sizeof(*list));
+	size_t n = 0;
+
+	if (!list)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < c->n_sk; i++)
+		if (c->sk[i].stored != c->sk[i].found)
+			list[n++] =
+				(struct hv_excess){c->sk[i].off, c->sk[i].stored - c->sk[i].found};
+	free(h->excess);
+	h->excess = list;
+	h->n_excess = n;
+	return IBB_OK;
 }
 
 int hv_begin_edit(struct ibb_hive *h, struct ibb_error *err)
 {
+	struct check c = {0};
 	int r;
 
-	if (h->sound)
+	if (h->sound && h->before)
 		return IBB_OK;
-	r = check_all(h, false, NULL, err);
+	if (!h->own || h->now)
+		return ibb_err(err, IBB_E_INVALID, "hive %s: is open for reading only", h->name);
+	r = check_all(h, false, &c, err);
+	if (!r)
+		r = note_excess(h, &c, err);
+	if (!r)
+		r = hv_keep_before(h, err);
 	if (!r)
 		h->sound = true;
+	clear(&c);
 	return r;
 }

@@ -192,6 +192,26 @@ static int compare_security(struct compare *c, const struct side *a, const struc
 	return tell(c, IBB_DIFF_KEY_SECURITY, NULL, NULL, NULL);
 }
 
+/* What the flags say of a key; how its name is stored and virtualised is left out. */
+static unsigned kind_of(const struct hv_key *k)
+{
+	return ibb_get_le16(k->p + NK_FLAGS) & (NK_VOLATILE | NK_HIVE_EXIT | NK_HIVE_ENTRY |
+						NK_NO_DELETE | NK_SYM_LINK | NK_PREDEF_HANDLE);
+}
+
+static int compare_kind(struct compare *c, const struct side *a, const struct side *b)
+{
+	struct ibb_bytes ca, cb;
+	int r = hv_class(a->h, &a->key, &ca, c->err);
+
+	if (!r)
+		r = hv_class(b->h, &b->key, &cb, c->err);
+	if (r || (kind_of(&a->key) == kind_of(&b->key) && ca.len == cb.len &&
+		  (!ca.len || memcmp(ca.data, cb.data, ca.len) == 0)))
+		return r;
+	return tell(c, IBB_DIFF_KEY_KIND, NULL, NULL, NULL);
+}
+
 static int compare_keys(struct compare *c, const struct hv_key *ka, const struct hv_key *kb,
 			unsigned depth);
 
@@ -244,6 +264,8 @@ static int compare_keys(struct compare *c, const struct hv_key *ka, const struct
 		r = load(c, c->b, kb, &b);
 	if (!r)
 		r = compare_security(c, &a, &b);
+	if (!r)
+		r = compare_kind(c, &a, &b);
 	if (!r)
 		r = compare_values(c, &a, &b);
 	return r ? r : compare_subkeys(c, ka, kb, depth);

@@ -12,7 +12,7 @@ static uint32_t new_nk(struct ibb_hive *h, uint32_t parent, const struct hv_name
 {
 	bool comp = hv_name_compressible(name);
 	uint32_t off = hv_alloc(h, NK_NAME + (comp ? name->n : 2 * name->n));
-	uint8_t *p = hv_ptr(h, off);
+	uint8_t *p = hv_mut(h, off);
 
 	memcpy(p, "nk", 2);
 	ibb_put_le16(p + NK_FLAGS, comp ? NK_COMP_NAME : 0);
@@ -24,7 +24,7 @@ static uint32_t new_nk(struct ibb_hive *h, uint32_t parent, const struct hv_name
 	ibb_put_le32(p + NK_SECURITY, sk);
 	ibb_put_le32(p + NK_CLASS, HV_NONE);
 	ibb_put_le16(p + NK_NAME_LEN, (uint16_t)hv_name_store(name, comp, p + NK_NAME));
-	p = hv_ptr(h, sk) + SK_REFS;
+	p = hv_mut(h, sk) + SK_REFS;
 	ibb_put_le32(p, ibb_get_le32(p) + 1);
 	return off;
 }
@@ -71,6 +71,11 @@ static int walk(const struct ibb_hive *h, struct hv_key *k, struct hv_name *rest
 		struct hv_name next = *rest, name;
 		int r = hv_path_next(&next, &name, err);
 
+		if (!r && hv_key_flag(k, NK_SYM_LINK))
+			r = ibb_err(err, IBB_E_UNSUPPORTED,
+				    "hive %s: key at 0x%x is a symbolic link: Windows would look "
+				    "for its subkeys elsewhere",
+				    h->name, k->off);
 		if (!r)
 			r = hv_find_child(h, k, &name, pos, err);
 		if (!r && pos->child == HV_NONE)
@@ -160,6 +165,19 @@ static int doom(struct doomed *d, uint32_t off, struct ibb_error *err)
 	return IBB_OK;
 }
 
+static int doom_big(struct doomed *d, const struct hv_value *v, struct ibb_error *err)
+{
+	const uint8_t *segments;
+	uint32_t n, list;
+	int r = hv_big(d->h, v, &segments, &n, &list, err);
+
+	if (!r)
+		r = doom(d, list, err);
+	for (uint32_t i = 0; i < n && !r; i++)
+		r = doom(d, ibb_get_le32(segments + 4 * (size_t)i), err);
+	return r;
+}
+
 static int doom_values(struct doomed *d, const struct hv_key *k, struct ibb_error *err)
 {
 	const uint8_t *list;
@@ -171,15 +189,12 @@ static int doom_values(struct doomed *d, const struct hv_key *k, struct ibb_erro
 		r = doom(d, hv_key_u32(k, NK_VALUES), err);
 	for (uint32_t i = 0; i < n && !r; i++) {
 		r = hv_value(d->h, ibb_get_le32(list + 4 * (size_t)i), &v, err);
-		if (!r && v.big)
-			return ibb_err(err, IBB_E_UNSUPPORTED,
-				       "hive %s: key at 0x%x holds big data (%u bytes), which is "
-				       "not deleted",
-				       d->h->name, k->off, v.size);
 		if (!r)
 			r = doom(d, v.off, err);
 		if (!r)
 			r = doom(d, v.data_cell, err);
+		if (!r && v.big)
+			r = doom_big(d, &v, err);
 	}
 	return r;
 }
@@ -191,7 +206,7 @@ static int doom_key(struct doomed *d, const struct hv_key *k, unsigned depth, st
 	struct hv_iter it;
 	int r;
 
-	if (ibb_get_le16(k->p + NK_FLAGS) & NK_NO_DELETE)
+	if (hv_key_flag(k, NK_NO_DELETE))
 		return ibb_err(err, IBB_E_UNSUPPORTED,
 			       "hive %s: key at 0x%x is marked as not to be deleted", d->h->name,
 			       k->off);
@@ -225,6 +240,7 @@ static int doom_key(struct doomed *d, const struct hv_key *k, unsigned depth, st
 static int delete_key(struct ibb_hive *h, const struct hv_key *k, uint64_t time, struct doomed *d,
 		      struct ibb_error *err)
 {
+	struct hv_need need = {0};
 	struct hv_key parent;
 	struct hv_pos pos;
 	int r = hv_key(h, hv_key_u32(k, NK_PARENT), &parent, err);
@@ -236,8 +252,9 @@ static int delete_key(struct ibb_hive *h, const struct hv_key *k, uint64_t time,
 			   parent.off);
 	if (!r)
 		r = doom_key(d, k, 1, err);
-	if (!r) /* only the index of free cells may want memory from here on */
-		r = hv_reserve(h, &(struct hv_need){0}, err);
+	hv_need_remove(&need);
+	if (!r)
+		r = hv_reserve(h, &need, err);
 	if (r)
 		return r;
 	hv_list_remove(h, parent.off, &pos);

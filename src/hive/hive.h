@@ -55,6 +55,9 @@ int ibb_hive_header_read(const char *name, struct ibb_bytes bytes, struct ibb_hi
  */
 int ibb_hive_open(const char *name, struct ibb_buf *bytes, struct ibb_hive **ret,
 		  struct ibb_error *err) IBB_MUST_CHECK;
+/* The same to read only, on bytes that stay the caller's and must outlive the hive. */
+int ibb_hive_open_view(const char *name, struct ibb_bytes bytes, struct ibb_hive **ret,
+		       struct ibb_error *err) IBB_MUST_CHECK;
 /* A new, minimal hive (format 1.5, one bin, root key with the given name, SYSTEM/Administrators
  * full control). For tests and generators. */
 int ibb_hive_new(const char *root_name, uint64_t time, struct ibb_hive **ret,
@@ -111,7 +114,8 @@ int ibb_hive_get_string(const struct ibb_hive *h, ibb_key from, const char *path
 
 /*
  * The first edit checks the whole hive as ibb_hive_check() does (a few milliseconds) and refuses a
- * damaged one: IBB_E_CORRUPT. Only security reference counts that are too high are tolerated.
+ * damaged one: IBB_E_CORRUPT. Only security reference counts that are too high are tolerated, and
+ * put right when the hive is sealed.
  * Every edit is done whole or, when it fails, not at all. Data and descriptors given may lie in the
  * hive itself. Creating or deleting a subkey sets the parent's time as Windows does.
  * IBB_E_NOMEM, IBB_E_LIMIT; handles of other keys stay valid, pointers into the hive do not.
@@ -124,7 +128,8 @@ enum ibb_key_security {
 };
 /*
  * Make sure `path` below `from` exists; missing keys are created with the given time and
- * security. *ret_created (may be NULL) is the number of keys created.
+ * security. *ret_created (may be NULL) is the number of keys created. IBB_E_UNSUPPORTED below a
+ * symbolic link: Windows would look for the key elsewhere.
  */
 int ibb_hive_create(struct ibb_hive *h, ibb_key from, const char *path,
 		    enum ibb_key_security security, ibb_key like, uint64_t time, ibb_key *ret,
@@ -135,29 +140,42 @@ int ibb_hive_set_security(struct ibb_hive *h, ibb_key k, struct ibb_bytes sd,
 int ibb_hive_get_security(const struct ibb_hive *h, ibb_key k, struct ibb_bytes *ret,
 			  struct ibb_error *err) IBB_MUST_CHECK;
 /*
- * Set or replace a value of up to IBB_LIMIT_HIVE_VALUE_BYTES; the key's time becomes `time`.
- * More data, and replacing a value that is stored as big data, are IBB_E_UNSUPPORTED.
+ * Set or replace a value of up to IBB_LIMIT_HIVE_VALUE_BYTES (IBB_E_LIMIT); the key's time becomes
+ * `time`. Data of more than 16344 bytes is stored as big data, in one cell before format 1.4.
+ * IBB_E_UNSUPPORTED for a key that stands for a predefined handle.
  */
 int ibb_hive_set(struct ibb_hive *h, ibb_key k, const char *value, uint32_t type, const void *data,
 		 size_t n, uint64_t time, struct ibb_error *err) IBB_MUST_CHECK;
-/* IBB_E_NOTFOUND when it is not there; IBB_E_UNSUPPORTED when it is stored as big data. */
+/* IBB_E_NOTFOUND when it is not there. */
 int ibb_hive_unset(struct ibb_hive *h, ibb_key k, const char *value, uint64_t time,
 		   struct ibb_error *err) IBB_MUST_CHECK;
 /*
- * Delete a key and everything below it. Not the root (IBB_E_INVALID). IBB_E_UNSUPPORTED when big
- * data or a key marked as not to be deleted lies in it.
+ * Delete a key and everything below it. Not the root (IBB_E_INVALID). IBB_E_UNSUPPORTED when a key
+ * marked as not to be deleted lies in it.
  */
 int ibb_hive_delete(struct ibb_hive *h, ibb_key k, uint64_t time,
 		    struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
- * The hive as clean bytes: sequence numbers equal and one above what they were (at least
- * min_sequence), checksum right, last-written = time. The hive stays usable. A hive that was not
- * edited gives the bytes it was opened from.
+ * The hive as clean bytes, which stay the hive's and are valid until the next edit: sequence
+ * numbers equal and above every one seen in the hive and its logs, checksum right, last-written =
+ * time. The hive stays usable; sealing again raises the numbers again. A hive that was neither
+ * edited nor recovered from its logs gives the bytes it was opened from. IBB_E_UNSUPPORTED when no
+ * higher sequence number exists.
  */
-int ibb_hive_serialize(struct ibb_hive *h, uint32_t min_sequence, uint64_t time,
-		       struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_hive_seal(struct ibb_hive *h, uint64_t time, struct ibb_bytes *ret,
+		  struct ibb_error *err) IBB_MUST_CHECK;
+/* The same, copied into *ret. */
+int ibb_hive_serialize(struct ibb_hive *h, uint64_t time, struct ibb_buf *ret,
+		       struct ibb_error *err) IBB_MUST_CHECK;
 bool ibb_hive_edited(const struct ibb_hive *h);
+/*
+ * The hive as it was opened (and recovered), to be read while `h` is edited further; it lives and
+ * dies with `h`. Its memory is proportional to what the edits changed.
+ */
+const struct ibb_hive *ibb_hive_before(const struct ibb_hive *h);
+/* May the 4096 bytes at this offset of the file differ from the file that was opened? */
+bool ibb_hive_page_changed(const struct ibb_hive *h, uint64_t file_offset);
 
 /* ---- proof ---- */
 
@@ -178,6 +196,7 @@ enum ibb_hive_diff_kind {
 	IBB_DIFF_KEY_ADDED,
 	IBB_DIFF_KEY_REMOVED,
 	IBB_DIFF_KEY_SECURITY, /* another security descriptor */
+	IBB_DIFF_KEY_KIND,     /* other flags (symbolic link...) or another class name */
 	IBB_DIFF_VALUE_ADDED,
 	IBB_DIFF_VALUE_REMOVED,
 	IBB_DIFF_VALUE_CHANGED /* type or data */

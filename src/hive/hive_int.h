@@ -13,6 +13,7 @@
 
 #define HV_BASE	     4096u /* base block */
 #define HV_BIN_ALIGN 4096u
+#define HV_PAGE	     4096u
 #define HV_BIN_HEAD  32u
 #define HV_NONE	     0xFFFFFFFFu
 
@@ -35,11 +36,21 @@ enum {
 	NK_CLASS_LEN = 74,
 	NK_NAME = 76
 };
-enum { NK_HIVE_ENTRY = 0x04, NK_NO_DELETE = 0x08, NK_SYM_LINK = 0x10, NK_COMP_NAME = 0x20 };
+enum {
+	NK_VOLATILE = 0x01,
+	NK_HIVE_EXIT = 0x02,
+	NK_HIVE_ENTRY = 0x04,
+	NK_NO_DELETE = 0x08,
+	NK_SYM_LINK = 0x10,
+	NK_COMP_NAME = 0x20,
+	/* NK_N_VALUES holds a handle: Perflib\\009 in SOFTWARE. Such a key has no values. */
+	NK_PREDEF_HANDLE = 0x40
+};
 enum { VK_NAME_LEN = 2, VK_SIZE = 4, VK_DATA = 8, VK_TYPE = 12, VK_FLAGS = 16, VK_NAME = 20 };
 enum { SK_FLINK = 4, SK_BLINK = 8, SK_REFS = 12, SK_SIZE = 16, SK_SD = 20 };
-#define VK_RESIDENT   0x80000000u
-#define VK_COMP_NAME  0x0001u
+#define VK_RESIDENT  0x80000000u
+#define VK_COMP_NAME 0x0001u
+enum { DB_N = 2, DB_LIST = 4, DB_LEN = 8 };
 #define DB_SEGMENT    16344u /* bytes of big data in one segment */
 #define HV_NAME_BYTES 512u   /* 255 characters are documented; 256 were seen */
 
@@ -54,12 +65,23 @@ struct hv_class {
 struct ibb_hive {
 	char *name;
 	struct ibb_hive_header header;
-	uint8_t *img;	   /* base block and bins */
-	size_t file_bytes; /* as opened, with what follows the bins */
+	const uint8_t *img; /* base block and bins */
+	uint8_t *own;	    /* the same, where it is the hive's to change and to free */
+	size_t file_bytes;  /* as opened, with what follows the bins */
 	size_t cap;
 	uint32_t bins_bytes;
 	uint64_t *starts; /* one bit per 8 bytes: a cell, allocated or free, begins here */
 	size_t n_words;
+	/*
+	 * What the first edit leaves behind: the hive as it was. It has the bins that were changed
+	 * since, in `img` at their places and marked in `saved`; all others it reads from `now`.
+	 */
+	struct ibb_hive *before;
+	const struct ibb_hive *now;
+	uint64_t *saved;    /* one bit per page of 4096 bytes */
+	uint64_t *bins;	    /* one bit per page as opened: a bin begins here */
+	uint64_t *replayed; /* one bit per page as opened: written by log replay */
+	uint32_t pages_opened;
 	/*
 	 * One bit per 8 bytes as opened: the subkey list of this key was walked and is in order, so
 	 * that what a search in it does not find is not there. Not asked once the hive is sound.
@@ -73,7 +95,14 @@ struct ibb_hive {
 	size_t n_entries;
 	bool indexed;
 	bool sound; /* the whole cell graph was checked; edits keep it so */
+	/* what some security cells count too much; taken off when the hive is sealed */
+	struct hv_excess {
+		uint32_t sk, n;
+	} * excess;
+	size_t n_excess;
 	bool edited;
+	bool recovered;		/* the bytes are not those of the file: logs were replayed */
+	uint32_t max_sequence;	/* seen in the hive and its logs */
 	struct ibb_buf scratch; /* the name ibb_hive_key_info() returns */
 };
 
@@ -83,9 +112,29 @@ int hv_bad(const struct ibb_hive *h, uint32_t off, struct ibb_error *err, const 
 
 /* ---- cells (cell.c) ---- */
 
-static inline uint8_t *hv_ptr(const struct ibb_hive *h, uint32_t off)
+static inline bool hv_bit(const uint64_t *map, uint32_t i)
 {
-	return h->img + HV_BASE + off + 4;
+	return map[i / 64] >> (i % 64) & 1;
+}
+/* The bytes of the bins at `off`, up to the end of the bin they lie in. */
+static inline const uint8_t *hv_at(const struct ibb_hive *h, uint32_t off)
+{
+	if (h->now && !hv_bit(h->saved, off / HV_PAGE))
+		return h->now->img + HV_BASE + off;
+	return h->img + HV_BASE + off;
+}
+static inline const uint8_t *hv_ptr(const struct ibb_hive *h, uint32_t off)
+{
+	return hv_at(h, off) + 4;
+}
+/*
+ * The only way to write into a hive: what the bin held before its first change is kept. The same
+ * pointer as hv_at() and hv_ptr(), valid until the hive grows.
+ */
+uint8_t *hv_mut_at(struct ibb_hive *h, uint32_t off);
+static inline uint8_t *hv_mut(struct ibb_hive *h, uint32_t off)
+{
+	return hv_mut_at(h, off) + 4;
 }
 static inline bool hv_is_start(const struct ibb_hive *h, uint32_t off)
 {
@@ -94,7 +143,7 @@ static inline bool hv_is_start(const struct ibb_hive *h, uint32_t off)
 /* The size field: negative when allocated. Only for a start of a cell. */
 static inline int32_t hv_raw_size(const struct ibb_hive *h, uint32_t off)
 {
-	return (int32_t)ibb_get_le32(h->img + HV_BASE + off);
+	return (int32_t)ibb_get_le32(hv_at(h, off));
 }
 /* Bytes behind the size field of an allocated cell. */
 static inline uint32_t hv_capacity(const struct ibb_hive *h, uint32_t off)
@@ -168,8 +217,19 @@ static inline uint32_t hv_key_u32(const struct hv_key *k, unsigned field)
 {
 	return ibb_get_le32(k->p + field);
 }
+static inline bool hv_key_flag(const struct hv_key *k, unsigned flag)
+{
+	return ibb_get_le16(k->p + NK_FLAGS) & flag;
+}
+static inline uint32_t hv_n_values(const struct hv_key *k)
+{
+	return hv_key_flag(k, NK_PREDEF_HANDLE) ? 0 : hv_key_u32(k, NK_N_VALUES);
+}
 int hv_key(const struct ibb_hive *h, uint32_t off, struct hv_key *ret,
 	   struct ibb_error *err) IBB_MUST_CHECK;
+/* The class name as stored (UTF-16LE); empty when there is none. */
+int hv_class(const struct ibb_hive *h, const struct hv_key *k, struct ibb_bytes *ret,
+	     struct ibb_error *err) IBB_MUST_CHECK;
 
 enum hv_list_kind { HV_LI, HV_LF, HV_LH, HV_RI };
 struct hv_list {
@@ -215,9 +275,10 @@ struct hv_pos {
 };
 int hv_find_child(const struct ibb_hive *h, const struct hv_key *k, const struct hv_name *name,
 		  struct hv_pos *ret, struct ibb_error *err) IBB_MUST_CHECK;
-/* Both need a sound hive; insert is covered by hv_need_insert() and hv_reserve(). */
+/* Need a sound hive, and hv_reserve() of what these say. */
 int hv_need_insert(const struct ibb_hive *h, const struct hv_pos *pos, struct hv_need *need,
 		   struct ibb_error *err) IBB_MUST_CHECK;
+void hv_need_remove(struct hv_need *need);
 void hv_list_insert(struct ibb_hive *h, uint32_t parent, struct hv_pos pos, uint32_t child);
 void hv_list_remove(struct ibb_hive *h, uint32_t parent, const struct hv_pos *pos);
 
@@ -256,6 +317,11 @@ int hv_sk(const struct ibb_hive *h, uint32_t off, struct hv_sk *ret,
 	  struct ibb_error *err) IBB_MUST_CHECK;
 /* Take n references away; the last one frees the cell. Sound hive. */
 void hv_sk_release(struct ibb_hive *h, uint32_t off, uint32_t n);
+
+/* ---- the hive as it was (before.c) ---- */
+
+/* Called by the first edit. */
+int hv_keep_before(struct ibb_hive *h, struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ---- editing (edit.c, check.c) ---- */
 

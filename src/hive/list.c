@@ -25,6 +25,21 @@ int hv_key(const struct ibb_hive *h, uint32_t off, struct hv_key *ret, struct ib
 	return IBB_OK;
 }
 
+int hv_class(const struct ibb_hive *h, const struct hv_key *k, struct ibb_bytes *ret,
+	     struct ibb_error *err)
+{
+	uint32_t n = ibb_get_le16(k->p + NK_CLASS_LEN), off = hv_key_u32(k, NK_CLASS);
+	const uint8_t *p = NULL;
+	int r;
+
+	if (off == HV_NONE)
+		n = 0;
+	r = n ? hv_cell(h, off, n, "class name", &p, NULL, err) : IBB_OK;
+	if (!r)
+		*ret = (struct ibb_bytes){p, n};
+	return r;
+}
+
 int hv_list(const struct ibb_hive *h, uint32_t off, bool root_allowed, struct hv_list *ret,
 	    struct ibb_error *err)
 {

@@ -45,7 +45,7 @@ int hv_need_insert(const struct ibb_hive *h, const struct hv_pos *pos, struct hv
 
 static void put_elem(struct ibb_hive *h, const struct hv_list *l, uint32_t i, uint32_t child)
 {
-	uint8_t *e = hv_ptr(h, l->off) + 4 + (size_t)i * l->elem_bytes;
+	uint8_t *e = hv_mut(h, l->off) + 4 + (size_t)i * l->elem_bytes;
 	struct hv_key k;
 
 	ibb_put_le32(e, child);
@@ -60,7 +60,7 @@ static void put_elem(struct ibb_hive *h, const struct hv_list *l, uint32_t i, ui
 
 static void set_count(struct ibb_hive *h, uint32_t list, uint32_t n)
 {
-	ibb_put_le16(hv_ptr(h, list) + 2, (uint16_t)n);
+	ibb_put_le16(hv_mut(h, list) + 2, (uint16_t)n);
 }
 
 /* Open a gap at i; the list's cell may move. */
@@ -69,7 +69,7 @@ static struct hv_list open_gap(struct ibb_hive *h, struct hv_list l, uint32_t i)
 	uint8_t *p;
 
 	l.off = hv_regrow(h, l.off, 4 + (l.n + 1) * l.elem_bytes, 4 + l.n * l.elem_bytes);
-	p = hv_ptr(h, l.off) + 4;
+	p = hv_mut(h, l.off) + 4;
 	memmove(p + (size_t)(i + 1) * l.elem_bytes, p + (size_t)i * l.elem_bytes,
 		(size_t)(l.n - i) * l.elem_bytes);
 	l.n++;
@@ -86,7 +86,7 @@ static void new_list(struct ibb_hive *h, enum hv_list_kind kind, uint32_t n, str
 	ret->elem_bytes = kind == HV_LI || kind == HV_RI ? 4 : 8;
 	ret->n = n;
 	ret->off = hv_alloc(h, 4 + n * ret->elem_bytes);
-	memcpy(hv_ptr(h, ret->off), sig[kind], 2);
+	memcpy(hv_mut(h, ret->off), sig[kind], 2);
 	set_count(h, ret->off, n);
 }
 
@@ -94,9 +94,9 @@ static void new_list(struct ibb_hive *h, enum hv_list_kind kind, uint32_t n, str
 static void link_leaf(struct ibb_hive *h, uint32_t parent, const struct hv_pos *pos, uint32_t leaf)
 {
 	if (pos->is_ri)
-		ibb_put_le32(hv_ptr(h, pos->root) + 4 + 4 * (size_t)pos->leaf_i, leaf);
+		ibb_put_le32(hv_mut(h, pos->root) + 4 + 4 * (size_t)pos->leaf_i, leaf);
 	else
-		ibb_put_le32(hv_ptr(h, parent) + NK_LIST, leaf);
+		ibb_put_le32(hv_mut(h, parent) + NK_LIST, leaf);
 }
 
 /* Put a second leaf behind the one at pos, in the index root, which is made if need be. */
@@ -106,7 +106,7 @@ static void add_leaf(struct ibb_hive *h, uint32_t parent, struct hv_pos *pos, ui
 
 	if (!pos->is_ri) {
 		new_list(h, HV_RI, 1, &root);
-		ibb_put_le32(hv_ptr(h, root.off) + 4, pos->leaf);
+		ibb_put_le32(hv_mut(h, root.off) + 4, pos->leaf);
 		pos->is_ri = true;
 		pos->leaf_i = 0;
 	} else {
@@ -114,8 +114,8 @@ static void add_leaf(struct ibb_hive *h, uint32_t parent, struct hv_pos *pos, ui
 	}
 	root = open_gap(h, root, pos->leaf_i + 1);
 	pos->root = root.off;
-	ibb_put_le32(hv_ptr(h, parent) + NK_LIST, root.off);
-	ibb_put_le32(hv_ptr(h, root.off) + 4 + 4 * (size_t)(pos->leaf_i + 1), leaf);
+	ibb_put_le32(hv_mut(h, parent) + NK_LIST, root.off);
+	ibb_put_le32(hv_mut(h, root.off) + 4 + 4 * (size_t)(pos->leaf_i + 1), leaf);
 }
 
 /* Split the leaf at pos and let pos name the half that the new subkey belongs to. */
@@ -127,7 +127,7 @@ static struct hv_list split_leaf(struct ibb_hive *h, uint32_t parent, struct hv_
 	struct hv_list tail;
 
 	new_list(h, l.kind, l.n - at, &tail);
-	memcpy(hv_ptr(h, tail.off) + 4, hv_ptr(h, l.off) + 4 + (size_t)at * l.elem_bytes,
+	memcpy(hv_mut(h, tail.off) + 4, hv_ptr(h, l.off) + 4 + (size_t)at * l.elem_bytes,
 	       (size_t)tail.n * l.elem_bytes);
 	l.n = at;
 	set_count(h, l.off, at);
@@ -142,7 +142,7 @@ static struct hv_list split_leaf(struct ibb_hive *h, uint32_t parent, struct hv_
 
 void hv_list_insert(struct ibb_hive *h, uint32_t parent, struct hv_pos pos, uint32_t child)
 {
-	uint8_t *nk = hv_ptr(h, parent);
+	uint8_t *nk = hv_mut(h, parent);
 	struct hv_list l;
 	struct hv_key k;
 	uint32_t name_bytes;
@@ -168,7 +168,7 @@ void hv_list_insert(struct ibb_hive *h, uint32_t parent, struct hv_pos pos, uint
 /* Close the gap of element i; true when the list is now empty, and freed. */
 static bool drop_elem(struct ibb_hive *h, struct hv_list l, uint32_t i)
 {
-	uint8_t *p = hv_ptr(h, l.off) + 4;
+	uint8_t *p = hv_mut(h, l.off) + 4;
 
 	if (l.n == 1) {
 		hv_free(h, l.off);
@@ -181,13 +181,65 @@ static bool drop_elem(struct ibb_hive *h, struct hv_list l, uint32_t i)
 	return false;
 }
 
+void hv_need_remove(struct hv_need *need)
+{
+	hv_need_regrow(need, 4 + 8ull * LEAF_MAX_LI);
+}
+
+static uint32_t leaf_max(const struct hv_list *l)
+{
+	return l->kind == HV_LI ? LEAF_MAX_LI : LEAF_MAX;
+}
+
+/*
+ * Append the leaf behind `i` of an index root to the one at `i`, when both together are at most
+ * half full: far enough from where leaves are split. True when it was done.
+ */
+static bool merge_leaves(struct ibb_hive *h, uint32_t root_off, uint32_t i)
+{
+	struct hv_list root = sound_list(h, root_off, true), a, b;
+
+	if (i + 1 >= root.n)
+		return false;
+	a = sound_list(h, hv_elem(&root, i), false);
+	b = sound_list(h, hv_elem(&root, i + 1), false);
+	if (a.kind != b.kind || a.n + b.n > leaf_max(&a) / 2)
+		return false;
+	a.off = hv_regrow(h, a.off, 4 + (a.n + b.n) * a.elem_bytes, 4 + a.n * a.elem_bytes);
+	memcpy(hv_mut(h, a.off) + 4 + (size_t)a.n * a.elem_bytes, hv_ptr(h, b.off) + 4,
+	       (size_t)b.n * b.elem_bytes);
+	set_count(h, a.off, a.n + b.n);
+	hv_free(h, b.off);
+	ibb_put_le32(hv_mut(h, root_off) + 4 + 4 * (size_t)i, a.off);
+	drop_elem(h, sound_list(h, root_off, true), i + 1);
+	return true;
+}
+
+/* An index root of one leaf is that leaf. */
+static void collapse_root(struct ibb_hive *h, uint32_t parent, uint32_t root_off)
+{
+	struct hv_list root = sound_list(h, root_off, true);
+
+	if (root.n > 1)
+		return;
+	ibb_put_le32(hv_mut(h, parent) + NK_LIST, hv_elem(&root, 0));
+	hv_free(h, root_off);
+}
+
 void hv_list_remove(struct ibb_hive *h, uint32_t parent, const struct hv_pos *pos)
 {
-	uint8_t *nk = hv_ptr(h, parent);
 	bool empty = drop_elem(h, sound_list(h, pos->leaf, false), pos->i);
+	uint8_t *nk;
 
-	if (empty && pos->is_ri)
-		empty = drop_elem(h, sound_list(h, pos->root, true), pos->leaf_i);
+	if (pos->is_ri) {
+		if (empty)
+			empty = drop_elem(h, sound_list(h, pos->root, true), pos->leaf_i);
+		else if (!merge_leaves(h, pos->root, pos->leaf_i) && pos->leaf_i)
+			merge_leaves(h, pos->root, pos->leaf_i - 1);
+		if (!empty)
+			collapse_root(h, parent, pos->root);
+	}
+	nk = hv_mut(h, parent);
 	if (empty)
 		ibb_put_le32(nk + NK_LIST, HV_NONE);
 	ibb_put_le32(nk + NK_N_SUBKEYS, ibb_get_le32(nk + NK_N_SUBKEYS) - 1);

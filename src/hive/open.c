@@ -66,20 +66,20 @@ static int check_header(const char *name, const struct ibb_hive_header *hd, size
 	return IBB_OK;
 }
 
-int ibb_hive_open(const char *name, struct ibb_buf *bytes, struct ibb_hive **ret,
-		  struct ibb_error *err)
+int ibb_hive_open_view(const char *name, struct ibb_bytes bytes, struct ibb_hive **ret,
+		       struct ibb_error *err)
 {
 	IBB_AUTO(ibb_hive_close) struct ibb_hive *h = NULL;
 	struct ibb_hive_header hd;
 	struct hv_key root;
 	int r;
 
-	if (bytes->len > IBB_LIMIT_HIVE_BYTES)
+	if (bytes.len > IBB_LIMIT_HIVE_BYTES)
 		return ibb_err(err, IBB_E_LIMIT, "hive %s: %zu bytes exceed the limit of %u", name,
-			       bytes->len, IBB_LIMIT_HIVE_BYTES);
-	r = ibb_hive_header_read(name, ibb_buf_bytes(bytes), &hd, err);
+			       bytes.len, IBB_LIMIT_HIVE_BYTES);
+	r = ibb_hive_header_read(name, bytes, &hd, err);
 	if (!r)
-		r = check_header(name, &hd, bytes->len, bytes->data, err);
+		r = check_header(name, &hd, bytes.len, bytes.data, err);
 	if (r)
 		return r;
 	h = ibb_zalloc(sizeof(*h));
@@ -89,19 +89,32 @@ int ibb_hive_open(const char *name, struct ibb_buf *bytes, struct ibb_hive **ret
 	if (!h->name)
 		return ibb_err_nomem(err);
 	h->header = hd;
-	h->img = bytes->data;
-	h->file_bytes = bytes->len;
-	h->cap = bytes->cap;
+	h->img = bytes.data;
+	h->file_bytes = bytes.len;
 	h->bins_bytes = hd.bins_bytes;
+	h->pages_opened = hd.bins_bytes / HV_PAGE;
+	h->max_sequence = hd.seq1;
 	r = hv_map_bins(h, err);
 	if (!r)
 		r = hv_key(h, hd.root_cell, &root, err);
-	if (r) {
-		h->img = NULL; /* still the caller's */
+	if (r)
 		return ibb_err_prefix(err, r, "cannot open");
-	}
-	*bytes = (struct ibb_buf){0};
 	*ret = IBB_TAKE(h);
+	return IBB_OK;
+}
+
+int ibb_hive_open(const char *name, struct ibb_buf *bytes, struct ibb_hive **ret,
+		  struct ibb_error *err)
+{
+	struct ibb_hive *h;
+	int r = ibb_hive_open_view(name, ibb_buf_bytes(bytes), &h, err);
+
+	if (r)
+		return r;
+	h->own = bytes->data;
+	h->cap = bytes->cap;
+	*bytes = (struct ibb_buf){0};
+	*ret = h;
 	return IBB_OK;
 }
 
@@ -109,10 +122,18 @@ void ibb_hive_close(struct ibb_hive *h)
 {
 	if (!h)
 		return;
+	ibb_hive_close(h->before);
 	free(h->name);
-	free(h->img);
+	if (h->now)
+		ibb_unmap_zeroed(h->own, (size_t)HV_BASE + h->bins_bytes);
+	else
+		free(h->own);
 	free(h->starts);
 	free(h->in_order);
+	free(h->bins);
+	free(h->saved);
+	free(h->replayed);
+	free(h->excess);
 	hv_classes_clear(h);
 	ibb_buf_clear(&h->scratch);
 	free(h);
@@ -138,32 +159,47 @@ bool ibb_hive_edited(const struct ibb_hive *h)
 	return h->edited;
 }
 
-int ibb_hive_serialize(struct ibb_hive *h, uint32_t min_sequence, uint64_t time,
-		       struct ibb_buf *ret, struct ibb_error *err)
+int ibb_hive_seal(struct ibb_hive *h, uint64_t time, struct ibb_bytes *ret, struct ibb_error *err)
 {
-	size_t n = h->edited ? (size_t)HV_BASE + h->bins_bytes : h->file_bytes;
-	IBB_AUTO_BUF struct ibb_buf out = {0};
-	uint32_t seq = h->header.seq2 + 1;
-	uint8_t *p;
+	uint32_t seq = h->max_sequence + 1;
+	uint8_t *p = h->own;
 
-	out.data = ibb_alloc(n); /* exactly, not rounded up: hives are large */
-	if (!out.data)
-		return ibb_err_nomem(err);
-	out.len = out.cap = n;
-	p = memcpy(out.data, h->img, n);
-	if (h->edited) {
-		if (seq < min_sequence)
-			seq = min_sequence;
-		ibb_put_le32(p + 4, seq);
-		ibb_put_le32(p + 8, seq);
-		ibb_put_le64(p + 12, time);
-		ibb_put_le32(p + 40, h->bins_bytes);
-		/* the first bin keeps a copy of the header's time */
-		ibb_put_le64(p + HV_BASE + 20, time);
-		ibb_put_le32(p + 508, hv_checksum(p));
+	if (!h->edited && !h->recovered) {
+		*ret = (struct ibb_bytes){h->img, h->file_bytes};
+		return IBB_OK;
 	}
+	if (h->max_sequence == UINT32_MAX)
+		return ibb_err(err, IBB_E_UNSUPPORTED,
+			       "hive %s: its sequence numbers are used up: none is above those of "
+			       "the hive and its logs",
+			       h->name);
+	for (size_t i = 0; i < h->n_excess; i++)
+		hv_sk_release(h, h->excess[i].sk, h->excess[i].n);
+	h->n_excess = 0;
+	/* the first bin keeps a copy of the header's time */
+	ibb_put_le64(hv_mut_at(h, 0) + 20, time);
+	ibb_put_le32(p + 4, seq);
+	ibb_put_le32(p + 8, seq);
+	ibb_put_le64(p + 12, time);
+	ibb_put_le32(p + 40, h->bins_bytes);
+	ibb_put_le32(p + 508, hv_checksum(p));
+	*ret = (struct ibb_bytes){h->img, (size_t)HV_BASE + h->bins_bytes};
+	return IBB_OK;
+}
+
+int ibb_hive_serialize(struct ibb_hive *h, uint64_t time, struct ibb_buf *ret,
+		       struct ibb_error *err)
+{
+	struct ibb_bytes bytes;
+	uint8_t *copy;
+	int r = ibb_hive_seal(h, time, &bytes, err);
+
+	if (r)
+		return r;
+	copy = ibb_memdup(bytes.data, bytes.len);
+	if (!copy)
+		return ibb_err_nomem(err);
 	ibb_buf_clear(ret);
-	*ret = out;
-	out = (struct ibb_buf){0};
+	*ret = (struct ibb_buf){copy, bytes.len, bytes.len};
 	return IBB_OK;
 }

@@ -50,10 +50,10 @@ int ibb_hive_key_info(struct ibb_hive *h, ibb_key k, struct ibb_key_info *ret,
 		.name = (const char *)h->scratch.data,
 		.last_written = ibb_get_le64(key.p + NK_TIME),
 		.n_subkeys = hv_key_u32(&key, NK_N_SUBKEYS),
-		.n_values = hv_key_u32(&key, NK_N_VALUES),
+		.n_values = hv_n_values(&key),
 		.flags = ibb_get_le16(key.p + NK_FLAGS),
 		.security_cell = hv_key_u32(&key, NK_SECURITY),
-		.is_link = ibb_get_le16(key.p + NK_FLAGS) & NK_SYM_LINK,
+		.is_link = hv_key_flag(&key, NK_SYM_LINK),
 	};
 	return IBB_OK;
 }

@@ -32,7 +32,7 @@ int hv_sk(const struct ibb_hive *h, uint32_t off, struct hv_sk *ret, struct ibb_
 
 void hv_sk_release(struct ibb_hive *h, uint32_t off, uint32_t n)
 {
-	uint8_t *p = hv_ptr(h, off);
+	uint8_t *p = hv_mut(h, off);
 	uint32_t refs = ibb_get_le32(p + SK_REFS);
 	uint32_t flink = ibb_get_le32(p + SK_FLINK), blink = ibb_get_le32(p + SK_BLINK);
 
@@ -40,8 +40,8 @@ void hv_sk_release(struct ibb_hive *h, uint32_t off, uint32_t n)
 	ibb_put_le32(p + SK_REFS, refs - n);
 	if (refs != n)
 		return;
-	ibb_put_le32(hv_ptr(h, blink) + SK_FLINK, flink);
-	ibb_put_le32(hv_ptr(h, flink) + SK_BLINK, blink);
+	ibb_put_le32(hv_mut(h, blink) + SK_FLINK, flink);
+	ibb_put_le32(hv_mut(h, flink) + SK_BLINK, blink);
 	hv_free(h, off);
 }
 
@@ -64,15 +64,15 @@ static uint32_t add_sk(struct ibb_hive *h, uint32_t before, struct ibb_bytes sd)
 {
 	uint32_t off = hv_alloc(h, SK_SD + (uint32_t)sd.len);
 	uint32_t after = ibb_get_le32(hv_ptr(h, before) + SK_FLINK);
-	uint8_t *p = hv_ptr(h, off);
+	uint8_t *p = hv_mut(h, off);
 
 	memcpy(p, "sk", 2);
 	ibb_put_le32(p + SK_FLINK, after);
 	ibb_put_le32(p + SK_BLINK, before);
 	ibb_put_le32(p + SK_SIZE, (uint32_t)sd.len);
 	memcpy(p + SK_SD, sd.data, sd.len);
-	ibb_put_le32(hv_ptr(h, before) + SK_FLINK, off);
-	ibb_put_le32(hv_ptr(h, after) + SK_BLINK, off);
+	ibb_put_le32(hv_mut(h, before) + SK_FLINK, off);
+	ibb_put_le32(hv_mut(h, after) + SK_BLINK, off);
 	return off;
 }
 
@@ -99,8 +99,8 @@ static int set_security(struct ibb_hive *h, ibb_key k, struct ibb_bytes sd, stru
 		new = add_sk(h, old, sd);
 	}
 	h->edited = true;
-	ibb_put_le32(hv_ptr(h, new) + SK_REFS, ibb_get_le32(hv_ptr(h, new) + SK_REFS) + 1);
-	ibb_put_le32(hv_ptr(h, k) + NK_SECURITY, new);
+	ibb_put_le32(hv_mut(h, new) + SK_REFS, ibb_get_le32(hv_ptr(h, new) + SK_REFS) + 1);
+	ibb_put_le32(hv_mut(h, k) + NK_SECURITY, new);
 	hv_sk_release(h, old, 1);
 	return IBB_OK;
 }

@@ -25,7 +25,7 @@ static int value_data_cell(const struct ibb_hive *h, struct hv_value *v, const u
 	}
 	v->data_cell = off;
 	v->big = v->size > DB_SEGMENT && h->header.minor >= 4;
-	r = hv_cell(h, off, v->big ? 8 : v->size, "value data", &v->data, NULL, err);
+	r = hv_cell(h, off, v->big ? DB_LEN : v->size, "value data", &v->data, NULL, err);
 	if (!r && v->big) {
 		if (v->data[0] != 'd' || v->data[1] != 'b')
 			return hv_bad(h, off, err, "big data of %u bytes lacks its 'db' record",
@@ -66,7 +66,7 @@ int hv_value(const struct ibb_hive *h, uint32_t off, struct hv_value *ret, struc
 int hv_values(const struct ibb_hive *h, const struct hv_key *k, const uint8_t **ret,
 	      uint32_t *ret_n, struct ibb_error *err)
 {
-	uint32_t n = hv_key_u32(k, NK_N_VALUES), len;
+	uint32_t n = hv_n_values(k), len;
 	const uint8_t *p = NULL;
 	int r;
 
@@ -112,7 +112,7 @@ int hv_big(const struct ibb_hive *h, const struct hv_value *v, const uint8_t **r
 	   uint32_t *ret_n, uint32_t *ret_list, struct ibb_error *err)
 {
 	const uint8_t *db = hv_ptr(h, v->data_cell), *list, *seg;
-	uint32_t n = ibb_get_le16(db + 2), at = ibb_get_le32(db + 4), left = v->size;
+	uint32_t n = ibb_get_le16(db + DB_N), at = ibb_get_le32(db + DB_LIST), left = v->size;
 	int r;
 
 	if (n != (v->size + DB_SEGMENT - 1) / DB_SEGMENT)

@@ -112,7 +112,7 @@ int hivebuild_done(struct hivebuild *b, struct ibb_buf *ret, struct ibb_error *e
 	if (!r)
 		r = ibb_hive_check(b->hive, &check, &b->err);
 	if (!r)
-		r = ibb_hive_serialize(b->hive, 0, b->time, ret, &b->err);
+		r = ibb_hive_serialize(b->hive, b->time, ret, &b->err);
 	if (r && err)
 		*err = b->err;
 	ibb_hive_close(b->hive);

@@ -202,7 +202,7 @@ void wintree_save(const struct wintree *t, const char *name, struct ibb_hive *h)
 	char path[128];
 
 	snprintf(path, sizeof(path), WINTREE_CONFIG "/%s", name);
-	assert_ok(ibb_hive_serialize(h, 0, ibb_filetime_from_unix(WINTREE_TIME), &b, &err), err);
+	assert_ok(ibb_hive_serialize(h, ibb_filetime_from_unix(WINTREE_TIME), &b, &err), err);
 	wintree_put(t, path, b.data, b.len);
 	ibb_buf_clear(&b);
 	ibb_hive_close(h);

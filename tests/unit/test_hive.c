@@ -50,7 +50,7 @@ static void test_serialize(void **state)
 	assert_memory_equal(b.data, a.data, a.len);
 	make(g, "k");
 	assert_true(ibb_hive_edited(g));
-	assert_ok(ibb_hive_serialize(g, 0, T1, &b, &E), E);
+	assert_ok(ibb_hive_serialize(g, T1, &b, &E), E);
 	assert_int_equal(b.len, 8192);
 	assert_int_equal(ibb_get_le32(b.data + 4), 2);
 	assert_int_equal(ibb_get_le32(b.data + 8), 2);
@@ -61,8 +61,6 @@ static void test_serialize(void **state)
 	c = serialized(g);
 	assert_int_equal(c.len, b.len);
 	assert_memory_equal(c.data, b.data, b.len);
-	assert_ok(ibb_hive_serialize(g, 5000, T1, &b, &E), E);
-	assert_int_equal(ibb_get_le32(b.data + 4), 5000);
 	ibb_hive_close(g);
 	g = open_copy(b.data, b.len);
 	has_diff(h, g, "+key k\n");
@@ -177,8 +175,6 @@ static void test_value_sizes(void **state)
 		has_value(g, k, name, types[i], data, sizes[i]);
 	}
 	has_value(g, k, "", IBB_REG_SZ, "a\0b\0\0", 6);
-	assert_fails(ibb_hive_set(g, k, "y", 3, data, 16345, T0, &E), IBB_E_UNSUPPORTED, E,
-		     "value 'y' of 16345 bytes is larger than 16344");
 	assert_false(ibb_hive_edited(g));
 	ibb_hive_close(g);
 	ibb_hive_close(h);
@@ -615,7 +611,7 @@ static void test_big(void **state)
 	assert_int_equal(got.len, 20000);
 	for (size_t i = 0; i < got.len; i++)
 		assert_int_equal(got.data[i], i % 251);
-	/* the rest of the key may be edited, the big value not */
+	/* beside it, in its place, away */
 	for (int i = 0; i < 50; i++) {
 		char name[16];
 
@@ -623,19 +619,306 @@ static void test_big(void **state)
 		set(h, k, name, 3, b.data, (size_t)(100 * i));
 	}
 	assert_ok(ibb_hive_unset(h, k, "s0", T0, &E), E);
-	assert_fails(ibb_hive_set(h, k, "db", 3, "x", 1, T0, &E), IBB_E_UNSUPPORTED, E,
-		     "holds big data (20000 bytes)");
-	assert_fails(ibb_hive_unset(h, k, "db", T0, &E), IBB_E_UNSUPPORTED, E, "big data");
-	assert_fails(ibb_hive_delete(h, find(h, "top"), T0, &E), IBB_E_UNSUPPORTED, E, "big data");
 	g = reopened(h, &sum);
 	assert_int_equal(sum.big_values, 1);
 	k = find(g, "top\\big");
 	has_value(g, k, "db", 3, got.data, got.len);
 	has_diff(g, h, "");
+	ibb_hive_close(g);
+	set(h, k, "db", 3, "x", 1);
+	g = reopened(h, &sum);
+	assert_int_equal(sum.big_values, 0);
+	assert_int_equal(sum.leaked_cells, 0);
+	has_value(g, k, "db", 3, "x", 1);
+	ibb_hive_close(g);
+	ibb_hive_close(h);
+	h = open_copy(b.data, b.len);
+	assert_ok(ibb_hive_unset(h, k, "db", T0, &E), E);
+	g = reopened(h, &sum);
+	assert_int_equal(sum.big_values + sum.leaked_cells, 0);
+	ibb_hive_close(g);
+	ibb_hive_close(h);
+	h = open_copy(b.data, b.len);
+	assert_ok(ibb_hive_delete(h, find(h, "top"), T0, &E), E);
+	g = reopened(h, &sum);
+	assert_int_equal(sum.big_values + sum.leaked_cells, 0);
+	ibb_hive_close(g);
+	ibb_hive_close(h);
 	ibb_buf_clear(&b);
 	ibb_buf_clear(&got);
+}
+
+/* The record of a value's big data in serialised bytes, or NULL. */
+static const uint8_t *db_of(const struct ibb_buf *b, uint32_t nk, unsigned i)
+{
+	const uint8_t *vk = cell(b, vk_of(b, nk, i)), *p;
+
+	if (ibb_get_le32(vk + 4) & 0x80000000u)
+		return NULL;
+	p = cell(b, ibb_get_le32(vk + 8));
+	return memcmp(p, "db", 2) == 0 ? p : NULL;
+}
+
+/* Around the sizes where the form changes, each by each. */
+static void test_big_sizes(void **state)
+{
+	static const size_t sizes[] = {0,     4,     5,	    16343,  16344,   16345,
+				       20000, 32688, 32689, 200000, 1048576, 5000000};
+	const size_t n = IBB_ARRAY_SIZE(sizes), most = 5000000;
+	struct ibb_hive *h = fresh(), *g;
+	uint8_t *data = malloc(most);
+	struct ibb_hive_check sum;
+	ibb_key k = make(h, "k");
+
+	(void)state;
+	assert_non_null(data);
+	for (size_t i = 0; i < most; i++)
+		data[i] = (uint8_t)(i * 7 + i / 16344);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < n; j++) {
+			struct ibb_buf b;
+			const uint8_t *db;
+
+			if (sizes[i] + sizes[j] > 2000000 && i != j + 1 && j != i + 1)
+				continue;
+			set(h, k, "v", IBB_REG_BINARY, data, sizes[i]);
+			set(h, k, "v", IBB_REG_BINARY, data, sizes[j]);
+			g = reopened(h, &sum);
+			assert_int_equal(sum.leaked_cells, 0);
+			assert_int_equal(sum.big_values, sizes[j] > 16344);
+			has_value(g, k, "v", IBB_REG_BINARY, data, sizes[j]);
+			b = serialized(h);
+			db = db_of(&b, k, 0);
+			assert_int_equal(db != NULL, sizes[j] > 16344);
+			for (unsigned s = 0; db && s < ibb_get_le16(db + 2); s++) {
+				uint32_t seg = ibb_get_le32(cell(&b, ibb_get_le32(db + 4)) +
+							    4 * (size_t)s);
+				size_t left = sizes[j] - 16344 * (size_t)s;
+
+				left = left > 16344 ? 16344 : left;
+				assert_memory_equal(cell(&b, seg), data + 16344 * (size_t)s, left);
+			}
+			ibb_buf_clear(&b);
+			ibb_hive_close(g);
+		}
+	}
+	assert_fails(ibb_hive_set(h, k, "v", 3, data, IBB_LIMIT_HIVE_VALUE_BYTES + 1, T0, &E),
+		     IBB_E_LIMIT, E, "is larger than 16777216");
+	free(data);
 	ibb_hive_close(h);
+}
+
+/* Format 1.3 knows no big data. */
+static void test_big_before_1_4(void **state)
+{
+	static uint8_t data[100000];
+	struct ibb_hive *h = fresh(), *g;
+	struct ibb_buf b = serialized(h);
+	struct ibb_hive_check sum;
+	ibb_key k;
+
+	(void)state;
+	ibb_hive_close(h);
+	ibb_put_le32(b.data + 24, 3);
+	fix_checksum(b.data);
+	h = open_copy(b.data, b.len);
+	ibb_buf_clear(&b);
+	memset(data, 'x', sizeof(data));
+	k = make(h, "k");
+	set(h, k, "v", IBB_REG_BINARY, data, sizeof(data));
+	b = serialized(h);
+	assert_null(db_of(&b, k, 0));
+	ibb_buf_clear(&b);
+	g = reopened(h, &sum);
+	assert_int_equal(sum.big_values + sum.leaked_cells, 0);
+	has_value(g, k, "v", IBB_REG_BINARY, data, sizeof(data));
+	assert_fails(ibb_hive_set(h, k, "v", 3, data, (1u << 20) + 1, T0, &E), IBB_E_LIMIT, E,
+		     "is larger than 1048576");
 	ibb_hive_close(g);
+	ibb_hive_close(h);
+}
+
+/* ---- keys that are not like others ---- */
+
+static struct ibb_hive *with_flag(const char *path, uint16_t flag)
+{
+	struct ibb_hive *h = fresh();
+	struct ibb_buf b;
+	ibb_key k;
+	uint8_t *p;
+
+	make(h, "a\\b");
+	k = make(h, path);
+	set(h, k, "SymbolicLinkValue", IBB_REG_LINK, "\\\0x\0", 4);
+	b = serialized(h);
+	ibb_hive_close(h);
+	p = cell(&b, k);
+	ibb_put_le16(p + 2, (uint16_t)(ibb_get_le16(p + 2) | flag));
+	if (flag == 0x40)
+		ibb_put_le32(p + 36, 0x80000050u); /* HKEY_PERFORMANCE_TEXT */
+	h = open_copy(b.data, b.len);
+	ibb_buf_clear(&b);
+	return h;
+}
+
+static void test_link(void **state)
+{
+	struct ibb_hive *h = with_flag("a\\link", 0x10), *g;
+	struct ibb_key_info info;
+	struct ibb_hive_check sum;
+	ibb_key k = find(h, "a\\link");
+
+	(void)state;
+	assert_ok(ibb_hive_key_info(h, k, &info, &E), E);
+	assert_true(info.is_link);
+	assert_fails(ibb_hive_create(h, ibb_hive_root(h), "a\\link\\x", 0, 0, T0, &k, NULL, &E),
+		     IBB_E_UNSUPPORTED, E, "is a symbolic link");
+	assert_fails(ibb_hive_create(h, k, "x", 0, 0, T0, &k, NULL, &E), IBB_E_UNSUPPORTED, E,
+		     "is a symbolic link");
+	assert_ok(ibb_hive_create(h, ibb_hive_root(h), "a\\link", 0, 0, T0, &k, NULL, &E), E);
+	assert_false(ibb_hive_before(h) == h);
+	g = reopened(h, &sum);
+	ibb_hive_close(g);
+	assert_ok(ibb_hive_delete(h, find(h, "a"), T0, &E), E);
+	g = reopened(h, &sum);
+	assert_int_equal(sum.keys, 1);
+	assert_int_equal(sum.leaked_cells, 0);
+	ibb_hive_close(g);
+	ibb_hive_close(h);
+}
+
+/* Perflib\\009 of every SOFTWARE hive: what looks like the number of values is a handle. */
+static void test_predefined(void **state)
+{
+	struct ibb_hive *h = with_flag("a\\009", 0x40), *g;
+	struct ibb_key_info info;
+	struct ibb_hive_check sum;
+	struct ibb_buf b = {0};
+	ibb_key k = find(h, "a\\009");
+
+	(void)state;
+	assert_ok(ibb_hive_key_info(h, k, &info, &E), E);
+	assert_int_equal(info.n_values, 0);
+	assert_int_equal(ibb_hive_get(h, k, "x", NULL, &b, &E), IBB_E_NOTFOUND);
+	assert_fails(ibb_hive_set(h, k, "x", 3, "y", 1, T0, &E), IBB_E_UNSUPPORTED, E,
+		     "predefined handle");
+	make(h, "a\\c");
+	g = reopened(h, &sum);
+	assert_int_equal(sum.values, 0);
+	has_diff(ibb_hive_before(h), g, "+key a\\c\n");
+	ibb_hive_close(g);
+	assert_ok(ibb_hive_delete(h, k, T0, &E), E);
+	g = reopened(h, &sum);
+	ibb_hive_close(g);
+	ibb_hive_close(h);
+}
+
+/* Volatile subkeys are not in the file; what a key node says of them means nothing there. */
+static void test_volatile(void **state)
+{
+	struct ibb_hive *h = fresh(), *g;
+	struct ibb_hive_check sum;
+	struct ibb_buf b;
+	ibb_key k = make(h, "a\\b");
+
+	(void)state;
+	b = serialized(h);
+	ibb_hive_close(h);
+	ibb_put_le32(cell(&b, k) + 24, 7);
+	ibb_put_le32(cell(&b, k) + 32, 0x80000128u);
+	h = open_copy(b.data, b.len);
+	ibb_buf_clear(&b);
+	make(h, "a\\b\\c");
+	g = reopened(h, &sum);
+	assert_int_equal(sum.keys, 4);
+	ibb_hive_close(g);
+	assert_ok(ibb_hive_delete(h, find(h, "a"), T0, &E), E);
+	g = reopened(h, &sum);
+	assert_int_equal(sum.keys, 1);
+	ibb_hive_close(g);
+	ibb_hive_close(h);
+}
+
+static void test_kind(void **state)
+{
+	struct ibb_hive *a = with_flag("a\\b", 0), *b = with_flag("a\\b", 0x10), *c;
+	struct ibb_buf bytes = serialized(a);
+	ibb_key k = find(a, "a\\b");
+
+	(void)state;
+	has_diff(a, b, "~kind a\\b\n");
+	/* a class name: the bytes of a value cell will do */
+	ibb_put_le32(cell(&bytes, k) + 48, ibb_get_le32(cell(&bytes, k) + 40));
+	ibb_put_le16(cell(&bytes, k) + 74, 4);
+	c = open_copy(bytes.data, bytes.len);
+	has_diff(a, c, "~kind a\\b\n");
+	ibb_buf_clear(&bytes);
+	ibb_hive_close(a);
+	ibb_hive_close(b);
+	ibb_hive_close(c);
+}
+
+/* ---- the hive as it was ---- */
+
+static void test_before(void **state)
+{
+	struct ibb_hive *h = fresh(), *was, *g;
+	struct ibb_buf old, new;
+	uint64_t seed = 42;
+	char name[64];
+
+	(void)state;
+	for (unsigned i = 0; i < 2000; i++) {
+		snprintf(name, sizeof(name), "k%u\\s%u", i % 20, i);
+		set(h, make(h, name), "v", IBB_REG_BINARY, name, 1 + i % 60);
+	}
+	old = serialized(h);
+	ibb_hive_close(h);
+	h = open_copy(old.data, old.len);
+	assert_ptr_equal(ibb_hive_before(h), h);
+	was = open_copy(old.data, old.len);
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "k%u\\s%u", i % 20, rnd(&seed, 2000));
+		if (rnd(&seed, 3) == 0) {
+			ibb_key k;
+
+			if (ibb_hive_find(h, ibb_hive_root(h), name, &k, &E) == 0)
+				assert_ok(ibb_hive_delete(h, k, T1, &E), E);
+		} else {
+			set(h, make(h, name), "w", IBB_REG_BINARY, name, rnd(&seed, 64));
+		}
+		if (i % 50 == 0) {
+			has_diff(was, ibb_hive_before(h), "");
+			has_diff(ibb_hive_before(h), was, "");
+		}
+	}
+	g = reopened(h, NULL);
+	new = serialized(h);
+	/* every page that differs is known as one that may */
+	for (size_t at = 0; at < old.len; at += 4096)
+		if (memcmp(old.data + at, new.data + at, 4096) != 0)
+			assert_true(ibb_hive_page_changed(h, at));
+	assert_true(ibb_hive_page_changed(h, old.len));
+	has_diff(was, ibb_hive_before(h), "");
+	ibb_hive_close(g);
+	ibb_hive_close(h);
+	/* one small change touches few pages */
+	h = open_copy(old.data, old.len);
+	assert_false(ibb_hive_page_changed(h, 0));
+	set(h, find(h, "k1\\s1"), "v", IBB_REG_BINARY, "x", 1);
+	for (size_t at = 4096, n = 0; at < old.len; at += 4096) {
+		n += ibb_hive_page_changed(h, at);
+		assert_true(n <= 4);
+	}
+	ibb_hive_close(h);
+	/* a view is for reading */
+	assert_ok(ibb_hive_open_view("view", ibb_buf_bytes(&old), &h, &E), E);
+	assert_int_equal(ibb_hive_delete(h, find(h, "k1"), T1, &E), IBB_E_INVALID);
+	assert_non_null(strstr(E.msg, "reading only"));
+	ibb_hive_close(h);
+	ibb_hive_close(was);
+	ibb_buf_clear(&old);
+	ibb_buf_clear(&new);
 }
 
 int main(void)
@@ -648,6 +931,10 @@ int main(void)
 		cmocka_unit_test(test_names),	    cmocka_unit_test(test_nul_in_name),
 		cmocka_unit_test(test_security),    cmocka_unit_test(test_delete),
 		cmocka_unit_test(test_compare),	    cmocka_unit_test(test_big),
+		cmocka_unit_test(test_big_sizes),   cmocka_unit_test(test_big_before_1_4),
+		cmocka_unit_test(test_link),	    cmocka_unit_test(test_predefined),
+		cmocka_unit_test(test_volatile),    cmocka_unit_test(test_kind),
+		cmocka_unit_test(test_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

@@ -225,7 +225,7 @@ static int read_all(struct ibb_buf *bytes, const struct ibb_hive *other, struct 
 	if (!r)
 		r = ibb_hive_compare(h, other, visit_diff, &n, err);
 	if (!r)
-		r = ibb_hive_serialize(h, 0, T1, &out, err);
+		r = ibb_hive_serialize(h, T1, &out, err);
 	if (!r)
 		assert_int_equal(n, N_DIFFS);
 	return r;

@@ -297,6 +297,72 @@ static void test_reuse(void **state)
 	ibb_hive_close(h);
 }
 
+/* The same added, committed, removed, committed, 1 000 times: within one bin of the first time. */
+static void test_no_growth(void **state)
+{
+	static uint8_t data[40000];
+	struct ibb_hive *h = fresh(), *g;
+	struct ibb_hive_check sum;
+	uint32_t first = 0;
+	char path[64];
+
+	(void)state;
+	for (unsigned j = 0; j < 1200; j++) {
+		snprintf(path, sizeof(path), "ids\\k%04u", j);
+		make(h, path);
+	}
+	for (unsigned i = 0; i < 1000; i++) {
+		for (unsigned j = 0; j < 20; j++) {
+			snprintf(path, sizeof(path), "ids\\k%04u-new", j * 61);
+			set(h, make(h, path), "v", 3, data, j == 7 ? sizeof(data) : 50 * j);
+		}
+		g = reopened(h, &sum);
+		ibb_hive_close(h);
+		h = g;
+		for (unsigned j = 0; j < 20; j++) {
+			snprintf(path, sizeof(path), "ids\\k%04u-new", j * 61);
+			assert_ok(ibb_hive_delete(h, find(h, path), T1, &E), E);
+		}
+		g = reopened(h, &sum);
+		ibb_hive_close(h);
+		h = g;
+		assert_int_equal(sum.leaked_cells, 0);
+		if (!i)
+			first = ibb_hive_header(h)->bins_bytes;
+	}
+	assert_true(ibb_hive_header(h)->bins_bytes <= first + 4096);
+	ibb_hive_close(h);
+}
+
+/* Removing most of many leaves merges those that are left; the last one needs no index root. */
+static void test_merge(void **state)
+{
+	struct ibb_hive *h = fresh();
+	ibb_key parent = make(h, "p");
+	struct walk w;
+	char name[64];
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++) {
+		child_name(name, i * 1741 % MANY);
+		make(h, name);
+	}
+	w = walk_list(h, parent);
+	assert_true(w.root && w.leaves >= 6);
+	for (unsigned i = 0; i < MANY; i++) {
+		if (i % 20 == 0)
+			continue;
+		child_name(name, i);
+		assert_ok(ibb_hive_delete(h, find(h, name), T1, &E), E);
+	}
+	w = walk_list(h, parent);
+	assert_int_equal(w.keys, MANY / 20);
+	assert_false(w.root);
+	assert_int_equal(w.leaves, 1);
+	ibb_hive_close(reopened(h, NULL));
+	ibb_hive_close(h);
+}
+
 /* 4 300 keys under one parent and 10 000 in all must not make the file grow by rewriting. */
 static void test_growth(void **state)
 {
@@ -432,7 +498,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_split),	     cmocka_unit_test(test_lf),
 		cmocka_unit_test(test_li),	     cmocka_unit_test(test_long_leaf),
-		cmocka_unit_test(test_reuse),	     cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_reuse),	     cmocka_unit_test(test_no_growth),
+		cmocka_unit_test(test_merge),	     cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_random_edits),
 	};
 

@@ -131,7 +131,7 @@ static int count_added(void *ctx, const struct ibb_hive_diff *d, struct ibb_erro
 static void test_device_ids(void **state)
 {
 	struct ibb_hive *h = open_real("hives/win10-19041/SYSTEM"), *old, *g;
-	unsigned n[6] = {0}, had = 0;
+	unsigned n[7] = {0}, had = 0;
 	uint32_t before = ibb_hive_header(h)->bins_bytes;
 	struct ibb_buf b = serialized(h);
 	struct ibb_hive_check sum;
@@ -162,7 +162,8 @@ static void test_device_ids(void **state)
 	assert_int_equal(n[IBB_DIFF_KEY_ADDED], 4300);
 	assert_int_equal(n[IBB_DIFF_VALUE_ADDED], 4300);
 	assert_int_equal(n[IBB_DIFF_KEY_REMOVED] + n[IBB_DIFF_VALUE_REMOVED] +
-				 n[IBB_DIFF_VALUE_CHANGED] + n[IBB_DIFF_KEY_SECURITY],
+				 n[IBB_DIFF_VALUE_CHANGED] + n[IBB_DIFF_KEY_SECURITY] +
+				 n[IBB_DIFF_KEY_KIND],
 			 0);
 	assert_true(ibb_hive_header(g)->bins_bytes - before < 4300 * 200);
 	/* and back: what was added is deleted, what is left equals what was there */

@@ -37,7 +37,7 @@ static inline IBB_UNUSED struct ibb_buf serialized(struct ibb_hive *h)
 {
 	struct ibb_buf b = {0};
 
-	assert_ok(ibb_hive_serialize(h, 0, T1, &b, &E), E);
+	assert_ok(ibb_hive_serialize(h, T1, &b, &E), E);
 	return b;
 }
 
@@ -95,7 +95,7 @@ static inline IBB_UNUSED void has_value(const struct ibb_hive *h, ibb_key k, con
 static inline IBB_UNUSED int diff_line(void *ctx, const struct ibb_hive_diff *d,
 				       struct ibb_error *err)
 {
-	static const char *const mark[] = {"+key", "-key", "~sd", "+val", "-val", "~val"};
+	static const char *const mark[] = {"+key", "-key", "~sd", "~kind", "+val", "-val", "~val"};
 
 	(void)err;
 	return ibb_buf_printf(ctx, "%s %s%s%s\n", mark[d->kind], d->path, d->value ? " : " : "",
