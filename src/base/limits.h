@@ -7,9 +7,10 @@
 
 #define IBB_LIMIT_HIVE_BYTES	   (512u << 20) /* a SOFTWARE hive of a loaded server is 150 MB */
 #define IBB_LIMIT_HIVE_DEPTH	   512u		/* documented registry limit: 512 levels */
-#define IBB_LIMIT_HIVE_VALUE_BYTES (16u << 20) /* that is written; read: as large as the hive */
-#define IBB_LIMIT_HIVE_13_VALUE	   (1u << 20)  /* format 1.3: Microsoft's "standard format" limit */
+#define IBB_LIMIT_HIVE_VALUE_BYTES (16u << 20)	/* that is written; read: as large as the hive */
+#define IBB_LIMIT_HIVE_13_VALUE	   (1u << 20) /* format 1.3: Microsoft's "standard format" limit */
 #define IBB_LIMIT_INF_BYTES	   (32u << 20)
+#define IBB_LIMIT_INF_VALUE_BYTES  16344u /* one registry value made of AddReg lines */
 #define IBB_LIMIT_INF_LINES	   2000000u
 #define IBB_LIMIT_INF_LINE_CHARS   65536u
 #define IBB_LIMIT_INF_FIELDS	   4000000u

@@ -32,9 +32,9 @@ static int append_list(struct builder *b, struct ibb_configure_value *old,
 	size_t n = old->data.len - 2;
 	uint8_t *p;
 
-	if (n + v->data.len > IBB_LIMIT_HIVE_VALUE_BYTES)
+	if (n + v->data.len > IBB_LIMIT_INF_VALUE_BYTES)
 		return ibb_err(b->err, IBB_E_LIMIT, "%s: a list of more than %u bytes", v->evidence,
-			       IBB_LIMIT_HIVE_VALUE_BYTES);
+			       IBB_LIMIT_INF_VALUE_BYTES);
 	p = ibb_arena_alloc(&b->c->arena, n + v->data.len);
 	if (!p)
 		return ibb_err_nomem(b->err);

@@ -244,10 +244,10 @@ static int keep_data(struct lines *x, const struct ibb_inf_line *l, struct ibb_i
 {
 	uint8_t *p;
 
-	if (x->scratch.len > IBB_LIMIT_HIVE_VALUE_BYTES)
+	if (x->scratch.len > IBB_LIMIT_INF_VALUE_BYTES)
 		return ibb_inf_err(x->inf, l->line, IBB_E_LIMIT, x->err,
 				   "registry value of more than %u bytes",
-				   IBB_LIMIT_HIVE_VALUE_BYTES);
+				   IBB_LIMIT_INF_VALUE_BYTES);
 	p = ibb_arena_alloc(&x->inf->arena, x->scratch.len);
 	if (!p)
 		return ibb_err_nomem(x->err);
