@@ -22,6 +22,7 @@ int ibb_hasher_new(struct ibb_hasher **ret) IBB_MUST_CHECK;
 int ibb_hasher_update(struct ibb_hasher *h, const void *p, size_t n) IBB_MUST_CHECK;
 int ibb_hasher_final(struct ibb_hasher *h, struct ibb_sha256 *ret) IBB_MUST_CHECK;
 void ibb_hasher_free(struct ibb_hasher *h);
+IBB_DEFINE_CLEANUP(struct ibb_hasher *, ibb_hasher_free)
 
 /* Lower-case hex with NUL. */
 void ibb_hex(const void *p, size_t n, char *out);

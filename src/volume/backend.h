@@ -30,6 +30,9 @@ struct ibb_volume_ops {
 		    struct ibb_error *err);
 	int (*read)(struct ibb_volume *v, const char *path, uint64_t limit, struct ibb_buf *ret,
 		    struct ibb_error *err);
+	/* NULL: read() and one piece */
+	int (*stream)(struct ibb_volume *v, const char *path, uint64_t limit, ibb_piece_fn fn,
+		      void *ctx, struct ibb_error *err);
 	int (*put)(struct ibb_volume *v, const char *path, struct ibb_bytes content,
 		   enum ibb_put_mode mode, const struct ibb_meta *meta, struct ibb_error *err);
 	int (*mkdir)(struct ibb_volume *v, const char *path, const struct ibb_meta *meta,

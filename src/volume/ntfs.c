@@ -505,6 +505,21 @@ static int ntfs_read(struct ibb_volume *v, const char *path, uint64_t limit, str
 	return ibb_ntfs_end(n, rc, path, err);
 }
 
+static int ntfs_stream(struct ibb_volume *v, const char *path, uint64_t limit, ibb_piece_fn fn,
+		       void *ctx, struct ibb_error *err)
+{
+	struct ntfs_be *n = to_ntfs(v);
+	struct ntfs_loc loc = {0};
+	ntfs_inode *ni = NULL;
+	int rc = find_open(n, path, &loc, &ni, err);
+
+	if (!rc)
+		rc = ibb_ntfs_stream_data(n, ni, path, limit, fn, ctx, err);
+	ibb_ntfs_drop(&ni);
+	ibb_buf_clear(&loc.name);
+	return ibb_ntfs_end(n, rc, path, err);
+}
+
 static int ntfs_security(struct ibb_volume *v, const char *path, struct ibb_buf *ret,
 			 struct ibb_error *err)
 {
@@ -540,6 +555,7 @@ static const struct ibb_volume_ops ntfs_ops = {
 	.spelling = ntfs_spelling,
 	.list = ntfs_list,
 	.read = ntfs_read,
+	.stream = ntfs_stream,
 	.put = ibb_ntfs_put,
 	.mkdir = ibb_ntfs_mkdir,
 	.remove = ibb_ntfs_remove,

@@ -150,6 +150,8 @@ static inline const ntfschar *ntfs_file_name_chars(const FILE_NAME_ATTR *fn)
 /* ntfs_read.c */
 int ibb_ntfs_read_data(struct ntfs_be *n, ntfs_inode *ni, const char *path, uint64_t limit,
 		       struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_ntfs_stream_data(struct ntfs_be *n, ntfs_inode *ni, const char *path, uint64_t limit,
+			 ibb_piece_fn fn, void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ntfs_meta.c */
 struct ntfs_times {

@@ -126,17 +126,76 @@ static int read_wof(struct ntfs_be *n, ntfs_inode *ni, const char *path, uint64_
 	return rc;
 }
 
-int ibb_ntfs_read_data(struct ntfs_be *n, ntfs_inode *ni, const char *path, uint64_t limit,
-		       struct ibb_buf *ret, struct ibb_error *err)
+/* What kind of file it is: WOF-compressed, or plain; others are refused. */
+static int check_kind(ntfs_inode *ni, const char *path, bool *ret_wof, struct ibb_error *err)
 {
-	uint32_t tag = ibb_ntfs_reparse_tag(ni);
 	bool encrypted = (ntfs_flags(ni) & le32_to_cpu((uint32_t)FILE_ATTR_ENCRYPTED)) != 0;
-	int rc;
 
 	if (ntfs_is_dir(ni))
 		return ibb_err(err, IBB_E_CONFLICT, "%s: is a directory", path);
-	if (tag == TAG_WOF && !encrypted)
-		return read_wof(n, ni, path, limit, ret, err);
-	rc = ibb_ntfs_check_plain(ni, path, err);
-	return rc ? rc : read_unnamed(n, ni, path, limit, ret, err);
+	*ret_wof = ibb_ntfs_reparse_tag(ni) == TAG_WOF && !encrypted;
+	return *ret_wof ? IBB_OK : ibb_ntfs_check_plain(ni, path, err);
+}
+
+int ibb_ntfs_read_data(struct ntfs_be *n, ntfs_inode *ni, const char *path, uint64_t limit,
+		       struct ibb_buf *ret, struct ibb_error *err)
+{
+	bool wof = false;
+	int rc = check_kind(ni, path, &wof, err);
+
+	if (rc)
+		return rc;
+	return wof ? read_wof(n, ni, path, limit, ret, err)
+		   : read_unnamed(n, ni, path, limit, ret, err);
+}
+
+/* ---- in pieces ---- */
+
+#define PIECE_BYTES (256u << 10)
+
+static int stream_attr(struct ntfs_be *n, ntfs_attr *na, const char *path, ibb_piece_fn fn,
+		       void *ctx, struct ibb_error *err)
+{
+	IBB_AUTO_FREE uint8_t *buf = ibb_alloc(PIECE_BYTES);
+	s64 done = 0;
+
+	if (!buf)
+		return ibb_err_nomem(err);
+	while (done < na->data_size) {
+		s64 got = ntfs_attr_pread(na, done, PIECE_BYTES, buf);
+		int rc;
+
+		if (got <= 0)
+			return ibb_ntfs_fail(n, got ? errno : EIO, err, "%s: reading at %lld", path,
+					     (long long)done);
+		rc = fn(ctx, (uint64_t)done, (struct ibb_bytes){buf, (size_t)got}, err);
+		if (rc)
+			return rc;
+		done += got;
+	}
+	return IBB_OK;
+}
+
+int ibb_ntfs_stream_data(struct ntfs_be *n, ntfs_inode *ni, const char *path, uint64_t limit,
+			 ibb_piece_fn fn, void *ctx, struct ibb_error *err)
+{
+	IBB_AUTO_BUF struct ibb_buf whole = {0};
+	ntfs_attr *na;
+	bool wof = false;
+	int rc = check_kind(ni, path, &wof, err);
+
+	if (!rc && wof) {
+		rc = read_wof(n, ni, path, limit, &whole, err);
+		return rc || !whole.len ? rc : fn(ctx, 0, ibb_buf_bytes(&whole), err);
+	}
+	if (rc)
+		return rc;
+	na = ntfs_attr_open(ni, AT_DATA, AT_UNNAMED, 0);
+	if (!na)
+		return ibb_ntfs_fail(n, errno, err, "%s: data", path);
+	rc = check_limit(na, limit, path, err);
+	if (!rc)
+		rc = stream_attr(n, na, path, fn, ctx, err);
+	ntfs_attr_close(na);
+	return rc;
 }

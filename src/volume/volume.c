@@ -178,6 +178,19 @@ int ibb_volume_read(struct ibb_volume *v, const char *path, uint64_t limit, stru
 	return IBB_OK;
 }
 
+int ibb_volume_stream(struct ibb_volume *v, const char *path, uint64_t limit, ibb_piece_fn fn,
+		      void *ctx, struct ibb_error *err)
+{
+	IBB_AUTO_BUF struct ibb_buf b = {0};
+	int rc = begin_read(v, path, err);
+
+	if (!rc && v->ops->stream)
+		return v->ops->stream(v, path, limit, fn, ctx, err);
+	if (!rc)
+		rc = v->ops->read(v, path, limit, &b, err);
+	return rc || !b.len ? rc : fn(ctx, 0, ibb_buf_bytes(&b), err);
+}
+
 int ibb_volume_put(struct ibb_volume *v, const char *path, struct ibb_bytes content,
 		   enum ibb_put_mode mode, const struct ibb_meta *meta, struct ibb_error *err)
 {

@@ -103,6 +103,14 @@ int ibb_volume_list(struct ibb_volume *v, const char *dir, ibb_dirent_fn fn, voi
 int ibb_volume_read(struct ibb_volume *v, const char *path, uint64_t limit, struct ibb_buf *ret,
 		    struct ibb_error *err) IBB_MUST_CHECK;
 /*
+ * The same in pieces, from the beginning to the end, so that a large file need not fit in memory
+ * (one that WOF compressed does). `fn` must not use the volume; a non-zero return stops and is
+ * passed on. An empty file has no piece.
+ */
+typedef int (*ibb_piece_fn)(void *ctx, uint64_t off, struct ibb_bytes piece, struct ibb_error *err);
+int ibb_volume_stream(struct ibb_volume *v, const char *path, uint64_t limit, ibb_piece_fn fn,
+		      void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
+/*
  * The parent must exist (IBB_E_NOTFOUND), a directory in the way is IBB_E_CONFLICT. IBB_E_NOSPACE
  * comes before anything changes, as a rule. The directory's times become meta->time; in place with
  * nothing to change writes nothing, not even a time.

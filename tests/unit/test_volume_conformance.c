@@ -67,6 +67,13 @@ static struct backend backends[] = {
 	{"dir", dir_make, dir_open_it, dir_nothing, dir_nothing, NULL},
 };
 
+static int stop_piece(void *ctx, uint64_t off, struct ibb_bytes piece, struct ibb_error *err)
+{
+	(void)ctx;
+	(void)piece;
+	return ibb_err(err, IBB_E_CANCELLED, "stopped at %llu", (unsigned long long)off);
+}
+
 /* The model: paths in their spelling, with content (NULL for directories). */
 #define MAX_NODES 400
 struct node {
@@ -469,6 +476,12 @@ static void misuse(void **state)
 		     "nope");
 	assert_fails(ibb_volume_read(v, "d", 10, &buf, &err), IBB_E_CONFLICT, err, "directory");
 	assert_fails(ibb_volume_read(v, "f", 9, &buf, &err), IBB_E_LIMIT, err, "10 bytes");
+	assert_fails(ibb_volume_stream(v, "d", 10, stop_piece, NULL, &err), IBB_E_CONFLICT, err,
+		     "directory");
+	assert_fails(ibb_volume_stream(v, "f", 9, stop_piece, NULL, &err), IBB_E_LIMIT, err,
+		     "10 bytes");
+	assert_fails(ibb_volume_stream(v, "f", 10, stop_piece, NULL, &err), IBB_E_CANCELLED, err,
+		     "stopped at 0");
 	assert_fails(
 		ibb_volume_put(v, "d", (struct ibb_bytes){0}, IBB_PUT_IN_PLACE, &file_meta, &err),
 		IBB_E_CONFLICT, err, "directory");

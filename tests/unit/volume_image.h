@@ -241,8 +241,28 @@ static inline void make_dir(struct ibb_volume *v, const char *path)
 	assert_ok(ibb_volume_mkdir(v, path, &dir_meta, &err), err);
 }
 
+struct pieces {
+	const uint8_t *want;
+	size_t n;
+};
+
+static inline int expect_piece(void *ctx, uint64_t off, struct ibb_bytes piece,
+			       struct ibb_error *err)
+{
+	struct pieces *p = ctx;
+
+	(void)err;
+	assert_int_equal(off, p->n);
+	assert_true(piece.len > 0);
+	assert_memory_equal(piece.data, p->want + off, piece.len);
+	p->n += piece.len;
+	return 0;
+}
+
+/* Whole, and in pieces. */
 static inline void expect_bytes(struct ibb_volume *v, const char *path, const void *p, size_t n)
 {
+	struct pieces pieces = {.want = p};
 	struct ibb_error err = {0};
 	struct ibb_buf b = {0};
 
@@ -250,6 +270,8 @@ static inline void expect_bytes(struct ibb_volume *v, const char *path, const vo
 	assert_int_equal(b.len, n);
 	if (n)
 		assert_memory_equal(b.data, p, n);
+	assert_ok(ibb_volume_stream(v, path, n, expect_piece, &pieces, &err), err);
+	assert_int_equal(pieces.n, n);
 	ibb_buf_clear(&b);
 }
 
