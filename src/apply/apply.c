@@ -4,37 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/registry.h"
+#include "apply/work.h"
 #include "base/limits.h"
 
-#define FILE_ATTRIBUTE_ARCHIVE 0x20
 /* Base block and, in the newer format, the first log entry: without them a log is never replayed.
  */
 #define LOG_CLEAR_BYTES 4096
 
-struct work {
-	const struct ibb_plan *p;
-	struct ibb_facts *f;
-	struct ibb_volume *v;
-	struct ibb_applied *out;
-	struct ibb_error *err;
-};
-
-/* What a file holds. */
-struct content {
-	uint64_t n_bytes;
-	struct ibb_sha256 sha256;
-};
-
-static int content_of(struct work *w, const struct ibb_buf *b, struct content *ret)
-{
-	ret->n_bytes = b->len;
-	return ibb_sha256(b->data, b->len, &ret->sha256) ? ibb_err_nomem(w->err) : IBB_OK;
-}
-
 /* `before` is NULL for a new file. */
-static int record(struct work *w, const char *path, const char *kind, const struct content *before,
-		  const struct content *after)
+int ibb_apply_record(struct work *w, const char *path, const char *kind,
+		     const struct content *before, const struct content *after)
 {
 	struct ibb_applied *a = w->out;
 	struct ibb_applied_file *f;
@@ -60,79 +39,7 @@ static int record(struct work *w, const char *path, const char *kind, const stru
 	return IBB_OK;
 }
 
-/* Put, then read what the volume now says the file holds. */
-static int put_checked(struct work *w, const char *path, struct ibb_bytes bytes,
-		       enum ibb_put_mode mode)
-{
-	struct ibb_meta meta = {.time = w->p->time, .attributes = FILE_ATTRIBUTE_ARCHIVE};
-	IBB_AUTO_BUF struct ibb_buf back = {0};
-	int r = ibb_volume_put(w->v, path, bytes, mode, &meta, w->err);
-
-	if (!r)
-		r = ibb_volume_read(w->v, path, (uint64_t)bytes.len + 1, &back, w->err);
-	if (!r &&
-	    (back.len != bytes.len || (bytes.len && memcmp(back.data, bytes.data, bytes.len) != 0)))
-		r = ibb_err(w->err, IBB_E_IO, "%s reads back different from what was written",
-			    path);
-	return r;
-}
-
-/* ---- hives ---- */
-
-static int reopen(const char *name, const struct ibb_buf *bytes, struct ibb_hive **ret,
-		  struct ibb_error *err)
-{
-	struct ibb_buf copy = {0};
-	int r = ibb_buf_append(&copy, bytes->data, bytes->len);
-
-	r = r ? ibb_err_nomem(err) : ibb_hive_open(name, &copy, ret, err);
-	ibb_buf_clear(&copy);
-	return r;
-}
-
-/* Takes the bytes `before`. */
-static int prove_hive(struct work *w, enum ibb_hive_id id, const char *path, struct ibb_buf *before,
-		      const struct ibb_buf *after)
-{
-	IBB_AUTO(ibb_hive_close) struct ibb_hive *old = NULL, *new = NULL;
-	struct ibb_hive_check check;
-	int r = reopen(path, after, &new, w->err);
-
-	if (!r)
-		r = ibb_hive_check(new, &check, w->err);
-	if (r && r != IBB_E_NOMEM)
-		r = ibb_err_prefix(w->err, IBB_E_INTERNAL, "the edited hive is not sound");
-	if (r)
-		return r;
-	r = ibb_hive_open(path, before, &old, w->err);
-	return r ? r : ibb_apply_check_difference(w->p, id, old, new, w->err);
-}
-
-static int apply_hive(struct work *w, enum ibb_hive_id id)
-{
-	struct ibb_fact_hive *fh = &w->f->hives[id];
-	IBB_AUTO_BUF struct ibb_buf before = {0}, after = {0};
-	struct content old, new;
-	int r = ibb_apply_registry(w->p, id, fh->hive, w->err);
-
-	if (r || !ibb_hive_edited(fh->hive))
-		return r;
-	r = ibb_hive_serialize(fh->hive, w->p->time, &after, w->err);
-	if (!r)
-		r = ibb_volume_read(w->v, fh->path, IBB_LIMIT_HIVE_BYTES, &before, w->err);
-	if (!r)
-		r = content_of(w, &before, &old);
-	if (!r)
-		r = prove_hive(w, id, fh->path, &before, &after);
-	if (!r)
-		r = put_checked(w, fh->path, ibb_buf_bytes(&after), IBB_PUT_IN_PLACE);
-	if (!r)
-		r = content_of(w, &after, &new);
-	if (!r)
-		r = record(w, fh->path, "hive", &old, &new);
-	w->out->hives_edited++;
-	return r;
-}
+/* ---- logs ---- */
 
 static int clear_log(struct work *w, const struct ibb_op *op)
 {
@@ -150,12 +57,12 @@ static int clear_log(struct work *w, const struct ibb_op *op)
 		return ibb_err_nomem(w->err);
 	if (n)
 		memset(after.data, 0, n);
-	r = put_checked(w, op->path, ibb_buf_bytes(&after), IBB_PUT_IN_PLACE);
+	r = ibb_apply_put(w, op->path, ibb_buf_bytes(&after), IBB_PUT_IN_PLACE);
 	if (!r)
-		r = content_of(w, &before, &old);
+		r = ibb_apply_content(w, ibb_buf_bytes(&before), &old);
 	if (!r)
-		r = content_of(w, &after, &new);
-	return r ? r : record(w, op->path, "log", &old, &new);
+		r = ibb_apply_content(w, ibb_buf_bytes(&after), &new);
+	return r ? r : ibb_apply_record(w, op->path, "log", &old, &new);
 }
 
 /* ---- files ---- */
@@ -183,7 +90,7 @@ static int content_before(struct work *w, const char *path, bool *ret_had, struc
 	*ret_had = !r;
 	if (r)
 		return r == IBB_E_NOTFOUND ? IBB_OK : r;
-	return content_of(w, &data, ret);
+	return ibb_apply_content(w, ibb_buf_bytes(&data), ret);
 }
 
 static int put_file(struct work *w, const struct ibb_op *op)
@@ -195,8 +102,8 @@ static int put_file(struct work *w, const struct ibb_op *op)
 	int r = op->may_replace ? content_before(w, op->path, &had, &old) : absent(w, op->path);
 
 	if (!r)
-		r = put_checked(w, op->path, ibb_buf_bytes(&op->file->bytes), IBB_PUT_REPLACE);
-	return r ? r : record(w, op->path, "driver", had ? &old : NULL, &new);
+		r = ibb_apply_put(w, op->path, ibb_buf_bytes(&op->file->bytes), IBB_PUT_REPLACE);
+	return r ? r : ibb_apply_record(w, op->path, "driver", had ? &old : NULL, &new);
 }
 
 static int make_dir(struct work *w, const struct ibb_op *op)
@@ -223,7 +130,7 @@ static int remove_one(struct work *w, const struct ibb_op *op)
 			r = ibb_err_nomem(w->err);
 		before.n_bytes = data.len;
 		if (!r)
-			r = record(w, op->path, "driver", &before, NULL);
+			r = ibb_apply_record(w, op->path, "driver", &before, NULL);
 	}
 	return r ? r : ibb_volume_remove(w->v, op->path, w->err);
 }
@@ -283,7 +190,7 @@ int ibb_apply(const struct ibb_plan *p, struct ibb_facts *f, struct ibb_volume *
 
 	if (p->n_ops) {
 		for (int id = 0; id < IBB_N_HIVES && !r; id++)
-			r = apply_hive(&w, (enum ibb_hive_id)id);
+			r = ibb_apply_hive(&w, (enum ibb_hive_id)id);
 		if (!r)
 			r = apply_files(&w);
 	}
@@ -306,31 +213,39 @@ static int check_removed(const struct ibb_applied_file *f, struct ibb_volume *v,
 	return r ? r : ibb_err(err, IBB_E_IO, "read-back: %s is still there", f->path);
 }
 
+static int hash_piece(void *ctx, uint64_t off, struct ibb_bytes piece, struct ibb_error *err)
+{
+	(void)off;
+	return ibb_hasher_update(ctx, piece.data, piece.len) ? ibb_err_nomem(err) : IBB_OK;
+}
+
+static int check_written(const struct ibb_applied_file *f, struct ibb_volume *v,
+			 struct ibb_error *err)
+{
+	IBB_AUTO(ibb_hasher_free) struct ibb_hasher *hash = NULL;
+	struct ibb_sha256 d;
+	int r;
+
+	if (ibb_hasher_new(&hash))
+		return ibb_err_nomem(err);
+	r = ibb_volume_stream(v, f->path, f->after_bytes, hash_piece, hash, err);
+	if (r)
+		return r == IBB_E_NOMEM ? r : ibb_err_prefix(err, IBB_E_IO, "read-back");
+	if (ibb_hasher_final(IBB_TAKE(hash), &d))
+		return ibb_err_nomem(err);
+	if (memcmp(&d, &f->after, sizeof(d)) != 0)
+		return ibb_err(err, IBB_E_IO, "read-back: %s is not what was written", f->path);
+	return IBB_OK;
+}
+
 int ibb_apply_read_back(const struct ibb_applied *a, struct ibb_volume *v, struct ibb_error *err)
 {
-	for (size_t i = 0; i < a->n_files; i++) {
-		const struct ibb_applied_file *f = &a->files[i];
-		IBB_AUTO_BUF struct ibb_buf back = {0};
-		struct ibb_sha256 d;
-		int r;
+	int r = IBB_OK;
 
-		if (f->removed) {
-			r = check_removed(f, v, err);
-			if (r)
-				return r;
-			continue;
-		}
-		r = ibb_volume_read(v, f->path, f->after_bytes + 1, &back, err);
-
-		if (r)
-			return r == IBB_E_NOMEM ? r : ibb_err_prefix(err, IBB_E_IO, "read-back");
-		if (ibb_sha256(back.data, back.len, &d))
-			return ibb_err_nomem(err);
-		if (memcmp(&d, &f->after, sizeof(d)) != 0)
-			return ibb_err(err, IBB_E_IO, "read-back: %s is not what was written",
-				       f->path);
-	}
-	return IBB_OK;
+	for (size_t i = 0; i < a->n_files && !r; i++)
+		r = a->files[i].removed ? check_removed(&a->files[i], v, err)
+					: check_written(&a->files[i], v, err);
+	return r;
 }
 
 void ibb_applied_clear(struct ibb_applied *a)

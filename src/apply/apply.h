@@ -26,8 +26,9 @@ struct ibb_applied {
 
 /*
  * 1. Edit the hives of `f` in memory, checking every precondition (IBB_E_CONFLICT).
- * 2. Serialise, parse again, check the cell graph, compare with the hive in the volume: the
- *    difference must be the plan's operations and nothing else (IBB_E_INTERNAL when not).
+ * 2. Seal, parse again, check the cell graph, compare with the hive before: the difference must be
+ *    the plan's operations and nothing else; pages that no edit touched must be those of the file
+ *    (IBB_E_INTERNAL when not).
  * 3. Stage directories, files, hives and logs in the volume and read each back.
  * The volume is not committed.
  */
