@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/limits.h"
 
 struct ibb_hive;
 typedef uint32_t ibb_key;
@@ -109,6 +110,60 @@ int ibb_hive_get_dword(const struct ibb_hive *h, ibb_key from, const char *path,
 /* REG_SZ or REG_EXPAND_SZ as UTF-8 up to the first NUL; free() it. */
 int ibb_hive_get_string(const struct ibb_hive *h, ibb_key from, const char *path, const char *value,
 			char **ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- recovery ---- */
+
+#define IBB_HIVE_MAX_LOGS 3
+/* Words of a bitmap with one bit for each 4096-byte page that hive bins data may have. */
+#define IBB_HIVE_PAGE_WORDS (IBB_LIMIT_HIVE_BYTES / 4096 / 64)
+
+/* A transaction log file as found beside the hive (.LOG, .LOG1, .LOG2, in that order). */
+struct ibb_hive_log {
+	const char *name; /* for messages */
+	struct ibb_bytes bytes;
+};
+enum ibb_hive_log_format {
+	IBB_HIVE_LOG_EMPTY,  /* no bytes, or no base block at all (zeros): nothing in it */
+	IBB_HIVE_LOG_OLD,    /* DIRT: dirty vector and pages */
+	IBB_HIVE_LOG_NEW,    /* HvLE: log entries */
+	IBB_HIVE_LOG_UNKNOWN /* something else */
+};
+struct ibb_hive_log_report {
+	enum ibb_hive_log_format format;
+	bool base_ok;	     /* signature, checksum, file type, equal sequence numbers */
+	uint32_t seq1, seq2; /* of its base block */
+	uint32_t n_entries;  /* both hashes right, anywhere in it, remnants too; old: 0 or 1 */
+	uint32_t first_sequence, last_sequence; /* lowest and highest of these */
+	uint32_t n_applied;			/* entries; old format: 0 or 1 */
+	char why[200]; /* why nothing, or nothing more, of it was applied; "" otherwise */
+};
+struct ibb_hive_recovery {
+	bool dirty;	     /* as found */
+	bool replayed;	     /* something of a log was applied */
+	bool base_recovered; /* the base block came from a log */
+	bool accepted;	     /* dirty, no usable log, and the caller takes it as it is */
+	/* The highest in the hive, the logs' base blocks and every sound log entry. */
+	uint32_t max_sequence;
+	uint32_t bins_before, bins_after; /* bytes of hive bins */
+	uint64_t bytes_applied;
+	size_t n_logs;
+	struct ibb_hive_log_report logs[IBB_HIVE_MAX_LOGS];
+};
+/*
+ * Make a hive that was read from a volume clean: a dirty one is brought up to date from its
+ * transaction logs, in *hive (which may grow). A clean one is left as it is and its logs are only
+ * looked at (max_sequence). The result has equal sequence numbers (that of the last entry applied)
+ * and a right checksum. `pages` (may be NULL, IBB_HIVE_PAGE_WORDS words, zeroed by the caller) gets
+ * a bit for every page of hive bins data that was written.
+ * Dirty and no log can be applied: IBB_E_DIRTY, with the reason of each log in the message and the
+ * remedy as hint, unless accept_dirty. *hive is untouched on failure. IBB_E_CORRUPT, IBB_E_LIMIT,
+ * IBB_E_NOMEM; IBB_E_UNSUPPORTED when it is dirty and a sequence number is 0xffffffff, above which
+ * no write can go. *ret is filled also when the result is IBB_E_DIRTY. What the logs say about
+ * cells is not looked at: ibb_hive_open() and ibb_hive_check() do that to the result.
+ */
+int ibb_hive_recover(const char *name, struct ibb_buf *hive, const struct ibb_hive_log *logs,
+		     size_t n_logs, bool accept_dirty, uint64_t *pages,
+		     struct ibb_hive_recovery *ret, struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ---- editing ---- */
 

@@ -323,6 +323,83 @@ void hv_sk_release(struct ibb_hive *h, uint32_t off, uint32_t n);
 /* Called by the first edit. */
 int hv_keep_before(struct ibb_hive *h, struct ibb_error *err) IBB_MUST_CHECK;
 
+/* ---- recovery (log.c, log_new.c, log_old.c, marvin.c): raw bytes, no struct ibb_hive ---- */
+
+/* Marvin32 with the seed of log entries. */
+uint64_t hv_marvin32(const void *p, size_t n);
+
+#define HV_SECTOR 512u
+/* Fields of a base block. */
+enum {
+	HV_BB_SEQ1 = 4,
+	HV_BB_SEQ2 = 8,
+	HV_BB_TIME = 12,
+	HV_BB_TYPE = 28,
+	HV_BB_FORMAT = 32,
+	HV_BB_ROOT = 36,
+	HV_BB_BINS = 40,
+	HV_BB_CLUSTERING = 44,
+	HV_BB_FLAGS = 144,
+	HV_BB_CHECKSUM = 508
+};
+
+/* A log while it is looked at; bytes[0..start) is its base block when that is sound. */
+struct hv_log {
+	struct ibb_bytes bytes;
+	struct ibb_hive_log_report *report;
+	bool sound;   /* its base block can be relied on */
+	bool damaged; /* its base block cannot, and no interrupted writer explains that */
+	uint32_t start;
+	uint32_t seq, bins;
+	uint64_t time;
+	uint32_t n_run;	  /* new format: entries that follow one another from `start` */
+	uint32_t n_late;  /* of a damaged log: entries that the hive may not hold yet */
+	uint32_t n_dirty; /* old format: pages; 0 when the log cannot be applied */
+	size_t pages_at;
+};
+
+struct hv_recovery {
+	struct ibb_buf *hive;
+	struct hv_log logs[IBB_HIVE_MAX_LOGS];
+	size_t n_logs;
+	bool is_regf, base_ok; /* base_ok: signature and checksum */
+	uint32_t seq1, seq2, bins;
+	uint64_t time; /* last written; from the first bin when the base block is bad */
+	uint64_t *pages;
+	struct ibb_hive_recovery *ret;
+};
+
+/* The logs to apply, in order. */
+struct hv_plan {
+	struct hv_log *logs[IBB_HIVE_MAX_LOGS];
+	size_t n;
+};
+
+/* Set the reason why nothing, or nothing more, of a log is applied. */
+void hv_log_why(struct hv_log *log, const char *fmt, ...) IBB_PRINTF(2, 3);
+/* Find the sound entries; *max rises to their highest sequence number. */
+void hv_log_scan(struct hv_log *log, uint32_t late_from, uint32_t *max);
+/* The log a bad base block is restored from: of those with entries the newest. NULL: none. */
+struct hv_log *hv_new_newest(struct hv_recovery *rec);
+void hv_new_plan(struct hv_recovery *rec, struct hv_plan *ret);
+int hv_new_apply(struct hv_recovery *rec, const struct hv_plan *plan,
+		 struct ibb_error *err) IBB_MUST_CHECK;
+/* Find the dirty vector and its pages. */
+void hv_old_scan(struct hv_log *log);
+void hv_old_plan(struct hv_recovery *rec, struct hv_plan *ret);
+int hv_old_apply(struct hv_recovery *rec, const struct hv_plan *plan,
+		 struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * The steps of applying. The first is the only one that can fail: it makes room for `bins` bytes
+ * of hive bins, of which the first `keep` are the hive's, and the others zero.
+ */
+int hv_rec_resize(struct hv_recovery *rec, uint32_t keep, uint32_t bins,
+		  struct ibb_error *err) IBB_MUST_CHECK;
+void hv_rec_base(struct hv_recovery *rec, const struct hv_log *log);
+void hv_rec_write(struct hv_recovery *rec, uint32_t off, const uint8_t *p, uint32_t n);
+void hv_rec_finish(struct hv_recovery *rec, uint32_t seq, uint32_t bins);
+
 /* ---- editing (edit.c, check.c) ---- */
 
 /* Called by every edit first: checks the whole hive once. */
