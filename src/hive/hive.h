@@ -165,6 +165,14 @@ int ibb_hive_recover(const char *name, struct ibb_buf *hive, const struct ibb_hi
 		     size_t n_logs, bool accept_dirty, uint64_t *pages,
 		     struct ibb_hive_recovery *ret, struct ibb_error *err) IBB_MUST_CHECK;
 
+/*
+ * ibb_hive_recover() and ibb_hive_open() in one. Sealing writes what was recovered, with sequence
+ * numbers above every one seen; without an edit hive and logs stay as they are in the volume.
+ */
+int ibb_hive_open_logged(const char *name, struct ibb_buf *bytes, const struct ibb_hive_log *logs,
+			 size_t n_logs, bool accept_dirty, struct ibb_hive_recovery *ret_recovery,
+			 struct ibb_hive **ret, struct ibb_error *err) IBB_MUST_CHECK;
+
 /* ---- editing ---- */
 
 /*

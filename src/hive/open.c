@@ -118,6 +118,29 @@ int ibb_hive_open(const char *name, struct ibb_buf *bytes, struct ibb_hive **ret
 	return IBB_OK;
 }
 
+int ibb_hive_open_logged(const char *name, struct ibb_buf *bytes, const struct ibb_hive_log *logs,
+			 size_t n_logs, bool accept_dirty, struct ibb_hive_recovery *ret_recovery,
+			 struct ibb_hive **ret, struct ibb_error *err)
+{
+	IBB_AUTO_FREE uint64_t *pages = ibb_calloc_array(IBB_HIVE_PAGE_WORDS, sizeof(*pages));
+	struct ibb_hive *h;
+	int r;
+
+	if (!pages)
+		return ibb_err_nomem(err);
+	r = ibb_hive_recover(name, bytes, logs, n_logs, accept_dirty, pages, ret_recovery, err);
+	if (!r)
+		r = ibb_hive_open(name, bytes, &h, err);
+	if (r)
+		return r;
+	h->recovered = ret_recovery->dirty;
+	h->replayed = IBB_TAKE(pages);
+	if (h->max_sequence < ret_recovery->max_sequence)
+		h->max_sequence = ret_recovery->max_sequence;
+	*ret = h;
+	return IBB_OK;
+}
+
 void ibb_hive_close(struct ibb_hive *h)
 {
 	if (!h)
