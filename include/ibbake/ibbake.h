@@ -55,13 +55,17 @@ struct ibb_request {
 	size_t n_sizes;
 	const char *const *driver_dirs; /* searched recursively for driver packages */
 	size_t n_driver_dirs;
-	const char *catalog;	    /* path of a driver catalog; NULL: the built-in one */
-	const char *os;		    /* ibb_resolve(): Windows by name or build */
-	const char *output;	    /* ibb_bake(): the image to make; NULL: dry run */
-	const char *manifest;	    /* ibb_bake(): written; ibb_verify(): read */
-	bool overwrite;		    /* replace an existing output and manifest */
-	bool force;		    /* go on although servicing is pending */
-	bool allow_unsupported;	    /* go on although the catalog says unsupported */
+	const char *catalog;	/* path of a driver catalog; NULL: the built-in one */
+	const char *os;		/* ibb_resolve(): Windows by name or build */
+	const char *output;	/* ibb_bake(): the image to make; NULL: dry run */
+	const char *manifest;	/* ibb_bake(): written; ibb_verify(): read */
+	bool overwrite;		/* replace an existing output and manifest */
+	bool force;		/* go on although servicing is pending */
+	bool allow_unsupported; /* go on although the catalog says unsupported */
+	/* take a hive that was not cleanly closed as it is when no transaction log of it is usable
+	 */
+	bool accept_dirty_hives;
+	bool check_hives; /* ibb_inspect(): check every cell of the hives; unsound: IBB_E_CORRUPT */
 	const char *const *filters; /* ibb_drivers_list(): "KEY=PATTERN", all must match */
 	size_t n_filters;
 	const char *const *published; /* ibb_drivers_remove(): oemN.inf or original INF names */

@@ -48,6 +48,7 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 		.n_left_out = n_left_out,
 		.options = {.force = s->q->force,
 			    .allow_unsupported = s->q->allow_unsupported,
+			    .accept_dirty_hives = s->q->accept_dirty_hives,
 			    .dry_run = !s->q->output,
 			    .catalog_as_of = ibb_catalog_version(s->catalog),
 			    .catalog_sha256 = ibb_catalog_sha256(s->catalog),

@@ -139,6 +139,24 @@ static int check_database(struct ibb_session *s, struct ibb_error *err)
 	return r;
 }
 
+/* What is wrong with a hive comes before anything that was said of the database in it. */
+static int check_hives(struct ibb_session *s, int problem, struct ibb_error *why)
+{
+	int r = ibb_facts_check_hives(s->facts, why);
+
+	if (r)
+		return r;
+	for (int i = 0; i < IBB_N_HIVES; i++) {
+		const struct ibb_fact_hive *h = &s->facts->hives[i];
+
+		if (!h->checked || !h->unsound.code)
+			continue;
+		*why = h->unsound;
+		return why->code;
+	}
+	return problem;
+}
+
 int ibb_do_inspect(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
@@ -158,6 +176,8 @@ int ibb_do_inspect(const struct ibb_request *q, char **ret_json, struct ibb_erro
 		}
 		if (!problem)
 			problem = check_database(&s, &why);
+		if (s.facts && q->check_hives && problem != IBB_E_NOMEM)
+			problem = check_hives(&s, problem, &why);
 		if (problem && (!s.image || problem == IBB_E_NOMEM)) {
 			if (err)
 				*err = why;

@@ -96,7 +96,7 @@ int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err
 	if (!r)
 		r = ibb_image_open_windows(s->image, s->q->partition, writable, err);
 	if (!r)
-		r = ibb_facts_read(s->image->volume, &s->facts, err);
+		r = ibb_facts_read(s->image->volume, s->q->accept_dirty_hives, &s->facts, err);
 	if (!r)
 		r = warn_table(s, err);
 	if (!r)

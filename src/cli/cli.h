@@ -41,7 +41,9 @@ enum {
 	CLI_NO_MANIFEST = 2048,
 	CLI_ADD = 4096, /* --recurse, --keep-going, --replace, --reflect */
 	CLI_FORCE = 8192,
-	CLI_FILTER = 16384
+	CLI_FILTER = 16384,
+	CLI_HIVES = 32768, /* --hives */
+	CLI_DIRTY = 65536  /* --accept-dirty-hives */
 };
 
 struct cli_command {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
 #include "cli/cli.h"
 
 static void partitions(const struct ibb_json *doc, struct ibb_buf *out)
@@ -18,16 +20,80 @@ static void partitions(const struct ibb_json *doc, struct ibb_buf *out)
 	}
 }
 
-static void hives(const struct ibb_json *image, struct ibb_buf *out)
+static long long number(const struct ibb_json *o, const char *key)
+{
+	int64_t n = 0;
+
+	(void)ibb_json_int(o, key, 0, INT64_MAX, &n);
+	return (long long)n;
+}
+
+/* What --hives adds. */
+static void hive_details(const struct ibb_json *h, struct ibb_buf *out)
+{
+	const struct ibb_json *check = ibb_json_get(h, "check"), *c = ibb_json_get(h, "recovery");
+	char free_bytes[32], applied[32];
+
+	if (ibb_json_str(h, "format"))
+		cli_printf(out, "  format %s, sequence numbers %lld and %lld\n",
+			   cli_str(h, "format"), number(h, "sequence1"), number(h, "sequence2"));
+	ibb_json_foreach (l, ibb_json_get(h, "transaction_logs")) {
+		char size[32];
+
+		cli_bytes(ibb_json_str(l, "bytes"), size);
+		cli_printf(out, "  log %s, %s, format %s", cli_str(l, "path"), size,
+			   cli_str(l, "format"));
+		if (ibb_json_get(l, "entries"))
+			cli_printf(out, ", %lld entries, %lld applied", number(l, "entries"),
+				   number(l, "applied"));
+		cli_printf(out, "%s%s\n", ibb_json_str(l, "reason") ? ": " : "",
+			   ibb_json_str(l, "reason") ? cli_str(l, "reason") : "");
+	}
+	if (ibb_json_str(c, "result")) {
+		cli_bytes(ibb_json_str(c, "bytes_applied"), applied);
+		cli_printf(out, "  recovery: %s, %s applied%s\n", cli_str(c, "result"), applied,
+			   ibb_json_bool(c, "base_block_recovered", false)
+				   ? ", base block from a log"
+				   : "");
+	}
+	if (ibb_json_str(check, "problem")) {
+		cli_printf(out, "  check: DAMAGED: %s\n", cli_str(check, "problem"));
+	} else if (check) {
+		cli_bytes(ibb_json_str(check, "free_bytes"), free_bytes);
+		cli_printf(out,
+			   "  check: sound; %lld keys, %lld values, %lld security cells, %lld big "
+			   "values, %s free, %lld unreferenced cells\n",
+			   number(check, "keys"), number(check, "values"),
+			   number(check, "security_cells"), number(check, "big_values"), free_bytes,
+			   number(check, "unreferenced_cells"));
+	}
+}
+
+/* "clean", "dirty, recovered from its logs", ... */
+static const char *hive_state(const struct ibb_json *h)
+{
+	const char *result = ibb_json_str(ibb_json_get(h, "recovery"), "result");
+
+	if (!ibb_json_bool(h, "dirty", false))
+		return "clean";
+	if (result && strcmp(result, "replayed") == 0)
+		return "dirty, recovered from its transaction logs";
+	if (result && strcmp(result, "accepted-as-it-is") == 0)
+		return "dirty, taken as it is";
+	return "dirty";
+}
+
+static void hives(const struct ibb_json *image, bool details, struct ibb_buf *out)
 {
 	ibb_json_foreach (h, ibb_json_get(image, "hives")) {
 		char size[32];
 
 		cli_bytes(ibb_json_str(h, "bytes"), size);
 		cli_printf(out, "hive     %s, %s, %s%s%s\n", cli_str(h, "path"), size,
-			   ibb_json_bool(h, "dirty", false) ? "dirty" : "clean",
-			   ibb_json_str(h, "problem") ? ": " : "",
+			   hive_state(h), ibb_json_str(h, "problem") ? ": " : "",
 			   ibb_json_str(h, "problem") ? cli_str(h, "problem") : "");
+		if (details)
+			hive_details(h, out);
 	}
 }
 
@@ -37,7 +103,6 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 	char file[32], disk[32];
 	int64_t n = 0, oem = 0;
 
-	(void)c;
 	cli_bytes(ibb_json_str(id, "file_bytes"), file);
 	cli_bytes(ibb_json_str(id, "disk_bytes"), disk);
 	cli_printf(out, "image    %s: %s, %s disk, %s, generation %s\n", cli_str(id, "file"),
@@ -49,7 +114,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 		const struct ibb_json *store = ibb_json_get(image, "driver_store");
 
 		cli_render_image(image, out);
-		hives(image, out);
+		hives(image, c->q.check_hives, out);
 		(void)ibb_json_int(store, "packages", 0, INT32_MAX, &n);
 		(void)ibb_json_int(store, "oem_packages", 0, INT32_MAX, &oem);
 		cli_printf(out, "drivers  %lld packages, %lld of them third-party\n", (long long)n,

@@ -79,87 +79,15 @@ int ibb_facts_has_key(const struct ibb_hive *h, const char *key, bool *ret, stru
 	return IBB_OK;
 }
 
-static int find_log(struct ibb_fact_hive *fh, struct ibb_volume *v, const char *suffix,
-		    struct ibb_error *err)
-{
-	IBB_AUTO_FREE char *path = ibb_asprintf("%s%s", fh->path, suffix);
-	struct ibb_stat st;
-	char *spelt;
-	int r;
-
-	if (!path)
-		return ibb_err_nomem(err);
-	r = ibb_volume_stat(v, path, &st, err);
-	if (r == IBB_E_NOTFOUND || (!r && st.type != IBB_FILE_REGULAR))
-		return IBB_OK;
-	if (!r)
-		r = ibb_volume_spelling(v, path, &spelt, err);
-	if (r)
-		return r;
-	fh->logs[fh->n_logs].path = spelt;
-	fh->logs[fh->n_logs++].size_bytes = st.size_bytes;
-	return IBB_OK;
-}
-
-/* Reads and opens one hive; what is wrong with its content becomes a fact. */
-static int read_hive(struct ibb_fact_hive *fh, struct ibb_volume *v, const char *name,
-		     struct ibb_error *err)
-{
-	static const char *const suffixes[IBB_MAX_HIVE_LOGS] = {".LOG", ".LOG1", ".LOG2"};
-	IBB_AUTO_FREE char *path = ibb_asprintf("Windows/System32/config/%s", name);
-	IBB_AUTO_BUF struct ibb_buf bytes = {0};
-	int r;
-
-	if (!path)
-		return ibb_err_nomem(err);
-	r = ibb_volume_spelling(v, path, &fh->path, err);
-	if (r == IBB_E_NOTFOUND)
-		return IBB_OK;
-	if (r)
-		return r;
-	fh->present = true;
-	for (size_t i = 0; i < IBB_MAX_HIVE_LOGS && !r; i++)
-		r = find_log(fh, v, suffixes[i], err);
-	if (r)
-		return r;
-	r = ibb_volume_read(v, fh->path, IBB_LIMIT_HIVE_BYTES, &bytes, &fh->problem);
-	if (r == IBB_E_UNSUPPORTED || r == IBB_E_LIMIT)
-		return IBB_OK;
-	if (r) {
-		if (err)
-			*err = fh->problem;
-		return r;
-	}
-	fh->size_bytes = bytes.len;
-	r = ibb_sha256(bytes.data, bytes.len, &fh->sha256);
-	if (r)
-		return ibb_err_nomem(err);
-	r = ibb_hive_header_read(fh->path, ibb_buf_bytes(&bytes), &fh->header, &fh->problem);
-	fh->header_ok = !r;
-	if (!r)
-		r = ibb_hive_open(fh->path, &bytes, &fh->hive, &fh->problem);
-	if (r == IBB_E_NOMEM)
-		return ibb_err_nomem(err);
-	return IBB_OK;
-}
-
-int ibb_facts_read_hives(struct ibb_facts *f, struct ibb_volume *v, struct ibb_error *err)
-{
-	int r = ibb_volume_spelling(v, "Windows", &f->windows_dir, err);
-
-	for (int i = 0; i < IBB_N_HIVES && !r; i++)
-		r = read_hive(&f->hives[i], v, ibb_hive_id_name(i), err);
-	return r;
-}
-
-int ibb_facts_read(struct ibb_volume *v, struct ibb_facts **ret, struct ibb_error *err)
+int ibb_facts_read(struct ibb_volume *v, bool accept_dirty, struct ibb_facts **ret,
+		   struct ibb_error *err)
 {
 	IBB_AUTO(ibb_facts_free) struct ibb_facts *f = ibb_zalloc(sizeof(*f));
 	int r;
 
 	if (!f)
 		return ibb_err_nomem(err);
-	r = ibb_facts_read_hives(f, v, err);
+	r = ibb_facts_read_hives(f, v, accept_dirty, err);
 	if (!r)
 		r = ibb_facts_read_windows(f, err);
 	if (!r)

@@ -14,22 +14,25 @@ enum ibb_node { IBB_NODE_SYSTEM, IBB_NODE_DRIVERS, IBB_N_NODES };
 enum ibb_hive_id { IBB_HIVE_SYSTEM, IBB_HIVE_DRIVERS, IBB_HIVE_SOFTWARE, IBB_N_HIVES };
 const char *ibb_hive_id_name(enum ibb_hive_id h); /* "SYSTEM", "DRIVERS", "SOFTWARE" */
 
-#define IBB_MAX_HIVE_LOGS 3 /* .LOG, .LOG1, .LOG2 */
-
 struct ibb_fact_hive {
 	bool present;
 	char *path;		       /* as spelt in the volume */
-	struct ibb_hive_header header; /* valid when header_ok */
+	struct ibb_hive_header header; /* as found; valid when header_ok */
 	bool header_ok;
 	struct ibb_hive *hive; /* NULL when it could not be opened; see problem */
 	struct ibb_error problem;
 	struct ibb_sha256 sha256; /* of the file's bytes */
 	uint64_t size_bytes;
 	size_t n_logs;
-	struct {
+	struct ibb_fact_log {
 		char *path;
 		uint64_t size_bytes;
-	} logs[IBB_MAX_HIVE_LOGS];
+	} logs[IBB_HIVE_MAX_LOGS]; /* .LOG, .LOG1, .LOG2, as far as they exist */
+	/* what became of a dirty hive; its `logs` are those above */
+	struct ibb_hive_recovery recovery;
+	bool checked; /* by ibb_facts_check_hives(): */
+	struct ibb_hive_check check;
+	struct ibb_error unsound; /* code 0 when it is sound */
 };
 
 /* One package of a DriverDatabase node. */
@@ -108,11 +111,12 @@ struct ibb_facts {
 };
 
 /*
- * Read them. A hive that cannot be opened is a fact (its `problem`), so that inspect can show the
- * rest; ibb_facts_check() turns what forbids an edit into an error. Fails when the volume cannot
- * be read or memory is short.
+ * Read them. A dirty hive is recovered from its transaction logs; with accept_dirty one without
+ * usable logs is taken as it is. Both are warnings. A hive that cannot be opened is a fact (its
+ * `problem`), so that inspect can show the rest; ibb_facts_check() turns what forbids an edit into
+ * an error. Fails when the volume cannot be read or memory is short.
  */
-int ibb_facts_read(struct ibb_volume *v, struct ibb_facts **ret,
+int ibb_facts_read(struct ibb_volume *v, bool accept_dirty, struct ibb_facts **ret,
 		   struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_facts_free(struct ibb_facts *f);
 IBB_DEFINE_CLEANUP(struct ibb_facts *, ibb_facts_free)
@@ -131,6 +135,12 @@ int ibb_facts_read_store(struct ibb_facts *f, struct ibb_volume *v, const char *
  * to the SYSTEM node. Source: DEVPKEY_DeviceClass_BootCritical of the class key. */
 int ibb_facts_class_is_boot_critical(const struct ibb_facts *f, const struct ibb_guid *class_guid,
 				     bool *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Check the cell graph of every hive that could be opened, as ibb_hive_check() does. What is wrong
+ * becomes a fact (`unsound`). IBB_E_NOMEM only.
+ */
+int ibb_facts_check_hives(struct ibb_facts *f, struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
  * Hold the driver database against its own rules and against the files; every break is a warning

@@ -18,7 +18,7 @@ int ibb_facts_dword(const struct ibb_hive *h, const char *key, const char *value
 int ibb_facts_has_key(const struct ibb_hive *h, const char *key, bool *ret,
 		      struct ibb_error *err) IBB_MUST_CHECK;
 
-int ibb_facts_read_hives(struct ibb_facts *f, struct ibb_volume *v,
+int ibb_facts_read_hives(struct ibb_facts *f, struct ibb_volume *v, bool accept_dirty,
 			 struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_facts_read_windows(struct ibb_facts *f, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_facts_read_state(struct ibb_facts *f, struct ibb_volume *v,

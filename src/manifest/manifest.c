@@ -56,6 +56,71 @@ void ibb_identity_json(const struct ibb_identity *id, struct ibb_jb *b, struct i
 	ibb_jb_str(b, p, "sha256", hex);
 }
 
+static void logs_json(const struct ibb_fact_hive *h, struct ibb_jb *b, struct ibb_json *obj)
+{
+	static const char *const formats[] = {"empty", "old", "new", "unknown"};
+	struct ibb_json *list = ibb_jb_array(b, obj, "transaction_logs"), *o;
+
+	for (size_t i = 0; i < h->n_logs; i++) {
+		const struct ibb_hive_log_report *l = &h->recovery.logs[i];
+
+		o = ibb_jb_object(b, list, NULL);
+		ibb_jb_str(b, o, "path", h->logs[i].path);
+		ibb_jb_u64(b, o, "bytes", h->logs[i].size_bytes);
+		if (i >= h->recovery.n_logs) /* the hive was not read so far */
+			continue;
+		ibb_jb_str(b, o, "format", formats[l->format]);
+		if (l->format == IBB_HIVE_LOG_EMPTY || l->format == IBB_HIVE_LOG_UNKNOWN)
+			continue;
+		ibb_jb_bool(b, o, "sound", l->base_ok);
+		ibb_jb_int(b, o, "sequence1", l->seq1);
+		ibb_jb_int(b, o, "sequence2", l->seq2);
+		ibb_jb_int(b, o, "entries", l->n_entries);
+		ibb_jb_int(b, o, "applied", l->n_applied);
+		ibb_jb_str(b, o, "reason", *l->why ? l->why : NULL);
+	}
+}
+
+/* What became of a hive that was not cleanly closed. */
+static void recovery_json(const struct ibb_fact_hive *h, struct ibb_jb *b, struct ibb_json *obj)
+{
+	const struct ibb_hive_recovery *c = &h->recovery;
+	struct ibb_json *o;
+
+	if (!c->dirty) {
+		ibb_jb_null(b, obj, "recovery");
+		return;
+	}
+	o = ibb_jb_object(b, obj, "recovery");
+	ibb_jb_str(b, o, "result",
+		   !h->hive	 ? "refused"
+		   : c->accepted ? "accepted-as-it-is"
+				 : "replayed");
+	ibb_jb_bool(b, o, "base_block_recovered", c->base_recovered);
+	ibb_jb_int(b, o, "bins_bytes_before", c->bins_before);
+	ibb_jb_int(b, o, "bins_bytes_after", c->bins_after);
+	ibb_jb_u64(b, o, "bytes_applied", c->bytes_applied);
+}
+
+static void check_json(const struct ibb_fact_hive *h, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_json *o;
+
+	if (!h->checked)
+		return;
+	o = ibb_jb_object(b, obj, "check");
+	ibb_jb_bool(b, o, "sound", !h->unsound.code);
+	ibb_jb_str(b, o, "problem", h->unsound.code ? h->unsound.msg : NULL);
+	if (h->unsound.code)
+		return;
+	ibb_jb_int(b, o, "keys", (int64_t)h->check.keys);
+	ibb_jb_int(b, o, "values", (int64_t)h->check.values);
+	ibb_jb_int(b, o, "security_cells", (int64_t)h->check.security_cells);
+	ibb_jb_int(b, o, "big_values", (int64_t)h->check.big_values);
+	ibb_jb_u64(b, o, "free_bytes", h->check.free_bytes);
+	ibb_jb_int(b, o, "unreferenced_cells", (int64_t)h->check.leaked_cells);
+}
+
 static void hive_json(const struct ibb_fact_hive *h, struct ibb_jb *b, struct ibb_json *arr)
 {
 	struct ibb_json *o = ibb_jb_object(b, arr, NULL);
@@ -72,6 +137,9 @@ static void hive_json(const struct ibb_fact_hive *h, struct ibb_jb *b, struct ib
 		ibb_jb_bool(b, o, "dirty", h->header.dirty);
 	}
 	ibb_jb_int(b, o, "logs", (int64_t)h->n_logs);
+	logs_json(h, b, o);
+	recovery_json(h, b, o);
+	check_json(h, b, o);
 	ibb_jb_str(b, o, "problem", h->hive ? NULL : h->problem.msg);
 }
 
@@ -173,6 +241,7 @@ static void options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
 
 	ibb_jb_bool(b, x, "force", o->force);
 	ibb_jb_bool(b, x, "allow_unsupported", o->allow_unsupported);
+	ibb_jb_bool(b, x, "accept_dirty_hives", o->accept_dirty_hives);
 	ibb_jb_bool(b, x, "dry_run", o->dry_run);
 	c = ibb_jb_object(b, obj, "catalog");
 	ibb_jb_str(b, c, "as_of", o->catalog_as_of);

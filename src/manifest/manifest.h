@@ -36,7 +36,7 @@ void ibb_facts_json(const struct ibb_facts *f, struct ibb_jb *b, struct ibb_json
 
 /* Options that weakened a check, for the record. */
 struct ibb_manifest_options {
-	bool force, allow_unsupported, dry_run;
+	bool force, allow_unsupported, accept_dirty_hives, dry_run;
 	const char *catalog_as_of, *catalog_sha256;
 	const char *version; /* of ibbake */
 	int64_t unix_time;

@@ -373,6 +373,26 @@ def other_images(r, package):
                  "--allow-unsupported", rc=100, document=False)
 
 
+def hives(r, package):
+    """Dirty hives: with logs, with none that helps, and accepted as they are."""
+    image = r.image("logged.vhd", "--logged-hives", "new", "--txr")
+    doc = r.ibbake("inspect", image, "--hives")
+    want(r.schemas, "recovery", {h["recovery"]["result"] for h in doc["image"]["hives"]},
+         {"replayed"})
+    r.ibbake("plan", image, "--size", SIZE, "--drivers", package)
+    r.ibbake("bake", image, "--size", SIZE, "--drivers", package, "--dry-run")
+    image = r.image("logless.vhd", "--dirty-hive")
+    doc = r.ibbake("inspect", image, "--hives", rc=100)
+    want(r.schemas, "recovery of SYSTEM", doc["image"]["hives"][0]["recovery"]["result"],
+         "refused")
+    for command in (("inspect", image, "--hives"), ("plan", image, *("--size", SIZE, "--drivers",
+                    package)), ("bake", image, "--size", SIZE, "--drivers", package, "--dry-run")):
+        doc = r.ibbake(*command, "--accept-dirty-hives")
+        want(r.schemas, "recovery of SYSTEM", doc["image"]["hives"][0]["recovery"]["result"],
+             "accepted-as-it-is")
+    r.ibbake("drivers", "list", image, "--accept-dirty-hives")
+
+
 def hindered_images(r):
     """inspect shows what it can, with the problem."""
     for name, code, has_image, *options in (
@@ -437,6 +457,7 @@ def main():
         boot_critical(r)
         differences(r, image, out)
         other_images(r, package)
+        hives(r, package)
         hindered_images(r)
         event_lines(r, image, out, package)
         schemas.check_seen()

@@ -38,6 +38,10 @@ static const char usage[] =
 	"  --winof2 VERSION        an installed WinOF-2   --extension-plugin   the VM extension's\n"
 	"  --usn --vss             journal; shadow copy\n"
 	"  --dirty-hive --dirty-volume --hibernated\n"
+	"  --logged-hives new|old  every hive is dirty, and what was last written to it (key\n"
+	"                          'ibb from the log') is in its transaction logs only\n"
+	"  --system-log1 FILE      instead of SYSTEM.LOG1; --system-log2 FILE alike\n"
+	"  --txr                   files of the transactional registry, one of them in use\n"
 	"  --wof PATH              a file compressed by 'compact /exe'; up to 4\n"
 	"  --stale-logs N          hive logs hold entries N above the hives' sequence number\n"
 	"  --fill MiB              that much data   --tiny-volume   and almost no free space\n"
@@ -57,6 +61,10 @@ enum {
 	OPT_STATE,
 	OPT_CONTROL_SET,
 	OPT_SYSTEM_HIVE,
+	OPT_SYSTEM_LOG1,
+	OPT_SYSTEM_LOG2,
+	OPT_LOGGED,
+	OPT_TXR,
 	OPT_DRIVERS_HIVE,
 	OPT_NO_DATABASE,
 	OPT_NO_DRIVERS_HIVE,
@@ -92,6 +100,10 @@ static const struct option options[] = {
 	{"control-set", required_argument, NULL, OPT_CONTROL_SET},
 	{"system-hive", required_argument, NULL, OPT_SYSTEM_HIVE},
 	{"drivers-hive", required_argument, NULL, OPT_DRIVERS_HIVE},
+	{"system-log1", required_argument, NULL, OPT_SYSTEM_LOG1},
+	{"system-log2", required_argument, NULL, OPT_SYSTEM_LOG2},
+	{"logged-hives", required_argument, NULL, OPT_LOGGED},
+	{"txr", no_argument, NULL, OPT_TXR},
 	{"no-driver-database", no_argument, NULL, OPT_NO_DATABASE},
 	{"no-drivers-hive", no_argument, NULL, OPT_NO_DRIVERS_HIVE},
 	{"oem", required_argument, NULL, OPT_OEM},
@@ -265,6 +277,20 @@ static void windows_option(struct mkwindows *w, int c)
 		break;
 	case OPT_VSS:
 		w->vss = true;
+		break;
+	case OPT_SYSTEM_LOG1:
+	case OPT_SYSTEM_LOG2:
+		w->system_logs[c - OPT_SYSTEM_LOG1] = optarg;
+		break;
+	case OPT_LOGGED:
+		w->logged = strcmp(optarg, "new") == 0	 ? MKLOG_NEW
+			    : strcmp(optarg, "old") == 0 ? MKLOG_OLD
+							 : 0;
+		if (!w->logged)
+			bad("logged-hives", optarg);
+		break;
+	case OPT_TXR:
+		w->txr = true;
 		break;
 	case OPT_DIRTY_HIVE:
 		w->dirty_hive = true;

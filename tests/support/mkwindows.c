@@ -125,25 +125,71 @@ static int put_text(struct work *k, const char *path, const char *text)
 
 /* ---- hives ---- */
 
+/* What was last written to the hive goes to its log alone; the hive is left dirty. */
+static int into_log(struct work *k, unsigned n, struct ibb_buf *hive, struct ibb_buf *log)
+{
+	IBB_AUTO_BUF struct ibb_buf after = {0};
+	uint32_t seq = ibb_get_le32(hive->data + 8);
+	bool new = k->w->logged == MKLOG_NEW;
+	struct ibb_hive *h = NULL;
+	ibb_key key;
+	int r = ibb_buf_append(&after, hive->data, hive->len) ? IBB_E_NOMEM : IBB_OK;
+
+	if (!r)
+		r = ibb_hive_open("hive", &after, &h, k->err);
+	if (!r)
+		r = ibb_hive_create(h, ibb_hive_root(h), "ibb from the log",
+				    IBB_KEY_SECURITY_PARENT, 0, k->w->hives.time, &key, NULL,
+				    k->err);
+	if (!r)
+		r = ibb_hive_set(h, key, "v", IBB_REG_SZ, "x\0\0", 4, k->w->hives.time, k->err);
+	if (!r)
+		r = ibb_hive_serialize(h, ibb_get_le64(hive->data + 12), &after, k->err);
+	ibb_hive_close(h);
+	if (r)
+		return r;
+	r = new ? mklog_new(ibb_buf_bytes(hive), ibb_buf_bytes(&after), seq, n, log)
+		: mklog_old(ibb_buf_bytes(hive), ibb_buf_bytes(&after), seq + 1, 1, false, log);
+	mklog_mark(hive, seq + 1, seq);
+	return r ? ibb_err_nomem(k->err) : IBB_OK;
+}
+
+static int log_of(struct work *k, const char *name, struct ibb_buf *hive, unsigned i,
+		  struct ibb_buf *ret)
+{
+	bool system = strcmp(name, "SYSTEM") == 0;
+
+	if (system && k->w->system_logs[i])
+		return ibb_read_file(k->w->system_logs[i], IBB_LIMIT_HIVE_BYTES, ret, k->err);
+	if (i)
+		return ibb_buf_append_zero(ret, 64 * 1024) ? ibb_err_nomem(k->err) : IBB_OK;
+	if (k->w->logged)
+		return into_log(k, system ? 2 : 1, hive, ret);
+	if (winhives_log(hive, k->w->stale_logs ? k->w->stale_logs : -1, ret))
+		return ibb_err_nomem(k->err);
+	if (k->w->dirty_hive && system)
+		winhives_make_dirty(hive);
+	return IBB_OK;
+}
+
 static int put_hive(struct work *k, const char *name, struct ibb_buf *hive)
 {
-	IBB_AUTO_BUF struct ibb_buf log = {0};
-	static const uint8_t empty[64 * 1024];
+	IBB_AUTO_BUF struct ibb_buf log1 = {0}, log2 = {0};
 	char path[256];
-	int r;
+	int r = log_of(k, name, hive, 0, &log1);
 
-	if (winhives_log(hive, k->w->stale_logs ? k->w->stale_logs : -1, &log))
-		return ibb_err_nomem(k->err);
-	if (k->w->dirty_hive && strcmp(name, "SYSTEM") == 0)
-		winhives_make_dirty(hive);
+	if (!r)
+		r = log_of(k, name, hive, 1, &log2);
+	if (r)
+		return r;
 	snprintf(path, sizeof(path), CONFIG "/%s", name);
 	r = put(k, path, 0, hive->data, hive->len);
 	snprintf(path, sizeof(path), CONFIG "/%s.LOG1", name);
 	if (!r)
-		r = put(k, path, ATTR_HIDDEN | ATTR_SYSTEM, log.data, log.len);
+		r = put(k, path, ATTR_HIDDEN | ATTR_SYSTEM, log1.data, log1.len);
 	snprintf(path, sizeof(path), CONFIG "/%s.LOG2", name);
 	if (!r)
-		r = put(k, path, ATTR_HIDDEN | ATTR_SYSTEM, empty, sizeof(empty));
+		r = put(k, path, ATTR_HIDDEN | ATTR_SYSTEM, log2.data, log2.len);
 	return r;
 }
 
@@ -228,6 +274,7 @@ static int marks(struct work *k)
 {
 	const struct mkwindows *w = k->w;
 	uint8_t hiberfil[8192] = {'H', 'I', 'B', 'R'};
+	static const uint8_t used[65536] = {0x15, 0, 1}, never[65536];
 	int r = IBB_OK;
 
 	if (w->pending_xml)
@@ -243,6 +290,15 @@ static int marks(struct work *k)
 			     "System Volume Information/{5a2f3d1e-9c41-4b7a-8f63-0d2c1b9e7a55}"
 			     "{3808876b-c176-4e48-b7ae-04046e6cc752}",
 			     "shadow copy difference area");
+	if (!r && w->txr)
+		r = put(k, CONFIG "/TxR/{53b39e88-18c4-11ea-a811-000d3aa4692b}.TxR.blf", 0, used,
+			sizeof(used));
+	if (!r && w->txr) /* one that was never used */
+		r = put(k,
+			CONFIG
+			"/SYSTEM{53b39e3f-18c4-11ea-a811-000d3aa4692b}.TMContainer00000000000"
+			"000000001.regtrans-ms",
+			0, never, sizeof(never));
 	if (!r && w->hibernated)
 		r = put(k, "hiberfil.sys", ATTR_HIDDEN | ATTR_SYSTEM, hiberfil, sizeof(hiberfil));
 	return r;
@@ -292,15 +348,30 @@ static int stubs_for(struct work *k, const char *host_hive)
 {
 	IBB_AUTO(ibb_hive_close) struct ibb_hive *hive = NULL;
 	IBB_AUTO_BUF struct ibb_buf bytes = {0};
+	struct ibb_hive_recovery recovery;
+	struct ibb_buf bytes_of_logs[2] = {0};
+	struct ibb_hive_log logs[2];
 	struct stubs s = {.k = k};
 	struct ibb_error ignored;
 	ibb_key packages;
+	size_t n = 0;
+	int r = IBB_OK;
 
+	for (; n < 2 && k->w->system_logs[n] && !r; n++) {
+		r = ibb_read_file(k->w->system_logs[n], IBB_LIMIT_HIVE_BYTES, &bytes_of_logs[n],
+				  k->err);
+		logs[n] = (struct ibb_hive_log){"log", ibb_buf_bytes(&bytes_of_logs[n])};
+	}
 	/* a damaged or dirty hive is an error for the program under test, not for us */
-	if (ibb_read_file(host_hive, IBB_LIMIT_HIVE_BYTES, &bytes, &ignored) ||
-	    ibb_hive_open(host_hive, &bytes, &hive, &ignored) ||
-	    ibb_hive_find(hive, ibb_hive_root(hive), "DriverDatabase\\DriverPackages", &packages,
-			  &ignored))
+	if (!r)
+		r = ibb_read_file(host_hive, IBB_LIMIT_HIVE_BYTES, &bytes, &ignored) ||
+		    ibb_hive_open_logged(host_hive, &bytes, logs, n, true, &recovery, &hive,
+					 &ignored) ||
+		    ibb_hive_find(hive, ibb_hive_root(hive), "DriverDatabase\\DriverPackages",
+				  &packages, &ignored);
+	for (size_t i = 0; i < 2; i++)
+		ibb_buf_clear(&bytes_of_logs[i]);
+	if (r)
 		return IBB_OK;
 	s.hive = hive;
 	return ibb_hive_subkeys(hive, packages, stub, &s, k->err);

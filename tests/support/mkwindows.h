@@ -3,13 +3,17 @@
 #ifndef IBB_TEST_MKWINDOWS_H
 #define IBB_TEST_MKWINDOWS_H
 
+#include "mklog.h"
 #include "volume/volume.h"
 #include "winhives.h"
 
 struct mkwindows {
 	struct winhives_spec hives;
 	const char *system_hive, *drivers_hive; /* host files used instead of generated ones */
-	bool no_windows;			/* an ordinary data volume */
+	const char *system_logs[2];		/* alike */
+	unsigned logged; /* MKLOG_NEW, MKLOG_OLD: what was last written is only in the logs */
+	bool txr;
+	bool no_windows; /* an ordinary data volume */
 	bool no_drivers_hive;
 	bool pending_xml, extension_plugin, vss, usn, hibernated, dirty_hive, dirty_volume;
 	const char *wof[4]; /* files of the volume that are WOF-compressed, up to the first NULL */

@@ -31,7 +31,7 @@ static inline void fx_facts(struct fx *x)
 	x->f = NULL;
 	ibb_volume_close(x->v);
 	x->v = wintree_open(&x->t);
-	assert_ok(ibb_facts_read(x->v, &x->f, &err), err);
+	assert_ok(ibb_facts_read(x->v, false, &x->f, &err), err);
 	assert_ok(ibb_facts_read_store(x->f, x->v, &name, 1, &err), err);
 }
 

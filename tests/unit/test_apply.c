@@ -586,7 +586,7 @@ static int stage(struct ntfs *x, struct ibb_disk *d, struct ibb_error *err)
 	int r = ibb_volume_open_ntfs(d, true, &v, err);
 
 	if (!r)
-		r = ibb_facts_read(v, &f, err);
+		r = ibb_facts_read(v, false, &f, err);
 	if (!r)
 		r = ibb_facts_check(f, false, err);
 	if (!r)

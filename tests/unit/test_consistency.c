@@ -15,7 +15,7 @@ static struct ibb_facts *check(const struct wintree *t, size_t *ret_before)
 	struct ibb_facts *f = NULL;
 	struct ibb_error err = {0};
 
-	assert_ok(ibb_facts_read(v, &f, &err), err);
+	assert_ok(ibb_facts_read(v, false, &f, &err), err);
 	*ret_before = f->n_warnings;
 	assert_ok(ibb_facts_check_database(f, v, &err), err);
 	ibb_volume_close(v);

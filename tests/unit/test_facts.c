@@ -4,7 +4,9 @@
 #include "disktest.h"
 #include "test.h"
 
+#include "base/le.h"
 #include "base/time.h"
+#include "mklog.h"
 #include "wintree.h"
 
 #define VERSION	 "Microsoft\\Windows NT\\CurrentVersion"
@@ -17,7 +19,7 @@ static struct ibb_facts *read_facts(const struct wintree *t)
 	struct ibb_facts *f = NULL;
 	struct ibb_error err = {0};
 
-	assert_ok(ibb_facts_read(v, &f, &err), err);
+	assert_ok(ibb_facts_read(v, false, &f, &err), err);
 	ibb_volume_close(v);
 	return f;
 }
@@ -261,7 +263,8 @@ static void wrong_types(void **state)
 	wintree_edit_sz(&w, "SYSTEM", "Select", "Current", "1");
 	v = wintree_open(&w);
 	f = NULL;
-	assert_fails(ibb_facts_read(v, &f, &err), IBB_E_CORRUPT, err, "'Current' of key 'Select'");
+	assert_fails(ibb_facts_read(v, false, &f, &err), IBB_E_CORRUPT, err,
+		     "'Current' of key 'Select'");
 	assert_null(f);
 	ibb_volume_close(v);
 }
@@ -577,6 +580,148 @@ static void hive_facts(void **state)
 	assert_string_equal(f->hives[IBB_HIVE_SYSTEM].logs[1].path, WINTREE_CONFIG "/system.Log2");
 	assert_int_equal(f->hives[IBB_HIVE_DRIVERS].n_logs, 0);
 	ibb_buf_clear(&b);
+	ibb_facts_free(f);
+}
+
+static struct ibb_error e;
+
+/* Leave the hive dirty; what is written last goes to a log alone. */
+static void into_log(const struct wintree *w, const char *name, const char *log_name, bool old)
+{
+	char path[200];
+	struct ibb_buf before = {0}, after = {0}, log = {0};
+	struct ibb_hive *h;
+	uint32_t seq;
+
+	snprintf(path, sizeof(path), WINTREE_CONFIG "/%s", name);
+	wintree_read(w, path, &before);
+	seq = ibb_get_le32(before.data + 8);
+	h = wintree_hive(w, name);
+	wintree_key(h, "only in the log");
+	assert_ok(ibb_hive_serialize(h, ibb_get_le64(before.data + 12), &after, &e), e);
+	ibb_hive_close(h);
+	assert_int_equal(
+		old ? mklog_old(ibb_buf_bytes(&before), ibb_buf_bytes(&after), seq + 1, 1, false,
+				&log)
+		    : mklog_new(ibb_buf_bytes(&before), ibb_buf_bytes(&after), seq, 1, &log),
+		0);
+	mklog_mark(&before, seq + 1, seq);
+	wintree_put(w, path, before.data, before.len);
+	snprintf(path, sizeof(path), WINTREE_CONFIG "/%s", log_name);
+	wintree_put(w, path, log.data, log.len);
+	ibb_buf_clear(&before);
+	ibb_buf_clear(&after);
+	ibb_buf_clear(&log);
+}
+
+/* Names of logs in any case, both formats, each of the three files. */
+static void hives_from_logs(void **state)
+{
+	struct ibb_fact_hive *fh;
+	struct ibb_facts *f;
+	struct wintree w;
+	ibb_key k;
+
+	(void)state;
+	wintree_plain(&w, test_dir(), "server2022");
+	into_log(&w, "SYSTEM", "system.Log1", false);
+	into_log(&w, "DRIVERS", "drivers.LOG", true);
+	into_log(&w, "SOFTWARE", "SOFTWARE.log2", false);
+	f = read_facts(&w);
+	for (int i = 0; i < IBB_N_HIVES; i++) {
+		fh = &f->hives[i];
+		assert_non_null(fh->hive);
+		assert_true(fh->header.dirty && fh->recovery.dirty && fh->recovery.replayed);
+		assert_ok(
+			ibb_hive_find(fh->hive, ibb_hive_root(fh->hive), "only in the log", &k, &e),
+			e);
+	}
+	assert_warned(f,
+		      "config/SYSTEM was not cleanly closed; it is read with what its transaction "
+		      "logs hold (1 entry, ");
+	assert_accepted(f, false);
+	assert_ok(ibb_facts_check_hives(f, &e), e);
+	for (int i = 0; i < IBB_N_HIVES; i++)
+		assert_true(f->hives[i].checked && !f->hives[i].unsound.code &&
+			    f->hives[i].check.keys > 5);
+	ibb_facts_free(f);
+	/* a log that is no use: refused, or taken as it is on demand */
+	wintree_text(&w, WINTREE_CONFIG "/system.Log1", "regf, but no more");
+	f = read_facts(&w);
+	assert_null(f->hives[IBB_HIVE_SYSTEM].hive);
+	assert_refused(f, true, IBB_E_DIRTY, "system.Log1");
+	ibb_facts_free(f);
+	{
+		struct ibb_volume *v = wintree_open(&w);
+
+		assert_ok(ibb_facts_read(v, true, &f, &e), e);
+		ibb_volume_close(v);
+	}
+	fh = &f->hives[IBB_HIVE_SYSTEM];
+	assert_true(fh->recovery.accepted && !fh->recovery.replayed);
+	assert_int_equal(
+		ibb_hive_find(fh->hive, ibb_hive_root(fh->hive), "only in the log", &k, &e),
+		IBB_E_NOTFOUND);
+	assert_true(f->hives[IBB_HIVE_DRIVERS].recovery.replayed);
+	assert_warned(f, "--accept-dirty-hives");
+	assert_accepted(f, false);
+	ibb_facts_free(f);
+}
+
+/* Cells that only a check looks at. */
+static void unsound_hives(void **state)
+{
+	struct ibb_facts *f;
+	struct wintree w;
+	struct ibb_buf b = {0};
+	const uint8_t *p;
+
+	(void)state;
+	wintree_plain(&w, test_dir(), "server2022");
+	wintree_read(&w, WINTREE_CONFIG "/SOFTWARE", &b);
+	p = memmem(b.data, b.len, "lh\1\0", 4);
+	assert_non_null(p);
+	b.data[p - b.data + 8] ^= 1; /* a hash */
+	wintree_put(&w, WINTREE_CONFIG "/SOFTWARE", b.data, b.len);
+	ibb_buf_clear(&b);
+	f = read_facts(&w);
+	assert_accepted(f, false);
+	assert_ok(ibb_facts_check_hives(f, &e), e);
+	assert_int_equal(f->hives[IBB_HIVE_SYSTEM].unsound.code, 0);
+	assert_int_equal(f->hives[IBB_HIVE_SOFTWARE].unsound.code, IBB_E_CORRUPT);
+	assert_non_null(strstr(f->hives[IBB_HIVE_SOFTWARE].unsound.msg, "hash of subkey list"));
+	ibb_facts_free(f);
+}
+
+#define GUID "{53b39e88-18c4-11ea-a811-000d3aa4692b}"
+
+static void transactional_registry(void **state)
+{
+	static const uint8_t zeros[70000];
+	struct ibb_facts *f;
+	struct wintree w;
+
+	(void)state;
+	wintree_plain(&w, test_dir(), "server2022");
+	/* never used; of a hive that is not ours; of another kind */
+	wintree_put(&w, WINTREE_CONFIG "/TxR/" GUID ".TxR.0.regtrans-ms", zeros, sizeof(zeros));
+	wintree_put(&w, WINTREE_CONFIG "/SYSTEM" GUID ".TM.blf", zeros, 0);
+	wintree_text(&w, WINTREE_CONFIG "/COMPONENTS" GUID ".TM.blf", "used");
+	wintree_text(&w, WINTREE_CONFIG "/SYSTEM" GUID ".TM.bak", "used");
+	wintree_text(&w, WINTREE_CONFIG "/SYSTEMS" GUID ".TM.blf", "used");
+	f = read_facts(&w);
+	assert_false(warned(f, "TxR"));
+	ibb_facts_free(f);
+	wintree_text(&w, WINTREE_CONFIG "/TxR/" GUID ".TxR.blf", "used");
+	f = read_facts(&w);
+	assert_warned(
+		f, "1 file of the transactional registry (TxR) lies beside the hives and is left");
+	ibb_facts_free(f);
+	wintree_text(&w, WINTREE_CONFIG "/software" GUID ".TMContainer001.REGTRANS-MS", "used");
+	f = read_facts(&w);
+	assert_warned(f,
+		      "2 files of the transactional registry (TxR) lie beside the hives and are");
+	assert_accepted(f, false);
 	ibb_facts_free(f);
 }
 
@@ -993,6 +1138,8 @@ static void out_of_memory(void **state)
 	record_package(&w, "mine.inf_amd64_0000000000000001", "oem1.inf", "mine.inf");
 	wintree_text(&w, WINTREE_STORE "/mine.inf_amd64_0000000000000001/mine.inf", "inf");
 	wintree_text(&w, WINTREE_CAT "/oem1.cat", "cat");
+	into_log(&w, "SYSTEM", "SYSTEM.LOG1", false);
+	wintree_text(&w, WINTREE_CONFIG "/TxR/" GUID ".TxR.blf", "used");
 	for (n = 0;; n++) {
 		struct ibb_volume *v = wintree_open(&w);
 		struct ibb_facts *f = NULL;
@@ -1000,7 +1147,7 @@ static void out_of_memory(void **state)
 		int r;
 
 		ibb_mem_fail_at(n, false);
-		r = ibb_facts_read(v, &f, &err);
+		r = ibb_facts_read(v, false, &f, &err);
 		if (!r)
 			r = ibb_facts_read_store(f, v, names, 1, &err);
 		asked = ibb_mem_count();
@@ -1054,6 +1201,9 @@ int main(void)
 		cmocka_unit_test(digests_of_staged_packages),
 		cmocka_unit_test(devices),
 		cmocka_unit_test(network_direct_providers),
+		cmocka_unit_test(hives_from_logs),
+		cmocka_unit_test(unsound_hives),
+		cmocka_unit_test(transactional_registry),
 		cmocka_unit_test(out_of_memory),
 	};
 

@@ -41,7 +41,7 @@ static void read_facts(struct win *w, struct ibb_package *const *p, size_t n)
 	w->f = NULL;
 	ibb_volume_close(w->v);
 	w->v = wintree_open(&w->t);
-	assert_ok(ibb_facts_read(w->v, &w->f, &err), err);
+	assert_ok(ibb_facts_read(w->v, false, &w->f, &err), err);
 	for (size_t i = 0; i < n; i++)
 		names[i] = p[i]->inf_name;
 	assert_ok(ibb_facts_read_store(w->f, w->v, names, n, &err), err);
@@ -1255,7 +1255,7 @@ static int change_volume(struct ibb_disk *d, struct ibb_package *p, struct ibb_e
 	int r = ibb_volume_open_ntfs(d, true, &v, err);
 
 	if (!r)
-		r = ibb_facts_read(v, &f, err);
+		r = ibb_facts_read(v, false, &f, err);
 	if (!r)
 		r = ibb_facts_check(f, false, err);
 	if (!r && !p) {

@@ -54,7 +54,7 @@ static struct ibb_facts *facts_of(const struct wintree *t)
 	struct ibb_facts *f = NULL;
 	struct ibb_error err = {0};
 
-	assert_ok(ibb_facts_read(v, &f, &err), err);
+	assert_ok(ibb_facts_read(v, false, &f, &err), err);
 	ibb_volume_close(v);
 	return f;
 }
