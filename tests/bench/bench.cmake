@@ -3,8 +3,10 @@
 if(TARGET ibbake AND TARGET ibb-mkimage AND TARGET ibb-mkpkg)
 	add_executable(ibb-bench-inf bench/ibb-bench-inf.c)
 	ibb_objects(ibb-bench-inf base inf)
+	add_executable(ibb-bench-hive bench/ibb-bench-hive.c)
+	ibb_objects(ibb-bench-hive base disk hive volume)
 	add_custom_target(bench
 		COMMAND ${PROJECT_SOURCE_DIR}/ci/bench --build ${PROJECT_BINARY_DIR}
-		DEPENDS ibbake ibb-mkimage ibb-mkpkg ibb-bench-inf
+		DEPENDS ibbake ibb-mkimage ibb-mkpkg ibb-bench-inf ibb-bench-hive
 		USES_TERMINAL VERBATIM)
 endif()
