@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Fuzz targets. With any compiler replay_TARGET runs the target over its seeds and over what was
+# found before (label fuzz). With clang and -DIBB_FUZZ=ON there is fuzz_TARGET besides, driven by
+# libFuzzer: `ci/campaign fuzz` runs these.
+#
+#   regressions/TARGET/   inputs that once failed: minimised, and made by us to the last byte
+#   build/fuzz/seeds/     what ibb-mkcorpus makes for every run, from real hives, too
+
+set(IBB_FUZZ_SEEDS ${PROJECT_BINARY_DIR}/fuzz/seeds)
+set(hive_targets hive_base hive_walk)
+set(mkcorpus_sources fuzz/mkcorpus.c fuzz/mkcorpus_cut.c fuzz/fuzz_hive.c support/hivebuild.c
+	support/mksd.c)
+
+add_executable(ibb-mkcorpus ${mkcorpus_sources})
+ibb_objects(ibb-mkcorpus base hive)
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+add_custom_target(fuzzers DEPENDS ibb-mkcorpus)
+add_test(NAME fuzz_seeds COMMAND ibb-mkcorpus ${IBB_FUZZ_SEEDS})
+set_tests_properties(fuzz_seeds PROPERTIES LABELS fuzz TIMEOUT 60 FIXTURES_SETUP fuzz_seeds)
+
+# ibb_fuzz_target(<name> SOURCES ... LAYERS ...)
+function(ibb_fuzz_target name)
+	cmake_parse_arguments(T "" "" "SOURCES;LAYERS" ${ARGN})
+	add_executable(replay_${name} fuzz/replay_main.c ${T_SOURCES})
+	ibb_objects(replay_${name} ${T_LAYERS})
+	add_dependencies(fuzzers replay_${name})
+	set(found ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/regressions/${name})
+	if(NOT EXISTS ${found})
+		set(found "")
+	endif()
+	add_test(NAME replay_${name}
+		COMMAND replay_${name} --mutate 2 ${IBB_FUZZ_SEEDS}/${name} ${found})
+	set_tests_properties(replay_${name} PROPERTIES LABELS fuzz TIMEOUT 120
+		FIXTURES_REQUIRED fuzz_seeds)
+	if(IBB_FUZZ)
+		add_executable(fuzz_${name} ${T_SOURCES})
+		ibb_objects(fuzz_${name} ${T_LAYERS})
+		target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+		add_dependencies(fuzzers fuzz_${name})
+	endif()
+endfunction()
+
+foreach(target ${hive_targets})
+	set(sources fuzz/fuzz_${target}.c fuzz/fuzz_hive.c fuzz/fuzz_hive_mutate.c)
+	ibb_fuzz_target(${target} SOURCES ${sources} LAYERS base hive)
+endforeach()
