@@ -8,7 +8,7 @@
 #   build/fuzz/seeds/     what ibb-mkcorpus makes for every run, from real hives, too
 
 set(IBB_FUZZ_SEEDS ${PROJECT_BINARY_DIR}/fuzz/seeds)
-set(hive_targets hive_base hive_walk)
+set(hive_targets hive_base hive_walk hive_edit)
 set(mkcorpus_sources fuzz/mkcorpus.c fuzz/mkcorpus_cut.c fuzz/fuzz_hive.c support/hivebuild.c
 	support/mksd.c)
 
@@ -43,5 +43,8 @@ endfunction()
 
 foreach(target ${hive_targets})
 	set(sources fuzz/fuzz_${target}.c fuzz/fuzz_hive.c fuzz/fuzz_hive_mutate.c)
+	if(target STREQUAL hive_edit)
+		list(APPEND sources fuzz/fuzz_edit_pick.c fuzz/fuzz_model.c)
+	endif()
 	ibb_fuzz_target(${target} SOURCES ${sources} LAYERS base hive)
 endforeach()

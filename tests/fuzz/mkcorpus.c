@@ -71,6 +71,28 @@ static void write_edit(const char *name, const struct ibb_buf *hive, const uint8
 	ibb_buf_clear(&b);
 }
 
+/* Replace and remove the first value of every key; then anything, the same every time. */
+static void write_made_edits(const char *name, const struct ibb_buf *hive)
+{
+	uint64_t rnd = hive->len;
+	uint8_t program[200];
+
+	for (unsigned i = 0; i < 3; i++) {
+		char *full = ibb_asprintf("%s-made-%u", name, i);
+
+		for (size_t k = 0; k < sizeof(program); k += 8) {
+			const uint8_t first[8] = {
+				5, 60, 9, (uint8_t)(k / 8), 0x80, 9, (uint8_t)(k / 8), 0x80};
+
+			memcpy(program + k, first, 8);
+		}
+		for (size_t k = 0; i && k < sizeof(program); k++)
+			program[k] = (uint8_t)fuzz_rnd(&rnd, 256);
+		write_edit(full, hive, program, sizeof(program));
+		free(full);
+	}
+}
+
 /* One hive for the targets that take one. */
 static void write_hive(const char *name, const struct ibb_buf *hive)
 {
@@ -91,6 +113,7 @@ static void write_hive(const char *name, const struct ibb_buf *hive)
 		write_edit(full, hive, programs[i].p, programs[i].n);
 		free(full);
 	}
+	write_made_edits(name, hive);
 }
 
 /* ---- from nothing ---- */
