@@ -11,6 +11,7 @@ struct fuzz_run {
 	const uint8_t *p; /* what is left of the program */
 	size_t n;
 	struct ibb_hive *before, *h;
+	struct ibb_hive *was; /* what h was opened from, last */
 	bool clean; /* nothing was wrong with the hive before, not even a count that is too high */
 	bool sound; /* clean, or an edit was accepted: nothing may be found damaged any more */
 	bool refused;	 /* the hive is damaged: no edit is accepted */

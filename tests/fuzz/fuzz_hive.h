@@ -17,7 +17,8 @@ void fuzz_repair_base(uint8_t *hive, size_t n);
 /* Open a copy, the base block repaired when asked; NULL. */
 struct ibb_hive *fuzz_open(const uint8_t *p, size_t n, bool repair, struct ibb_error *err);
 /* The caller clears the buffer. */
-struct ibb_buf fuzz_serialize(struct ibb_hive *h, uint32_t min_sequence);
+/* Empty when the hive has no higher sequence number to be written with. */
+struct ibb_buf fuzz_serialize(struct ibb_hive *h);
 
 /*
  * Change fields, sizes, references and names of cells, now and then whole bins; often repair

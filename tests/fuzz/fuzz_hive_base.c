@@ -42,7 +42,7 @@ static void opened(struct ibb_hive *h, const uint8_t *data, size_t size)
 
 	FUZZ_CHECK(!r, "root: %d %s", r, err.msg);
 	FUZZ_CHECK(!ibb_hive_edited(h), "edited?");
-	out = fuzz_serialize(h, 0);
+	out = fuzz_serialize(h);
 	FUZZ_CHECK(out.len == size && !memcmp(out.data, data, size), "other bytes come out");
 	ibb_buf_clear(&out);
 }

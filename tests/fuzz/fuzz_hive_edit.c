@@ -306,26 +306,50 @@ static int no_diff(void *ctx, const struct ibb_hive_diff *d, struct ibb_error *e
 	return 0;
 }
 
-/* Through bytes and back. */
-static void op_reopen(struct fuzz_run *g, uint32_t min_sequence)
+/* What the hive says of itself as it was, and of the pages that may differ since. */
+static void check_before(struct fuzz_run *g, const struct ibb_buf *now)
 {
-	uint32_t next = ibb_hive_header(g->h)->seq2 + 1;
-	bool edited = ibb_hive_edited(g->h);
-	struct ibb_buf b = fuzz_serialize(g->h, min_sequence);
+	struct ibb_buf was = fuzz_serialize(g->was);
 	struct ibb_error err = {0};
-	struct ibb_hive *again = NULL;
-	const struct ibb_hive_header *hd;
-	int r = ibb_hive_open("again", &b, &again, &err);
+	int r = ibb_hive_compare(g->was, ibb_hive_before(g->h), no_diff, NULL, &err);
 
-	FUZZ_CHECK(!r, "cannot be opened again: %d %s", r, err.msg);
-	hd = ibb_hive_header(again);
-	if (edited)
-		FUZZ_CHECK(hd->seq1 == (next < min_sequence ? min_sequence : next),
-			   "sequence %u, wanted %u or %u", hd->seq1, next, min_sequence);
-	r = ibb_hive_compare(g->h, again, no_diff, NULL, &err);
+	FUZZ_CHECK(!r || (!g->sound && r == IBB_E_CORRUPT), "compare with before: %d %s", r,
+		   err.msg);
+	for (size_t at = 0; at + 4096 <= was.len && at + 4096 <= now->len; at += 4096)
+		FUZZ_CHECK(ibb_hive_page_changed(g->h, at) ||
+				   memcmp(was.data + at, now->data + at, 4096) == 0,
+			   "page 0x%zx changed unseen", at);
+	ibb_buf_clear(&was);
+}
+
+/* Through bytes and back. */
+static void op_reopen(struct fuzz_run *g)
+{
+	uint32_t next = ibb_hive_header(g->h)->seq1 + 1;
+	bool edited = ibb_hive_edited(g->h);
+	struct ibb_buf b = fuzz_serialize(g->h), copy;
+	struct ibb_error err = {0};
+	struct ibb_hive *again = NULL, *view = NULL;
+	int r;
+
+	if (!b.len)
+		return;
+	check_before(g, &b);
+	copy = fuzz_copy(b.data, b.len);
+	r = ibb_hive_open_view("view", ibb_buf_bytes(&copy), &view, &err);
+	FUZZ_CHECK(!r, "cannot be viewed: %d %s", r, err.msg);
+	FUZZ_CHECK(!edited || ibb_hive_header(view)->seq1 == next, "sequence %u, wanted %u",
+		   ibb_hive_header(view)->seq1, next);
+	r = ibb_hive_compare(g->h, view, no_diff, NULL, &err);
 	FUZZ_CHECK(!r || (!g->sound && r == IBB_E_CORRUPT), "compare: %d %s", r, err.msg);
+	ibb_hive_close(view);
+	r = ibb_hive_open("again", &b, &again, &err);
+	FUZZ_CHECK(!r, "cannot be opened again: %d %s", r, err.msg);
 	ibb_hive_close(g->h);
 	g->h = again;
+	ibb_hive_close(g->was);
+	r = ibb_hive_open("was", &copy, &g->was, &err);
+	FUZZ_CHECK(!r, "cannot be opened again: %d %s", r, err.msg);
 }
 
 /* ---- the program ---- */
@@ -353,7 +377,7 @@ static void step(struct fuzz_run *g)
 		op_set(g, fuzz_byte(g) * 5u);
 		return;
 	case 7:
-		op_set(g, fuzz_word(g) % 20000);
+		op_set(g, fuzz_word(g) % 60000);
 		return;
 	case 8:
 		op_set_own_bytes(g);
@@ -369,7 +393,7 @@ static void step(struct fuzz_run *g)
 		op_security(g);
 		return;
 	case 13:
-		op_reopen(g, fuzz_word(g));
+		op_reopen(g);
 		return;
 	default:
 		g->fail_at = fuzz_byte(g) % 64;
@@ -384,7 +408,7 @@ static void verify(struct fuzz_run *g)
 	ibb_key k;
 	int r;
 
-	op_reopen(g, 0);
+	op_reopen(g);
 	if (!g->sound)
 		return;
 	fuzz_model_verify(&g->model, g->before, g->h);
@@ -435,11 +459,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_run g = {.p = data + 2, .n = at < 2 ? 0 : at - 2};
 
 	g.before = fuzz_open(data + at, size - at, true, NULL);
+	g.was = fuzz_open(data + at, size - at, true, NULL);
 	g.h = fuzz_open(data + at, size - at, true, NULL);
 	FUZZ_CHECK(!g.before == !g.h, "opens only sometimes");
 	if (g.h)
 		run(&g);
 	ibb_hive_close(g.before);
+	ibb_hive_close(g.was);
 	ibb_hive_close(g.h);
 	return 0;
 }

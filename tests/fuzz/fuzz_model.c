@@ -131,6 +131,9 @@ static int explain(void *ctx, const struct ibb_hive_diff *d, struct ibb_error *e
 	case IBB_DIFF_KEY_SECURITY:
 		ok = (e && e->sd_set) || was_removed(m, d->path);
 		break;
+	case IBB_DIFF_KEY_KIND: /* what is made anew has no class name and no flags */
+		ok = was_removed(m, d->path);
+		break;
 	case IBB_DIFF_VALUE_REMOVED:
 		ok = (e && !e->there) || was_removed(m, d->path);
 		break;

@@ -191,7 +191,7 @@ static void from_nothing(void)
 	mkcorpus_write("hive_base", "empty", "", 0);
 	ibb_buf_clear(&hive);
 	FUZZ_CHECK(!ibb_hive_new("R", T0, &h, &err), "%s", err.msg);
-	hive = fuzz_serialize(h, 0);
+	hive = fuzz_serialize(h);
 	write_hive("minimal", &hive);
 	ibb_hive_close(h);
 	ibb_buf_clear(&hive);

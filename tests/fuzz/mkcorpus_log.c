@@ -19,10 +19,10 @@ static void states(struct ibb_buf *before, struct ibb_buf *after)
 	FUZZ_CHECK(!ibb_hive_create(h, ibb_hive_root(h), "a\\b", IBB_KEY_SECURITY_PARENT, 0, T0, &k,
 				    NULL, &err),
 		   "%s", err.msg);
-	*before = fuzz_serialize(h, 7);
+	*before = fuzz_serialize(h);
 	FUZZ_CHECK(!ibb_hive_set(h, k, "value", IBB_REG_BINARY, data, sizeof(data), T0, &err), "%s",
 		   err.msg);
-	*after = fuzz_serialize(h, 8);
+	*after = fuzz_serialize(h);
 	ibb_hive_close(h);
 }
 
