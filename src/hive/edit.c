@@ -57,7 +57,9 @@ static uint32_t alloc_data(struct ibb_hive *h, struct ibb_bytes data)
 	for (uint32_t i = 0; i < n; i++) {
 		size_t at = (size_t)i * DB_SEGMENT, left = data.len - at;
 		size_t part = left < DB_SEGMENT ? left : DB_SEGMENT;
-		uint32_t seg = hv_alloc(h, (uint32_t)part);
+		/* A whole cell for the last segment as well: so does Windows, and other readers
+		 * count on four bytes behind the data. */
+		uint32_t seg = hv_alloc(h, DB_SEGMENT);
 
 		memcpy(hv_mut(h, seg), data.data + at, part);
 		ibb_put_le32(hv_mut(h, list) + 4 * (size_t)i, seg);
