@@ -11,3 +11,14 @@ if(TARGET ibb_volume AND TARGET ibb_hive)
 	add_executable(ibb-extract support/ibb-extract.c)
 	ibb_objects(ibb-extract base disk hive volume)
 endif()
+
+if(TARGET ibb_hive)
+	add_executable(ibb-hive support/ibb-hive.c support/hiveedit.c support/hivenames.c
+		support/hivemodel.c support/hivedump.c)
+	ibb_objects(ibb-hive base hive)
+	# Log recovery is there as soon as the interface declares it.
+	file(STRINGS ${PROJECT_SOURCE_DIR}/src/hive/hive.h recover REGEX "^int ibb_hive_recover\\(")
+	if(recover)
+		target_compile_definitions(ibb-hive PRIVATE IBB_HAVE_RECOVER)
+	endif()
+endif()
