@@ -50,6 +50,8 @@ cmd:hivexsh		libhivex-bin
 cmd:reged		chntpw
 cmd:regfexport		libregf-utils
 cmd:reglookup		reglookup
+py:hivex		python3-hivex
+py:pyregf		python3-libregf
 cmd:sfdisk		fdisk
 '
 heavy_oracles='
@@ -61,7 +63,6 @@ cmd:shellcheck		shellcheck
 cmd:qemu-img		qemu-utils
 cmd:sgdisk		gdisk
 cmd:osslsigncode	osslsigncode
-py:hivex		python3-hivex
 py:jsonschema		python3-jsonschema
 cmd:x86_64-w64-mingw32-gcc	gcc-mingw-w64-x86-64-win32
 cmd:wine		wine

@@ -7,3 +7,17 @@ if(TARGET ibb_inf AND TARGET ibb-mkpkg)
 		${PROJECT_SOURCE_DIR} $<TARGET_FILE:infdump_ours> $<TARGET_FILE:ibb-mkpkg>)
 	set_tests_properties(oracle_inf_wine PROPERTIES LABELS oracle SKIP_RETURN_CODE 77 TIMEOUT 300)
 endif()
+
+# Hives: what independent readers see, logs, random edits. hives.py shares its work out over the
+# processors.
+find_program(IBB_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
+find_program(IBB_PYTHON3 python3)
+if(TARGET ibb-hive AND IBB_PYTHON3)
+	foreach(case read replay edit)
+		add_test(NAME oracle_hive_${case} COMMAND ${IBB_PYTHON3} -B
+			${CMAKE_CURRENT_LIST_DIR}/hives.py ${case}
+			--ibb-hive $<TARGET_FILE:ibb-hive> --source ${PROJECT_SOURCE_DIR})
+		set_tests_properties(oracle_hive_${case} PROPERTIES LABELS oracle
+			SKIP_RETURN_CODE 77 TIMEOUT 600 PROCESSORS 2)
+	endforeach()
+endif()
