@@ -214,10 +214,11 @@ def apply_entries(hive, log, notes):
 
 
 def replay_new(hive, base, logs, notes):
-    usable = [log for log in logs if log.kind == "new" and not log.why and log.entries]
+    usable = [log for log in logs if log.kind == "new" and not log.why]
     if not base.sound:
         # A base block is taken from the newest log, and then only that log is known to fit it.
-        usable = sorted(usable, key=lambda log: log.entries[-1].sequence)[-1:]
+        usable = sorted((log for log in usable if log.entries),
+                        key=lambda log: log.entries[-1].sequence)[-1:]
         return sum(apply_entries(hive, log, notes) for log in usable)
     n, last = 0, None
     for log in sorted(usable, key=lambda log: log.base.seq1):
@@ -226,9 +227,13 @@ def replay_new(hive, base, logs, notes):
             notes.append(f"{log.name}: begins with {first}, older than the hive's {base.seq2}")
         elif last is not None and first != last + 1 & MASK:
             notes.append(f"{log.name}: begins with {first}, and does not go on from {last}")
-        else:
+        elif log.entries:
             n += apply_entries(hive, log, notes)
             last = log.entries[-1].sequence
+        else:
+            # It was begun, and what it began with is lost: a later log does not make up for that.
+            notes.append(f"{log.name}: {log.end}")
+            last = first - 1
     return n
 
 
