@@ -213,7 +213,10 @@ class Hive:
             raise Wrong(f"{what}: big data: {magic} of {n}, for {size} bytes")
         p = self.cell(offset, 4 * n, f"{what}, segments")
         for i, segment in enumerate(struct.unpack_from(f"<{n}I", self.data, p)):
-            self.cell(segment, min(SEGMENT, size - i * SEGMENT), f"{what}, segment {i}")
+            # Windows gives the last one as large a cell as the others: in all 22 big values of the
+            # real hives at hand. hivex and libregf take a cell's last four bytes for padding, and
+            # lose up to four bytes of data that a smaller cell leaves no room behind.
+            self.cell(segment, SEGMENT, f"{what}, segment {i}")
 
     # ---- security ----
 

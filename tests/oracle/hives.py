@@ -405,7 +405,7 @@ class Judge:
 def edit_run(world, base, seed, commits):
     """One run of ibb-hive, all of its commits judged; returns what it did, or what is wrong."""
     name = os.path.relpath(base, world.hives if world.have_data else world.tmp)
-    args = ["--seed", str(seed), "--commits", str(commits)]
+    args = ["--seed", str(seed), "--commits", str(commits), *(["--big"] if seed % 2 else [])]
     where = f"{name} {' '.join(args)}"
     try:
         with tempfile.TemporaryDirectory(dir=world.tmp) as out:
@@ -458,7 +458,7 @@ def break_and_judge(world):
 
 def case_edit(world):
     break_and_judge(world)
-    total = int(os.environ.get("IBB_HIVE_COMMITS") or 20)
+    total = max(1, int(os.environ.get("IBB_HIVE_COMMITS") or 20))
     seed = int(os.environ.get("IBB_TEST_SEED") or 1)
     # Short runs share out well; long ones reach states that only many edits lead to.
     length = 4 if total <= 50 else 10
