@@ -697,6 +697,7 @@ static void test_big_sizes(void **state)
 
 				left = left > 16344 ? 16344 : left;
 				assert_memory_equal(cell(&b, seg), data + 16344 * (size_t)s, left);
+				assert_int_equal((int32_t)ibb_get_le32(cell(&b, seg) - 4), -16352);
 			}
 			ibb_buf_clear(&b);
 			ibb_hive_close(g);
