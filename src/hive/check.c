@@ -177,13 +177,13 @@ static int check_key(struct check *c, const struct hv_key *k, unsigned depth, st
  * A count that is too high only wastes a cell; one too low would let a cell in use be freed, and
  * an absurd one would wrap around.
  */
-static int check_refs(struct check *c, bool exact, struct ibb_error *err)
+static int check_refs(struct check *c, struct ibb_error *err)
 {
 	for (size_t i = 0; i < c->n_sk; i++) {
 		const struct sk_count *s = &c->sk[i];
 
-		if (s->found > s->stored || s->stored > INT32_MAX ||
-		    (exact && s->found != s->stored))
+		c->sum.excess_counts += s->found < s->stored;
+		if (s->found > s->stored || s->stored > INT32_MAX)
 			return hv_bad(c->h, s->off, err, "security cell says %u keys use it, %u do",
 				      s->stored, s->found);
 	}
@@ -208,7 +208,7 @@ static void count_rest(struct check *c)
 	}
 }
 
-static int check_all(const struct ibb_hive *h, bool exact, struct check *c, struct ibb_error *err)
+static int check_all(const struct ibb_hive *h, struct check *c, struct ibb_error *err)
 {
 	struct hv_key root;
 	int r = hv_key(h, h->header.root_cell, &root, err);
@@ -222,7 +222,7 @@ static int check_all(const struct ibb_hive *h, bool exact, struct check *c, stru
 	r = check_ring(c, hv_key_u32(&root, NK_SECURITY), err);
 	if (!r)
 		r = check_key(c, &root, 1, err);
-	return r ? r : check_refs(c, exact, err);
+	return r ? r : check_refs(c, err);
 }
 
 static void clear(struct check *c)
@@ -234,7 +234,7 @@ static void clear(struct check *c)
 int ibb_hive_check(const struct ibb_hive *h, struct ibb_hive_check *ret, struct ibb_error *err)
 {
 	struct check c = {0};
-	int r = check_all(h, true, &c, err);
+	int r = check_all(h, &c, err);
 
 	if (!r) {
 		count_rest(&c);
@@ -270,7 +270,7 @@ int hv_begin_edit(struct ibb_hive *h, struct ibb_error *err)
 		return IBB_OK;
 	if (!h->own || h->now)
 		return ibb_err(err, IBB_E_INVALID, "hive %s: is open for reading only", h->name);
-	r = check_all(h, false, &c, err);
+	r = check_all(h, &c, err);
 	if (!r)
 		r = note_excess(h, &c, err);
 	if (!r)

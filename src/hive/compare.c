@@ -192,11 +192,15 @@ static int compare_security(struct compare *c, const struct side *a, const struc
 	return tell(c, IBB_DIFF_KEY_SECURITY, NULL, NULL, NULL);
 }
 
-/* What the flags say of a key; how its name is stored and virtualised is left out. */
-static unsigned kind_of(const struct hv_key *k)
+/* What the flags say of a key, how its name is stored left out; then virtualisation and user flags.
+ */
+static uint32_t kind_of(const struct hv_key *k)
 {
-	return ibb_get_le16(k->p + NK_FLAGS) & (NK_VOLATILE | NK_HIVE_EXIT | NK_HIVE_ENTRY |
-						NK_NO_DELETE | NK_SYM_LINK | NK_PREDEF_HANDLE);
+	uint32_t flags =
+		ibb_get_le16(k->p + NK_FLAGS) & (NK_VOLATILE | NK_HIVE_EXIT | NK_HIVE_ENTRY |
+						 NK_NO_DELETE | NK_SYM_LINK | NK_PREDEF_HANDLE);
+
+	return flags | (uint32_t)ibb_get_le16(k->p + NK_MAX_NAME + 2) << 16;
 }
 
 static int compare_kind(struct compare *c, const struct side *a, const struct side *b)

@@ -141,7 +141,9 @@ struct ibb_hive_recovery {
 	bool dirty;	     /* as found */
 	bool replayed;	     /* something of a log was applied */
 	bool base_recovered; /* the base block came from a log */
-	bool accepted;	     /* dirty, no usable log, and the caller takes it as it is */
+	bool accepted; /* what the logs lack is done without, because the caller accepts that */
+	/* accepted although sound entries up to this number follow behind a gap; 0: none */
+	uint32_t lost_to;
 	/* The highest in the hive, the logs' base blocks and every sound log entry. */
 	uint32_t max_sequence;
 	uint32_t bins_before, bins_after; /* bytes of hive bins */
@@ -155,11 +157,12 @@ struct ibb_hive_recovery {
  * looked at (max_sequence). The result has equal sequence numbers (that of the last entry applied)
  * and a right checksum. `pages` (may be NULL, IBB_HIVE_PAGE_WORDS words, zeroed by the caller) gets
  * a bit for every page of hive bins data that was written.
- * Dirty and no log can be applied: IBB_E_DIRTY, with the reason of each log in the message and the
- * remedy as hint, unless accept_dirty. *hive is untouched on failure. IBB_E_CORRUPT, IBB_E_LIMIT,
- * IBB_E_NOMEM; IBB_E_UNSUPPORTED when it is dirty and a sequence number is 0xffffffff, above which
- * no write can go. *ret is filled also when the result is IBB_E_DIRTY. What the logs say about
- * cells is not looked at: ibb_hive_open() and ibb_hive_check() do that to the result.
+ * Dirty and no log can be applied, or only a part while sound entries follow behind a gap (Windows
+ * would stop there as well, and lose them): IBB_E_DIRTY, with the reason of each log in the message
+ * and the remedy as hint, unless accept_dirty. *hive is untouched on failure. IBB_E_CORRUPT,
+ * IBB_E_LIMIT, IBB_E_NOMEM; IBB_E_UNSUPPORTED when it is dirty and a sequence number is 0xffffffff,
+ * above which no write can go. *ret is filled also when the result is IBB_E_DIRTY. What the logs
+ * say about cells is not looked at: ibb_hive_open() and ibb_hive_check() do that to the result.
  */
 int ibb_hive_recover(const char *name, struct ibb_buf *hive, const struct ibb_hive_log *logs,
 		     size_t n_logs, bool accept_dirty, uint64_t *pages,
@@ -245,11 +248,15 @@ bool ibb_hive_page_changed(const struct ibb_hive *h, uint64_t file_offset);
 /*
  * Check the whole cell graph: every reachable cell allocated and in bounds, no cell used twice,
  * subkey lists sorted and hashed right, value counts right, sk reference counts and ring right.
- * Unreferenced allocated cells are counted, not an error (Windows leaves some).
+ * Unreferenced allocated cells and security cells that count too many keys are counted, not an
+ * error: both only waste space.
  */
 struct ibb_hive_check {
 	uint64_t keys, values, security_cells, big_values;
 	uint64_t free_bytes, leaked_cells;
+	/* security cells that count more keys than use them; sealing an edited hive puts them right
+	 */
+	uint64_t excess_counts;
 };
 int ibb_hive_check(const struct ibb_hive *h, struct ibb_hive_check *ret,
 		   struct ibb_error *err) IBB_MUST_CHECK;

@@ -101,7 +101,7 @@ struct ibb_hive {
 	} * excess;
 	size_t n_excess;
 	bool edited;
-	bool recovered;		/* the bytes are not those of the file: logs were replayed */
+	bool recovered; /* the bytes are not the file's: logs were replayed, or done without */
 	uint32_t max_sequence;	/* seen in the hive and its logs */
 	struct ibb_buf scratch; /* the name ibb_hive_key_info() returns */
 };
@@ -320,7 +320,7 @@ void hv_sk_release(struct ibb_hive *h, uint32_t off, uint32_t n);
 
 /* ---- the hive as it was (before.c) ---- */
 
-/* Called by the first edit. */
+/* Called by the first edit, and before a hive that was recovered is sealed without one. */
 int hv_keep_before(struct ibb_hive *h, struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ---- recovery (log.c, log_new.c, log_old.c, marvin.c): raw bytes, no struct ibb_hive ---- */
@@ -382,6 +382,8 @@ void hv_log_scan(struct hv_log *log, uint32_t late_from, uint32_t *max);
 /* The log a bad base block is restored from: of those with entries the newest. NULL: none. */
 struct hv_log *hv_new_newest(struct hv_recovery *rec);
 void hv_new_plan(struct hv_recovery *rec, struct hv_plan *ret);
+/* Sequence number of the last entry that can be applied. */
+uint32_t hv_new_last(const struct hv_log *log);
 int hv_new_apply(struct hv_recovery *rec, const struct hv_plan *plan,
 		 struct ibb_error *err) IBB_MUST_CHECK;
 /* Find the dirty vector and its pages. */

@@ -298,8 +298,43 @@ static void drop(struct hv_plan *plan, const char *why)
 	plan->n = 0;
 }
 
+/*
+ * A torn last entry is what a power cut leaves behind. A sound one behind those that can be applied
+ * is not: something between them was damaged. "New format", notes 7 and 8, have Windows stop there;
+ * but then what follows is lost, and nobody should learn that from a missing driver.
+ */
+static void refuse_gap(struct hv_recovery *rec, struct hv_plan *entries, bool accept_dirty)
+{
+	uint32_t last = entries->n ? hv_new_last(entries->logs[entries->n - 1]) : 0, to = 0;
+
+	for (size_t i = 0; i < rec->n_logs && entries->n; i++) {
+		const struct ibb_hive_log_report *l = &rec->ret->logs[i];
+
+		if (l->format == IBB_HIVE_LOG_NEW && l->n_entries && l->last_sequence > last &&
+		    l->last_sequence > to)
+			to = l->last_sequence;
+	}
+	if (!to)
+		return;
+	if (accept_dirty) {
+		rec->ret->accepted = true;
+		rec->ret->lost_to = to;
+		return;
+	}
+	for (size_t i = 0; i < entries->n; i++) {
+		struct hv_log *log = entries->logs[i];
+		char stop[200];
+
+		snprintf(stop, sizeof(stop), "%s", log->report->why);
+		hv_log_why(log, "behind entry %u %s, and sound ones follow up to %u: a gap", last,
+			   *stop ? stop : "nothing continues it", to);
+	}
+	entries->n = 0;
+}
+
 /* Which logs to apply; of two ways at most one is left. */
-static void choose(struct hv_recovery *rec, struct hv_plan *entries, struct hv_plan *pages)
+static void choose(struct hv_recovery *rec, struct hv_plan *entries, struct hv_plan *pages,
+		   bool accept_dirty)
 {
 	bool late = false;
 
@@ -319,6 +354,7 @@ static void choose(struct hv_recovery *rec, struct hv_plan *entries, struct hv_p
 		drop(entries, "a log of the old format applies as well");
 		drop(pages, "a log of the new format applies as well");
 	}
+	refuse_gap(rec, entries, accept_dirty);
 }
 
 static int make_clean(const char *name, struct hv_recovery *rec, const struct ibb_hive_log *logs,
@@ -332,7 +368,7 @@ static int make_clean(const char *name, struct hv_recovery *rec, const struct ib
 			       "logs: the numbers have run out, and the order of writes cannot be "
 			       "told",
 			       name);
-	choose(rec, &by_entries, &by_pages);
+	choose(rec, &by_entries, &by_pages, accept_dirty);
 	if (by_entries.n)
 		return hv_new_apply(rec, &by_entries, err);
 	if (by_pages.n)

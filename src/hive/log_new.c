@@ -165,7 +165,7 @@ static bool is_new(const struct hv_log *log)
 	return log->sound && log->report->format == IBB_HIVE_LOG_NEW;
 }
 
-static uint32_t last_seq(const struct hv_log *log)
+uint32_t hv_new_last(const struct hv_log *log)
 {
 	return log->seq + log->n_run - 1;
 }
@@ -236,7 +236,7 @@ static void plan_in_order(struct hv_recovery *rec, struct hv_plan *plan)
 
 	for (size_t i = 0; i < n; i++) {
 		struct hv_log *log = sorted[i];
-		uint32_t want = plan->n ? last_seq(plan->logs[plan->n - 1]) + 1 : sorted[0]->seq;
+		uint32_t want = plan->n ? hv_new_last(plan->logs[plan->n - 1]) + 1 : sorted[0]->seq;
 
 		if (log->n_run && log->seq == want)
 			plan->logs[plan->n++] = log;

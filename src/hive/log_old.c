@@ -74,7 +74,12 @@ static bool check_bins(const struct hv_recovery *rec, struct hv_log *log)
 		const bool dirty = bit(log, i);
 		const size_t at = HV_BASE + (size_t)i * HV_SECTOR;
 
-		p = dirty ? page : at + HV_SECTOR <= hive->len ? hive->data + at : NULL;
+		/* what lies behind the hive's own bins is padding, which recovery clears */
+		p = dirty ? page
+		    : at + HV_SECTOR <= hive->len &&
+				    (!rec->base_ok || at < (size_t)HV_BASE + rec->bins)
+			    ? hive->data + at
+			    : NULL;
 		page += dirty ? HV_SECTOR : 0;
 		if (i * HV_SECTOR != next)
 			continue;

@@ -186,6 +186,7 @@ int ibb_hive_seal(struct ibb_hive *h, uint64_t time, struct ibb_bytes *ret, stru
 {
 	uint32_t seq = h->max_sequence + 1;
 	uint8_t *p = h->own;
+	int r;
 
 	if (!h->edited && !h->recovered) {
 		*ret = (struct ibb_bytes){h->img, h->file_bytes};
@@ -196,6 +197,10 @@ int ibb_hive_seal(struct ibb_hive *h, uint64_t time, struct ibb_bytes *ret, stru
 			       "hive %s: its sequence numbers are used up: none is above those of "
 			       "the hive and its logs",
 			       h->name);
+	/* recovered, but not edited: what follows is the first change */
+	r = hv_keep_before(h, err);
+	if (r)
+		return r;
 	for (size_t i = 0; i < h->n_excess; i++)
 		hv_sk_release(h, h->excess[i].sk, h->excess[i].n);
 	h->n_excess = 0;

@@ -298,6 +298,13 @@ def recover_ours(world, name, hive, logs):
         need(STRICTER[name] in ran.stderr.decode(),
              f"{name}: to be refused with '{STRICTER[name]}', but: {ran.stderr.decode()}")
         return
+    # Windows stops at a gap and loses what is behind it; src/hive asks first.
+    last = replay.BaseBlock(want.data).seq1
+    if want.applied and any(e.sequence > last for log in told if log.kind == "new"
+                            for e in log.remnants()):
+        need(ran.returncode and ": a gap" in ran.stderr.decode(),
+             f"{name}: to be refused for a gap, but: {ran.stderr.decode()}")
+        ran = world.ours("recover", hive, *logs, "-o", out, "--accept")
     need(ran.returncode == 0, f"{name}: {ran.stderr.decode()}")
     got = read_bytes(out)
     need(same_bins(got, want.data), f"{name}: src/hive and replay.py recover different bins")

@@ -32,6 +32,43 @@ static void test_new(void **state)
 	ibb_hive_close(h);
 }
 
+/*
+ * Since Vista the upper half of "largest subkey name length" holds virtualisation and user flags
+ * and a debug byte ("Key node"); a longer name must not take them away.
+ */
+static void test_virtualisation_flags(void **state)
+{
+	struct ibb_hive *h = fresh(), *g;
+	ibb_key k = make(h, "k");
+	struct ibb_buf b = serialized(h), c;
+
+	(void)state;
+	make(h, "k\\a");
+	ibb_buf_clear(&b);
+	b = serialized(h);
+	assert_int_equal(ibb_get_le32(cell(&b, k) + 52), 2);
+	ibb_put_le16(cell(&b, k) + 54, 0x0721);
+	g = open_copy(b.data, b.len);
+	make(g, "k\\longer");
+	c = serialized(g);
+	assert_int_equal(ibb_get_le32(cell(&c, k) + 52), 0x0721000c);
+	ibb_buf_clear(&c);
+	assert_ok(ibb_hive_delete(g, find(g, "k\\longer"), T1, &E), E);
+	c = serialized(g);
+	assert_int_equal(ibb_get_le16(cell(&c, k) + 54), 0x0721);
+	/* and they are what a comparison sees */
+	ibb_hive_close(h);
+	h = open_copy(b.data, b.len);
+	ibb_put_le16(cell(&c, k) + 54, 0x0720);
+	ibb_hive_close(g);
+	g = open_copy(c.data, c.len);
+	has_diff(h, g, "~kind k\n");
+	ibb_buf_clear(&b);
+	ibb_buf_clear(&c);
+	ibb_hive_close(g);
+	ibb_hive_close(h);
+}
+
 static void test_serialize(void **state)
 {
 	struct ibb_hive *h = fresh(), *g;
@@ -925,16 +962,27 @@ static void test_before(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_new),	    cmocka_unit_test(test_serialize),
-		cmocka_unit_test(test_create_find), cmocka_unit_test(test_value_sizes),
-		cmocka_unit_test(test_resident),    cmocka_unit_test(test_unset),
-		cmocka_unit_test(test_typed),	    cmocka_unit_test(test_walk),
-		cmocka_unit_test(test_names),	    cmocka_unit_test(test_nul_in_name),
-		cmocka_unit_test(test_security),    cmocka_unit_test(test_delete),
-		cmocka_unit_test(test_compare),	    cmocka_unit_test(test_big),
-		cmocka_unit_test(test_big_sizes),   cmocka_unit_test(test_big_before_1_4),
-		cmocka_unit_test(test_link),	    cmocka_unit_test(test_predefined),
-		cmocka_unit_test(test_volatile),    cmocka_unit_test(test_kind),
+		cmocka_unit_test(test_new),
+		cmocka_unit_test(test_virtualisation_flags),
+		cmocka_unit_test(test_serialize),
+		cmocka_unit_test(test_create_find),
+		cmocka_unit_test(test_value_sizes),
+		cmocka_unit_test(test_resident),
+		cmocka_unit_test(test_unset),
+		cmocka_unit_test(test_typed),
+		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_nul_in_name),
+		cmocka_unit_test(test_security),
+		cmocka_unit_test(test_delete),
+		cmocka_unit_test(test_compare),
+		cmocka_unit_test(test_big),
+		cmocka_unit_test(test_big_sizes),
+		cmocka_unit_test(test_big_before_1_4),
+		cmocka_unit_test(test_link),
+		cmocka_unit_test(test_predefined),
+		cmocka_unit_test(test_volatile),
+		cmocka_unit_test(test_kind),
 		cmocka_unit_test(test_before),
 	};
 

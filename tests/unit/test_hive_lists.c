@@ -363,6 +363,80 @@ static void test_merge(void **state)
 	ibb_hive_close(h);
 }
 
+/* Turn this leaf of 'lh' into one of another kind, as other writers leave them. */
+static void turn_leaf(struct ibb_buf *b, uint32_t off, const char *kind)
+{
+	uint8_t *l = cell(b, off);
+	unsigned n = ibb_get_le16(l + 2);
+
+	assert_memory_equal(l, "lh", 2);
+	memcpy(l, kind, 2);
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t k = ibb_get_le32(l + 4 + 8 * i);
+
+		if (kind[1] == 'i') {
+			ibb_put_le32(l + 4 + 4 * i, k);
+		} else {
+			memset(l + 8 + 8 * i, 0, 4);
+			memcpy(l + 8 + 8 * i, cell(b, k) + 76, 4); /* all names are longer */
+		}
+	}
+}
+
+/*
+ * Leaves of different kinds under one index root: only those of one kind are merged, as entries of
+ * one are not those of another.
+ */
+static void test_merge_mixed(void **state)
+{
+	static const char *const kinds[][2] = {{"li", "lh"}, {"lh", "li"}, {"lf", "lh"},
+					       {"lh", "lf"}, {"li", "lf"}, {"lf", "li"}};
+
+	(void)state;
+	for (size_t c = 0; c < IBB_ARRAY_SIZE(kinds); c++) {
+		struct ibb_hive *h = fresh(), *g;
+		ibb_key parent = make(h, "p");
+		struct ibb_buf b;
+		struct walk w;
+		char name[64];
+		uint32_t list;
+		unsigned n_leaves;
+
+		for (unsigned i = 0; i < MANY; i++) {
+			child_name(name, i * 1741 % MANY);
+			make(h, name);
+		}
+		b = serialized(h);
+		list = ibb_get_le32(cell(&b, parent) + 28);
+		assert_memory_equal(cell(&b, list), "ri", 2);
+		for (unsigned i = 0; i < ibb_get_le16(cell(&b, list) + 2); i++)
+			if (strcmp(kinds[c][i / 3 % 2], "lh") != 0)
+				turn_leaf(&b, ibb_get_le32(cell(&b, list) + 4 + 4 * i),
+					  kinds[c][i / 3 % 2]);
+		g = open_copy(b.data, b.len);
+		w = walk_list(g, parent);
+		n_leaves = w.leaves;
+		assert_int_equal(w.keys, MANY);
+		for (unsigned i = 0; i < MANY; i++) {
+			if (i % 20 == 0)
+				continue;
+			child_name(name, i);
+			assert_ok(ibb_hive_delete(g, find(g, name), T1, &E), E);
+		}
+		w = walk_list(g, parent);
+		assert_int_equal(w.keys, MANY / 20);
+		assert_true(w.leaves > 1 && w.leaves < n_leaves);
+		for (unsigned i = 0; i < MANY; i += 20) {
+			child_name(name, i);
+			find(g, name);
+		}
+		ibb_hive_close(reopened(g, NULL));
+		ibb_hive_close(g);
+		ibb_hive_close(h);
+		ibb_buf_clear(&b);
+	}
+}
+
 /* 4 300 keys under one parent and 10 000 in all must not make the file grow by rewriting. */
 static void test_growth(void **state)
 {
@@ -496,11 +570,11 @@ static void test_random_edits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_split),	     cmocka_unit_test(test_lf),
-		cmocka_unit_test(test_li),	     cmocka_unit_test(test_long_leaf),
-		cmocka_unit_test(test_reuse),	     cmocka_unit_test(test_no_growth),
-		cmocka_unit_test(test_merge),	     cmocka_unit_test(test_growth),
-		cmocka_unit_test(test_random_edits),
+		cmocka_unit_test(test_split),  cmocka_unit_test(test_lf),
+		cmocka_unit_test(test_li),     cmocka_unit_test(test_long_leaf),
+		cmocka_unit_test(test_reuse),  cmocka_unit_test(test_no_growth),
+		cmocka_unit_test(test_merge),  cmocka_unit_test(test_merge_mixed),
+		cmocka_unit_test(test_growth), cmocka_unit_test(test_random_edits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

@@ -154,6 +154,7 @@ static inline IBB_UNUSED void replays(struct set *s, unsigned to)
 {
 	assert_ok(recover(s), E);
 	assert_true(R.dirty && R.replayed && !R.accepted);
+	assert_int_equal(R.lost_to, 0);
 	is_state(&s->hive, to, FIRST + to - 1);
 	assert_int_equal(R.bins_after + 4096, state[to].len);
 }
@@ -171,6 +172,24 @@ static inline IBB_UNUSED void stays_dirty(struct set *s, const char *text)
 	assert_int_equal(s->hive.len, before.len);
 	assert_memory_equal(s->hive.data, before.data, before.len);
 	ibb_buf_clear(&before);
+}
+
+/*
+ * Sound entries up to `lost` stand behind those that lead to state `to`, which something keeps from
+ * being applied: refused, or the caller takes what comes before the gap.
+ */
+static inline IBB_UNUSED void has_gap(struct set *s, unsigned to, uint32_t lost, const char *why)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "and sound ones follow up to %u: a gap", lost);
+	stays_dirty(s, text);
+	assert_non_null(strstr(E.msg, why));
+	assert_ok(recover_as(s, true), E);
+	assert_true(R.dirty && R.replayed && R.accepted);
+	assert_int_equal(R.lost_to, lost);
+	assert_true(R.max_sequence >= lost);
+	is_state(&s->hive, to, FIRST + to - 1);
 }
 
 #endif

@@ -206,7 +206,7 @@ static void test_entry(void **unused)
 			struct set s = dirty(0);
 			struct ibb_buf *b = add_new(&s, 0, 3);
 			size_t at = entry_at(b, k);
-			uint32_t size = ibb_get_le32(b->data + at + 4);
+			uint32_t size = ibb_get_le32(b->data + at + 4), own, lost;
 
 			ibb_put_le32(b->data + at + c[i].off,
 				     c[i].value + (c[i].off == 12 ? k : 0));
@@ -214,10 +214,20 @@ static void test_entry(void **unused)
 			 */
 			ibb_put_le64(b->data + at + 24, hv_marvin32(b->data + at + 40, size - 40));
 			ibb_put_le64(b->data + at + 32, hv_marvin32(b->data + at, 32));
-			if (k)
-				replays(&s, k);
-			else
+			/* seen as an entry all the same, unless its signature or size is bad */
+			own = c[i].off == 12 ? c[i].value + k : FIRST + k;
+			lost = k < 2 ? FIRST + 2 : 0;
+			if (c[i].off > 4 && own >= FIRST + k && own > lost)
+				lost = own;
+			if (!k)
 				stays_dirty(&s, c[i].why);
+			else if (lost)
+				has_gap(&s, k, lost,
+					!c[i].off || own < FIRST + k ? "nothing continues it"
+					: c[i].off == 12	     ? "has sequence number"
+								     : c[i].why);
+			else
+				replays(&s, k);
 			done(&s);
 		}
 }
