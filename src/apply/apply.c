@@ -41,27 +41,39 @@ int ibb_apply_record(struct work *w, const char *path, const char *kind,
 
 /* ---- logs ---- */
 
+/* The log must be the one that the hive's sequence number was chosen above. */
+static int log_as_read(struct work *w, const char *path, const struct ibb_sha256 *have)
+{
+	for (int id = 0; id < IBB_N_HIVES; id++)
+		for (size_t i = 0; i < w->f->hives[id].n_logs; i++) {
+			const struct ibb_fact_log *l = &w->f->hives[id].logs[i];
+
+			if (strcmp(l->path, path) == 0 &&
+			    memcmp(&l->sha256, have, sizeof(*have)) == 0)
+				return IBB_OK;
+		}
+	return ibb_err(w->err, IBB_E_CONFLICT, "%s changed while the plan was made", path);
+}
+
 static int clear_log(struct work *w, const struct ibb_op *op)
 {
-	IBB_AUTO_BUF struct ibb_buf before = {0}, after = {0};
+	IBB_AUTO_BUF struct ibb_buf log = {0};
 	struct content old, new;
-	size_t n;
-	int r = ibb_volume_read(w->v, op->path, IBB_LIMIT_HIVE_BYTES, &before, w->err);
+	int r = ibb_volume_read(w->v, op->path, IBB_LIMIT_HIVE_BYTES, &log, w->err);
 
 	if (r == IBB_E_NOTFOUND)
 		return ibb_err_prefix(w->err, IBB_E_CONFLICT, "the plan does not fit the image");
+	if (!r)
+		r = ibb_apply_content(w, ibb_buf_bytes(&log), &old);
+	if (!r)
+		r = log_as_read(w, op->path, &old.sha256);
 	if (r)
 		return r;
-	n = before.len < LOG_CLEAR_BYTES ? before.len : LOG_CLEAR_BYTES;
-	if (ibb_buf_append(&after, before.data, before.len))
-		return ibb_err_nomem(w->err);
-	if (n)
-		memset(after.data, 0, n);
-	r = ibb_apply_put(w, op->path, ibb_buf_bytes(&after), IBB_PUT_IN_PLACE);
+	if (log.len)
+		memset(log.data, 0, log.len < LOG_CLEAR_BYTES ? log.len : LOG_CLEAR_BYTES);
+	r = ibb_apply_put(w, op->path, ibb_buf_bytes(&log), IBB_PUT_IN_PLACE);
 	if (!r)
-		r = ibb_apply_content(w, ibb_buf_bytes(&before), &old);
-	if (!r)
-		r = ibb_apply_content(w, ibb_buf_bytes(&after), &new);
+		r = ibb_apply_content(w, ibb_buf_bytes(&log), &new);
 	return r ? r : ibb_apply_record(w, op->path, "log", &old, &new);
 }
 

@@ -61,7 +61,10 @@ static int prove_tree(struct work *w, enum ibb_hive_id id, const struct ibb_fact
 
 	if (!r)
 		r = ibb_hive_check(new, &check, w->err);
-	if (r && r != IBB_E_NOMEM)
+	if (!r && check.excess_counts)
+		r = ibb_err(w->err, IBB_E_INTERNAL, "%s: %llu security cells count too many keys",
+			    fh->path, (unsigned long long)check.excess_counts);
+	if (r && r != IBB_E_NOMEM && ibb_hive_edited(fh->hive)) /* it was sound before */
 		r = ibb_err_prefix(w->err, IBB_E_INTERNAL, "the edited hive is not sound");
 	return r ? r : ibb_apply_check_difference(w->p, id, ibb_hive_before(fh->hive), new, w->err);
 }
@@ -121,6 +124,14 @@ static int prove_rest(struct work *w, const struct ibb_fact_hive *fh, struct ibb
 	return IBB_OK;
 }
 
+static bool to_be_marked(const struct ibb_plan *p, enum ibb_hive_id id)
+{
+	for (size_t i = 0; i < p->n_ops; i++)
+		if (p->ops[i].kind == IBB_OP_MARK_CLEAN && p->ops[i].hive == id)
+			return true;
+	return false;
+}
+
 int ibb_apply_hive(struct work *w, enum ibb_hive_id id)
 {
 	struct ibb_fact_hive *fh = &w->f->hives[id];
@@ -128,7 +139,7 @@ int ibb_apply_hive(struct work *w, enum ibb_hive_id id)
 	struct ibb_bytes sealed;
 	int r = ibb_apply_registry(w->p, id, fh->hive, w->err);
 
-	if (r || !ibb_hive_edited(fh->hive))
+	if (r || (!ibb_hive_edited(fh->hive) && !to_be_marked(w->p, id)))
 		return r;
 	r = ibb_hive_seal(fh->hive, w->p->time, &sealed, w->err);
 	if (!r)

@@ -127,6 +127,8 @@ struct expected {
 	size_t n;
 	size_t seen;
 	const char *hive;
+	const struct ibb_hive *before, *after;
+	const struct ibb_key_security_plan *security;
 };
 
 static int compare_names(const char *ka, const char *va, const char *kb, const char *vb)
@@ -167,6 +169,48 @@ static const struct ibb_op *find_op(const struct expected *e, const char *key, c
 	return NULL;
 }
 
+/* The descriptor that a new key was to get. */
+static int planned_security(const struct expected *e, const struct ibb_op *op,
+			    struct ibb_bytes *ret, struct ibb_error *err)
+{
+	const struct ibb_key_security_plan *s = e->security;
+	const char *slash = strrchr(op->key, '\\');
+	IBB_AUTO_FREE char *parent = NULL;
+	ibb_key k;
+	int r;
+
+	if (!op->like_parent && !s->like) {
+		*ret = ibb_buf_bytes(&s->sd);
+		return IBB_OK;
+	}
+	if (!op->like_parent) {
+		r = ibb_hive_find(e->before, ibb_hive_root(e->before), s->like, &k, err);
+		return r ? r : ibb_hive_get_security(e->before, k, ret, err);
+	}
+	parent = ibb_strndup(op->key, slash ? (size_t)(slash - op->key) : 0);
+	if (!parent)
+		return ibb_err_nomem(err);
+	r = ibb_hive_find(e->after, ibb_hive_root(e->after), parent, &k, err);
+	return r ? r : ibb_hive_get_security(e->after, k, ret, err);
+}
+
+static int check_new_key(const struct expected *e, const struct ibb_op *op, struct ibb_error *err)
+{
+	struct ibb_bytes want = {0}, have = {0};
+	ibb_key k;
+	int r = planned_security(e, op, &want, err);
+
+	if (!r)
+		r = ibb_hive_find(e->after, ibb_hive_root(e->after), op->key, &k, err);
+	if (!r)
+		r = ibb_hive_get_security(e->after, k, &have, err);
+	if (!r && (want.len != have.len || memcmp(want.data, have.data, want.len) != 0))
+		r = ibb_err(err, IBB_E_INTERNAL,
+			    "%s: new key %s has another security descriptor than planned", e->hive,
+			    op->key);
+	return r;
+}
+
 static int check_one(void *ctx, const struct ibb_hive_diff *d, struct ibb_error *err)
 {
 	struct expected *e = ctx;
@@ -189,7 +233,7 @@ static int check_one(void *ctx, const struct ibb_hive_diff *d, struct ibb_error 
 			       "%s: after the edit %s%s%s differs in a way nobody planned", e->hive,
 			       d->path, d->value ? " value " : "", d->value ? d->value : "");
 	e->seen++;
-	return IBB_OK;
+	return op->kind == IBB_OP_KEY ? check_new_key(e, op, err) : IBB_OK;
 }
 
 int ibb_apply_check_difference(const struct ibb_plan *p, enum ibb_hive_id hive,
@@ -197,7 +241,11 @@ int ibb_apply_check_difference(const struct ibb_plan *p, enum ibb_hive_id hive,
 			       struct ibb_error *err)
 {
 	IBB_AUTO_FREE const struct ibb_op **ops = ibb_calloc_array(p->n_ops, sizeof(*ops));
-	struct expected e = {.ops = ops, .hive = ibb_hive_name(after)};
+	struct expected e = {.ops = ops,
+			     .hive = ibb_hive_name(after),
+			     .before = before,
+			     .after = after,
+			     .security = &p->security[hive]};
 	int r;
 
 	if (!ops)

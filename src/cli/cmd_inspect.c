@@ -32,6 +32,7 @@ static long long number(const struct ibb_json *o, const char *key)
 static void hive_details(const struct ibb_json *h, struct ibb_buf *out)
 {
 	const struct ibb_json *check = ibb_json_get(h, "check"), *c = ibb_json_get(h, "recovery");
+	bool recovery = ibb_json_str(c, "result") != NULL;
 	char free_bytes[32], applied[32];
 
 	if (ibb_json_str(h, "format"))
@@ -44,10 +45,11 @@ static void hive_details(const struct ibb_json *h, struct ibb_buf *out)
 		cli_printf(out, "  log %s, %s, format %s", cli_str(l, "path"), size,
 			   cli_str(l, "format"));
 		if (ibb_json_get(l, "entries"))
-			cli_printf(out, ", %lld entries, %lld applied", number(l, "entries"),
-				   number(l, "applied"));
-		cli_printf(out, "%s%s\n", ibb_json_str(l, "reason") ? ": " : "",
-			   ibb_json_str(l, "reason") ? cli_str(l, "reason") : "");
+			cli_printf(out, ", %lld sound entries found, %lld applied",
+				   number(l, "entries"), number(l, "applied"));
+		/* why logs of a clean hive are not applied needs no saying */
+		cli_printf(out, "%s%s\n", recovery && ibb_json_str(l, "reason") ? ": " : "",
+			   recovery && ibb_json_str(l, "reason") ? cli_str(l, "reason") : "");
 	}
 	if (ibb_json_str(c, "result")) {
 		cli_bytes(ibb_json_str(c, "bytes_applied"), applied);
@@ -66,6 +68,11 @@ static void hive_details(const struct ibb_json *h, struct ibb_buf *out)
 			   number(check, "keys"), number(check, "values"),
 			   number(check, "security_cells"), number(check, "big_values"), free_bytes,
 			   number(check, "unreferenced_cells"));
+		if (number(check, "excess_counts"))
+			cli_printf(out,
+				   "  note: %lld security cells count more keys than use them; an "
+				   "edit puts that right\n",
+				   number(check, "excess_counts"));
 	}
 }
 
@@ -74,8 +81,12 @@ static const char *hive_state(const struct ibb_json *h)
 {
 	const char *result = ibb_json_str(ibb_json_get(h, "recovery"), "result");
 
+	if (!ibb_json_get(h, "dirty"))
+		return "no header";
 	if (!ibb_json_bool(h, "dirty", false))
 		return "clean";
+	if (result && strcmp(result, "replayed-in-part") == 0)
+		return "dirty, recovered from its transaction logs in part";
 	if (result && strcmp(result, "replayed") == 0)
 		return "dirty, recovered from its transaction logs";
 	if (result && strcmp(result, "accepted-as-it-is") == 0)

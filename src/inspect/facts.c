@@ -121,6 +121,14 @@ static int check_hive(const struct ibb_facts *f, enum ibb_hive_id id, struct ibb
 			*err = fh->problem;
 		return fh->problem.code;
 	}
+	if (fh->recovery.max_sequence == UINT32_MAX) {
+		ibb_err(err, IBB_E_UNSUPPORTED,
+			"%s: the sequence numbers of the hive or of its transaction logs are used "
+			"up: an edit could not be told from what is older",
+			fh->path);
+		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+				    "let Windows write the hive anew (reg save, reg restore)");
+	}
 	return IBB_OK;
 }
 

@@ -27,7 +27,8 @@ struct ibb_fact_hive {
 	struct ibb_fact_log {
 		char *path;
 		uint64_t size_bytes;
-	} logs[IBB_HIVE_MAX_LOGS]; /* .LOG, .LOG1, .LOG2, as far as they exist */
+		struct ibb_sha256 sha256; /* valid when the hive was opened */
+	} logs[IBB_HIVE_MAX_LOGS];	  /* .LOG, .LOG1, .LOG2, as far as they exist */
 	/* what became of a dirty hive; its `logs` are those above */
 	struct ibb_hive_recovery recovery;
 	bool checked; /* by ibb_facts_check_hives(): */

@@ -56,6 +56,8 @@ static int read_logs(struct ibb_fact_hive *fh, struct ibb_volume *v, struct log_
 	for (size_t i = 0; i < fh->n_logs && !r; i++) {
 		r = ibb_volume_read(v, fh->logs[i].path, IBB_LIMIT_HIVE_BYTES, &l->b[i],
 				    &fh->problem);
+		if (!r && ibb_sha256(l->b[i].data, l->b[i].len, &fh->logs[i].sha256))
+			return ibb_err_nomem(err);
 		l->logs[i] = (struct ibb_hive_log){fh->logs[i].path, ibb_buf_bytes(&l->b[i])};
 	}
 	if (r && !is_a_fact(r) && err)
@@ -114,7 +116,8 @@ static int read_hive(struct ibb_fact_hive *fh, struct ibb_volume *v, const char 
 		return ibb_err_nomem(err);
 	r = ibb_hive_header_read(fh->path, ibb_buf_bytes(&bytes), &fh->header, &fh->problem);
 	fh->header_ok = !r;
-	return r ? IBB_OK : open_hive(fh, v, &bytes, accept_dirty, err);
+	/* without a signature a log may still have the whole base block */
+	return open_hive(fh, v, &bytes, accept_dirty, err);
 }
 
 static int warn_recovery(struct ibb_facts *f, const struct ibb_fact_hive *fh, struct ibb_error *err)
@@ -124,6 +127,13 @@ static int warn_recovery(struct ibb_facts *f, const struct ibb_fact_hive *fh, st
 
 	if (!fh->hive || !c->dirty)
 		return IBB_OK;
+	if (c->accepted && c->replayed)
+		return ibb_facts_warn(
+			f, err,
+			"%s was not cleanly closed and its transaction logs have a gap; it is read "
+			"with what lies before the gap because of --accept-dirty-hives: sound "
+			"entries behind it, up to %u, are lost",
+			fh->path, c->lost_to);
 	if (c->accepted)
 		return ibb_facts_warn(f, err,
 				      "%s was not cleanly closed and no transaction log of it can "
@@ -193,16 +203,20 @@ static int txr_name(void *ctx, const char *name, enum ibb_file_type type, struct
 	return IBB_OK;
 }
 
-/* Windows makes the files at their full size; one that was never used holds zeros. */
+/*
+ * Windows makes the files at their full size; one that was never used holds zeros. Their headers
+ * stand at the beginning, so little has to be looked at.
+ */
+#define TXR_LOOK_BYTES (256u << 10)
+#define TXR_LOOK_FILES 64u
 static int find_byte(void *ctx, uint64_t off, struct ibb_bytes piece, struct ibb_error *err)
 {
 	bool *found = ctx;
 
-	(void)off;
 	(void)err;
 	for (size_t i = 0; i < piece.len && !*found; i++)
 		*found = piece.data[i] != 0;
-	return IBB_OK;
+	return *found || off + piece.len >= TXR_LOOK_BYTES ? IBB_E_EXISTS : IBB_OK;
 }
 
 static int count_used(struct txr *t, size_t *ret, struct ibb_error *err)
@@ -210,10 +224,12 @@ static int count_used(struct txr *t, size_t *ret, struct ibb_error *err)
 	int r = IBB_OK;
 
 	for (size_t i = 0; i < t->n && !r; i++) {
-		bool used = false;
+		bool used = i >= TXR_LOOK_FILES;
 
-		r = ibb_volume_stream(t->v, t->paths[i], IBB_LIMIT_HIVE_BYTES, find_byte, &used,
-				      err);
+		if (!used)
+			r = ibb_volume_stream(t->v, t->paths[i], UINT64_MAX, find_byte, &used, err);
+		if (r == IBB_E_EXISTS) /* seen enough */
+			r = IBB_OK;
 		if (is_a_fact(r)) { /* nothing that the edit depends on */
 			used = true;
 			r = IBB_OK;

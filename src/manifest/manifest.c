@@ -93,9 +93,10 @@ static void recovery_json(const struct ibb_fact_hive *h, struct ibb_jb *b, struc
 	}
 	o = ibb_jb_object(b, obj, "recovery");
 	ibb_jb_str(b, o, "result",
-		   !h->hive	 ? "refused"
-		   : c->accepted ? "accepted-as-it-is"
-				 : "replayed");
+		   !h->hive			? "refused"
+		   : c->accepted && c->replayed ? "replayed-in-part"
+		   : c->accepted		? "accepted-as-it-is"
+						: "replayed");
 	ibb_jb_bool(b, o, "base_block_recovered", c->base_recovered);
 	ibb_jb_int(b, o, "bins_bytes_before", c->bins_before);
 	ibb_jb_int(b, o, "bins_bytes_after", c->bins_after);
@@ -119,6 +120,7 @@ static void check_json(const struct ibb_fact_hive *h, struct ibb_jb *b, struct i
 	ibb_jb_int(b, o, "big_values", (int64_t)h->check.big_values);
 	ibb_jb_u64(b, o, "free_bytes", h->check.free_bytes);
 	ibb_jb_int(b, o, "unreferenced_cells", (int64_t)h->check.leaked_cells);
+	ibb_jb_int(b, o, "excess_counts", (int64_t)h->check.excess_counts);
 }
 
 static void hive_json(const struct ibb_fact_hive *h, struct ibb_jb *b, struct ibb_json *arr)

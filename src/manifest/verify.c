@@ -55,8 +55,9 @@ static bool is_registry_op(const char *kind)
 
 static int check_op(const char *name, const struct ibb_json *op, struct ibb_error *err)
 {
-	static const char *const kinds[] = {"mkdir",	 "put",	   "key",   "value",
-					    "clear-log", "remove", "unset", "delete-key"};
+	static const char *const kinds[] = {"mkdir", "put",	   "key",
+					    "value", "clear-log",  "remove",
+					    "unset", "delete-key", "mark-clean"};
 	static const char *const hives[] = {"SYSTEM", "DRIVERS", "SOFTWARE"};
 	const char *kind = ibb_json_str(op, "op");
 	const struct ibb_json *after = ibb_json_get(op, "after");

@@ -24,6 +24,7 @@ struct ibb_pb {
 		const char *key; /* its parent is `at`: that of the next key most often, too */
 		ibb_key at;
 	} last[IBB_N_HIVES];
+	bool logs_planned[IBB_N_HIVES];
 	struct ibb_buf oem_map; /* as the plan will leave it */
 	bool oem_taken[IBB_LIMIT_OEM_NUMBER + 1];
 	struct ibb_error *err;

@@ -30,6 +30,8 @@ static int plan_logs(struct ibb_pb *b, enum ibb_hive_id id)
 {
 	const struct ibb_fact_hive *fh = &b->f->hives[id];
 
+	b->logs_planned[id] = true;
+
 	for (size_t i = 0; i < fh->n_logs; i++) {
 		struct ibb_op *op;
 
@@ -47,6 +49,35 @@ static int plan_logs(struct ibb_pb *b, enum ibb_hive_id id)
 			return ibb_err_nomem(b->err);
 	}
 	return IBB_OK;
+}
+
+/*
+ * A hive that the user accepted as it is must not meet Windows dirty, with logs that do not fit it:
+ * it is written clean also when nothing else is to be done in it.
+ */
+static int plan_accepted(struct ibb_pb *b)
+{
+	int r = IBB_OK;
+
+	for (int id = 0; id < IBB_N_HIVES && !r; id++) {
+		const struct ibb_fact_hive *fh = &b->f->hives[id];
+		struct ibb_op *op;
+
+		if (!fh->hive || !fh->recovery.accepted)
+			continue;
+		op = ibb_pb_op(b, IBB_OP_MARK_CLEAN);
+		if (!op)
+			return IBB_E_NOMEM;
+		op->hive = (enum ibb_hive_id)id;
+		op->path = ibb_arena_strdup(&b->plan->arena, fh->path);
+		op->reason = "the hive was not cleanly closed and is accepted as it is";
+		op->evidence = "--accept-dirty-hives";
+		if (!op->path || ibb_pb_finish(b, op))
+			return ibb_err_nomem(b->err);
+		if (!b->logs_planned[id])
+			r = plan_logs(b, (enum ibb_hive_id)id);
+	}
+	return r;
 }
 
 static bool touches(const struct ibb_plan *p, enum ibb_hive_id hive)
@@ -140,6 +171,8 @@ int ibb_plan_build_changes(const struct ibb_facts *f, struct ibb_package *const 
 		r = remove_all(b, removals, m);
 	if (!r)
 		r = plan_database(b);
+	if (!r)
+		r = plan_accepted(b);
 	for (int i = 0; i < IBB_N_HIVES; i++) {
 		ibb_keyset_clear(&b->made[i]);
 		ibb_keyset_clear(&b->used[i]);

@@ -12,24 +12,25 @@
 #include "plan/select.h"
 
 enum ibb_op_kind {
-	IBB_OP_MKDIR,	  /* precondition: the directory does not exist */
-	IBB_OP_PUT,	  /* a new file; precondition: no file of that name, or `may_replace` */
-	IBB_OP_KEY,	  /* create a registry key; precondition: it does not exist */
-	IBB_OP_VALUE,	  /* set a registry value; precondition: `before` */
-	IBB_OP_CLEAR_LOG, /* make a hive's transaction log unusable, so that nothing is replayed
-			     over the edit; precondition: the log exists */
-	IBB_OP_REMOVE,	  /* a file or an empty directory; precondition: it exists */
-	IBB_OP_UNSET,	  /* remove a registry value; precondition: `before` */
-	IBB_OP_DELETE_KEY /* an empty registry key; precondition: it exists and is empty */
+	IBB_OP_MKDIR,	   /* precondition: the directory does not exist */
+	IBB_OP_PUT,	   /* a new file; precondition: no file of that name, or `may_replace` */
+	IBB_OP_KEY,	   /* create a registry key; precondition: it does not exist */
+	IBB_OP_VALUE,	   /* set a registry value; precondition: `before` */
+	IBB_OP_CLEAR_LOG,  /* make a hive's transaction log unusable, so that nothing is replayed
+			      over the edit; precondition: the log exists */
+	IBB_OP_REMOVE,	   /* a file or an empty directory; precondition: it exists */
+	IBB_OP_UNSET,	   /* remove a registry value; precondition: `before` */
+	IBB_OP_DELETE_KEY, /* an empty registry key; precondition: it exists and is empty */
+	IBB_OP_MARK_CLEAN  /* write a hive that was accepted dirty as a clean one */
 };
 
 struct ibb_op {
 	enum ibb_op_kind kind;
-	const char *path;		     /* MKDIR, PUT, CLEAR_LOG: in the volume */
+	const char *path;		     /* of a file or directory in the volume */
 	const struct ibb_package_file *file; /* PUT: borrowed from the package */
 	bool may_replace;		     /* PUT: a file of that name may be there */
 	bool like_parent;		     /* KEY: its security is its parent's */
-	enum ibb_hive_id hive;		     /* KEY, VALUE, UNSET, DELETE_KEY */
+	enum ibb_hive_id hive;		     /* KEY, VALUE, UNSET, DELETE_KEY, MARK_CLEAN */
 	const char *key, *value;
 	uint32_t type;
 	struct ibb_bytes data;

@@ -120,8 +120,9 @@ static void value_json(struct ibb_jb *b, struct ibb_json *obj, const char *key, 
 
 static void op_json(const struct ibb_op *op, struct ibb_jb *b, struct ibb_json *arr)
 {
-	static const char *const kinds[] = {"mkdir",	 "put",	   "key",   "value",
-					    "clear-log", "remove", "unset", "delete-key"};
+	static const char *const kinds[] = {"mkdir", "put",	   "key",
+					    "value", "clear-log",  "remove",
+					    "unset", "delete-key", "mark-clean"};
 	struct ibb_json *o = ibb_jb_object(b, arr, NULL);
 	char hex[IBB_SHA256_HEX_SIZE];
 

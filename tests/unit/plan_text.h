@@ -52,8 +52,9 @@ static inline void print_data(struct ibb_buf *out, uint32_t type, struct ibb_byt
 
 static inline void print_op(struct ibb_buf *out, const struct ibb_op *op)
 {
-	static const char *const kinds[] = {"mkdir",	 "put",	   "key",   "value",
-					    "clear-log", "remove", "unset", "delete-key"};
+	static const char *const kinds[] = {"mkdir", "put",	   "key",
+					    "value", "clear-log",  "remove",
+					    "unset", "delete-key", "mark-clean"};
 
 	assert_int_equal(ibb_buf_printf(out, "%s ", kinds[op->kind]), 0);
 	if (op->path)

@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "mkimage.h"
 #include "plan_fixture.h"
+#include "volume/backend.h"
 
 #define CLASS_NET "{4d36e972-e325-11ce-bfc1-08002be10318}"
 
@@ -464,6 +465,152 @@ static void apply_proves_itself(void **state)
 	fx_close(&x);
 }
 
+/* ---- a volume that errs ---- */
+
+/* Between apply and the back end: one byte of one file is read, or stored, wrong. */
+static struct {
+	const struct ibb_volume_ops *real;
+	struct ibb_volume_ops ops;
+	const char *path;
+	size_t at;
+	bool read, put;
+} wrong;
+
+static int wrong_stream(struct ibb_volume *v, const char *path, uint64_t limit, ibb_piece_fn fn,
+			void *ctx, struct ibb_error *err)
+{
+	struct ibb_buf b = {0};
+	int r = wrong.real->read(v, path, limit < SIZE_MAX ? limit : 1 << 30, &b, err);
+
+	if (!r && wrong.read && ibb_caseeq(path, wrong.path)) {
+		b.data[wrong.at] ^= 1;
+		wrong.read = false;
+	}
+	if (!r)
+		r = fn(ctx, 0, ibb_buf_bytes(&b), err);
+	ibb_buf_clear(&b);
+	return r;
+}
+
+static int wrong_put(struct ibb_volume *v, const char *path, struct ibb_bytes content,
+		     enum ibb_put_mode mode, const struct ibb_meta *meta, struct ibb_error *err)
+{
+	struct ibb_buf b = {0};
+	int r;
+
+	assert_int_equal(ibb_buf_append(&b, content.data, content.len), 0);
+	if (wrong.put && ibb_caseeq(path, wrong.path))
+		b.data[wrong.at] ^= 1;
+	r = wrong.real->put(v, path, ibb_buf_bytes(&b), mode, meta, err);
+	ibb_buf_clear(&b);
+	return r;
+}
+
+static void between(struct ibb_volume *v, const char *path, size_t at, bool read, bool put)
+{
+	wrong.real = v->ops;
+	wrong.ops = *v->ops;
+	wrong.ops.stream = wrong_stream;
+	wrong.ops.put = wrong_put;
+	wrong.path = path;
+	wrong.at = at;
+	wrong.read = read;
+	wrong.put = put;
+	v->ops = &wrong.ops;
+}
+
+/*
+ * The hive before shares the pages that no edit touched with the edited one, so that only the file
+ * can tell when one of them changed. Every page of it once.
+ */
+static void untouched_pages(void **state)
+{
+	unsigned untouched = 0, edited = 0;
+
+	(void)state;
+	for (size_t at = 1000, n = SIZE_MAX; at < n; at += 4096) {
+		struct ibb_applied a = {0};
+		struct ibb_error err = {0};
+		struct fx x;
+
+		planned(&x, "server2022");
+		n = x.f->hives[IBB_HIVE_SYSTEM].size_bytes;
+		between(x.v, WINTREE_CONFIG "/SYSTEM", at, true, false);
+		assert_true(ibb_apply(x.plan, x.f, x.v, &a, &err) != IBB_OK);
+		assert_false(wrong.read);
+		if (err.code == IBB_E_INTERNAL) {
+			char text[100];
+
+			snprintf(text, sizeof(text),
+				 "the page at 0x%zx changed, though no edit touched it",
+				 at / 4096 * 4096);
+			assert_non_null(strstr(err.msg, text));
+			untouched++;
+		} else {
+			assert_int_equal(err.code, IBB_E_CONFLICT);
+			assert_non_null(strstr(err.msg, "/SYSTEM changed while the plan was made"));
+			edited++;
+		}
+		fx_close(&x);
+	}
+	assert_true(untouched > 0);
+	assert_true(edited > 1);
+}
+
+static void stored_wrong(void **state)
+{
+	static const char *const path[] = {WINTREE_CONFIG "/SYSTEM", WINTREE_CONFIG "/DRIVERS",
+					   WINTREE_CONFIG "/SYSTEM.LOG1", "Windows/INF/oem0.inf"};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(path); i++) {
+		struct ibb_applied a = {0};
+		struct ibb_error err = {0};
+		char text[200];
+		struct fx x;
+
+		planned(&x, "server2022");
+		between(x.v, path[i], 5000 >> (i > 2 ? 8 : 0), false, true);
+		snprintf(text, sizeof(text), "%s reads back different from what was written",
+			 path[i]);
+		assert_fails(ibb_apply(x.plan, x.f, x.v, &a, &err), IBB_E_IO, err, text);
+		fx_close(&x);
+	}
+}
+
+/* A hash that no look-up of this edit needs: the fault is the image's, not one of ours. */
+static void damaged_before(void **state)
+{
+	struct ibb_applied a = {0};
+	struct ibb_error err = {0};
+	struct ibb_buf b = {0};
+	struct ibb_hive *h;
+	uint32_t hash = 0;
+	uint8_t bytes[4], *p;
+	struct fx x;
+
+	(void)state;
+	planned(&x, "server2022");
+	h = wintree_hive(&x.t, "SYSTEM");
+	wintree_key(h, "Elsewhere\\ibb");
+	wintree_save(&x.t, "SYSTEM", h);
+	for (const char *c = "IBB"; *c; c++)
+		hash = hash * 37 + (uint32_t)*c;
+	ibb_put_le32(bytes, hash);
+	wintree_read(&x.t, WINTREE_CONFIG "/SYSTEM", &b);
+	p = memmem(b.data, b.len, bytes, 4);
+	assert_non_null(p);
+	*p ^= 1;
+	wintree_put(&x.t, WINTREE_CONFIG "/SYSTEM", b.data, b.len);
+	ibb_buf_clear(&b);
+	fx_facts(&x);
+	fx_plan(&x);
+	assert_fails(ibb_apply(x.plan, x.f, x.v, &a, &err), IBB_E_CORRUPT, err,
+		     "hash of subkey list entry 0 is wrong");
+	assert_non_null(strstr(err.msg, "hive " WINTREE_CONFIG "/SYSTEM"));
+	fx_close(&x);
+}
+
 /* ---- read back ---- */
 
 static void read_back(void **state)
@@ -745,6 +892,9 @@ int main(void)
 		cmocka_unit_test(preconditions),
 		cmocka_unit_test(difference_is_the_plan),
 		cmocka_unit_test(apply_proves_itself),
+		cmocka_unit_test(untouched_pages),
+		cmocka_unit_test(stored_wrong),
+		cmocka_unit_test(damaged_before),
 		cmocka_unit_test(read_back),
 		cmocka_unit_test(out_of_memory),
 		cmocka_unit_test(reads_of_the_source_fail),
