@@ -360,21 +360,6 @@ def e2e_oem_numbers(world):
          "OemInfMap")
 
 
-def e2e_stale_logs(world):
-    """Old log entries with higher sequence numbers must not be replayed over the edit."""
-    image = world.image("--size", "256MiB", "--stale-logs", "40")
-    bake(world, image, world.package(), world.path("out.vhd"))
-    part = staged_in(world, image, world.path("out.vhd"), "ibbdemo.inf", 0)
-    for name in ("SYSTEM", "DRIVERS"):
-        hive = Hive(read(world, part, f"{CONFIG}/{name}"))
-        for ext in (".LOG1", ".LOG2"):
-            log = world.ntfscat(part, f"{CONFIG}/{name}{ext}") or b""
-            live = log[:4] == b"regf" and log[512:516] == b"HvLE"
-            entry = int.from_bytes(log[524:528], "little") if live else -1
-            check(entry < hive.sequences[1],
-                  f"{name}{ext}: entry {entry} would be replayed over sequence {hive.sequences}")
-
-
 def e2e_other_windows(world):
     """The records follow the Windows release: no Catalog before 18362, no ImportDate before 10."""
     package = world.package()

@@ -125,51 +125,80 @@ static int put_text(struct work *k, const char *path, const char *text)
 
 /* ---- hives ---- */
 
-/* What was last written to the hive goes to its log alone; the hive is left dirty. */
-static int into_log(struct work *k, unsigned n, struct ibb_buf *hive, struct ibb_buf *log)
+/* The hive as it is after its ith write from here. */
+static int one_write_later(struct work *k, const struct ibb_buf *hive, unsigned i,
+			   struct ibb_buf *ret)
 {
-	IBB_AUTO_BUF struct ibb_buf after = {0};
-	uint32_t seq = ibb_get_le32(hive->data + 8);
-	bool new = k->w->logged == MKLOG_NEW;
+	char name[16];
 	struct ibb_hive *h = NULL;
 	ibb_key key;
-	int r = ibb_buf_append(&after, hive->data, hive->len) ? IBB_E_NOMEM : IBB_OK;
+	int r = ibb_buf_append(ret, hive->data, hive->len) ? IBB_E_NOMEM : IBB_OK;
 
+	snprintf(name, sizeof(name), "v%u", i);
 	if (!r)
-		r = ibb_hive_open("hive", &after, &h, k->err);
+		r = ibb_hive_open("hive", ret, &h, k->err);
 	if (!r)
 		r = ibb_hive_create(h, ibb_hive_root(h), "ibb from the log",
 				    IBB_KEY_SECURITY_PARENT, 0, k->w->hives.time, &key, NULL,
 				    k->err);
 	if (!r)
-		r = ibb_hive_set(h, key, "v", IBB_REG_SZ, "x\0\0", 4, k->w->hives.time, k->err);
+		r = ibb_hive_set(h, key, name, IBB_REG_SZ, "x\0\0", 4, k->w->hives.time, k->err);
 	if (!r)
-		r = ibb_hive_serialize(h, ibb_get_le64(hive->data + 12), &after, k->err);
+		r = ibb_hive_serialize(h, ibb_get_le64(hive->data + 12), ret, k->err);
 	ibb_hive_close(h);
-	if (r)
-		return r;
-	r = new ? mklog_new(ibb_buf_bytes(hive), ibb_buf_bytes(&after), seq, n, log)
-		: mklog_old(ibb_buf_bytes(hive), ibb_buf_bytes(&after), seq + 1, 1, false, log);
-	mklog_mark(hive, seq + 1, seq);
-	return r ? ibb_err_nomem(k->err) : IBB_OK;
+	return r;
+}
+
+/*
+ * What was last written to the hive, in n writes, goes to its log alone; the hive is left dirty.
+ * With `ahead`, the first entry has a number that lies so far from the hive's, which stays clean.
+ */
+static int into_log(struct work *k, unsigned n, int ahead, struct ibb_buf *hive,
+		    struct ibb_buf *log)
+{
+	struct ibb_buf state[2] = {{0}};
+	const struct ibb_buf *last = hive;
+	uint32_t seq = ibb_get_le32(hive->data + 8) + (uint32_t)ahead;
+	bool old = k->w->logged == MKLOG_OLD;
+	int r = old ? IBB_OK : mklog_begin(ibb_buf_bytes(hive), MKLOG_NEW, seq, 1, log);
+
+	for (unsigned i = 0; !r && i < n; i++) {
+		struct ibb_buf *next = &state[i % 2];
+
+		ibb_buf_clear(next);
+		r = one_write_later(k, last, i, next);
+		if (!r && !old)
+			r = mklog_entry(ibb_buf_bytes(last), ibb_buf_bytes(next), seq + i, log);
+		last = next;
+	}
+	if (!r && old)
+		r = mklog_old(ibb_buf_bytes(hive), ibb_buf_bytes(last), seq + 1, 1, false, log);
+	if (!ahead)
+		mklog_mark(hive, seq + 1, seq);
+	ibb_buf_clear(&state[0]);
+	ibb_buf_clear(&state[1]);
+	return r == IBB_E_NOMEM ? ibb_err_nomem(k->err) : r;
 }
 
 static int log_of(struct work *k, const char *name, struct ibb_buf *hive, unsigned i,
 		  struct ibb_buf *ret)
 {
 	bool system = strcmp(name, "SYSTEM") == 0;
+	int r;
 
 	if (system && k->w->system_logs[i])
 		return ibb_read_file(k->w->system_logs[i], IBB_LIMIT_HIVE_BYTES, ret, k->err);
 	if (i)
 		return ibb_buf_append_zero(ret, 64 * 1024) ? ibb_err_nomem(k->err) : IBB_OK;
 	if (k->w->logged)
-		return into_log(k, system ? 2 : 1, hive, ret);
-	if (winhives_log(hive, k->w->stale_logs ? k->w->stale_logs : -1, ret))
-		return ibb_err_nomem(k->err);
-	if (k->w->dirty_hive && system)
+		return into_log(k, system ? 3 : 1, 0, hive, ret);
+	if ((system && k->w->system_hive) || (strcmp(name, "DRIVERS") == 0 && k->w->drivers_hive))
+		r = ibb_buf_append_zero(ret, 64 * 1024) ? ibb_err_nomem(k->err) : IBB_OK;
+	else
+		r = into_log(k, 1, k->w->stale_logs ? k->w->stale_logs : -1, hive, ret);
+	if (!r && k->w->dirty_hive && system)
 		winhives_make_dirty(hive);
-	return IBB_OK;
+	return r;
 }
 
 static int put_hive(struct work *k, const char *name, struct ibb_buf *hive)

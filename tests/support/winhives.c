@@ -385,22 +385,3 @@ void winhives_make_dirty(struct ibb_buf *hive)
 	ibb_put_le32(hive->data + 4, ibb_get_le32(hive->data + 4) + 1);
 	base_block_checksum(hive->data);
 }
-
-int winhives_log(const struct ibb_buf *hive, int ahead, struct ibb_buf *ret)
-{
-	uint32_t sequence;
-	uint8_t *entry;
-
-	IBB_ASSERT(hive->len >= 4096);
-	if (ibb_buf_append(ret, hive->data, 512) || ibb_buf_append_zero(ret, 64 * 1024 - 512))
-		return IBB_E_NOMEM;
-	ibb_put_le32(ret->data + 28, 6); /* file type: transaction log, new format */
-	base_block_checksum(ret->data);
-	sequence = ibb_get_le32(hive->data + 8) + (uint32_t)ahead;
-	entry = ret->data + 512;
-	memcpy(entry, "HvLE", 4);
-	ibb_put_le32(entry + 4, 512);
-	ibb_put_le32(entry + 12, sequence);
-	ibb_put_le32(entry + 16, ibb_get_le32(hive->data + 40));
-	return IBB_OK;
-}

@@ -60,10 +60,5 @@ int winhives_drivers(const struct winhives_spec *s, struct ibb_buf *ret,
 
 /* Raise the first sequence number, as an interrupted write leaves it. */
 void winhives_make_dirty(struct ibb_buf *hive);
-/*
- * A transaction log with one entry, whose sequence number lies `ahead` above the hive's (below it
- * when negative, as in a cleanly closed hive).
- */
-int winhives_log(const struct ibb_buf *hive, int ahead, struct ibb_buf *ret) IBB_MUST_CHECK;
 
 #endif
