@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-add_executable(ibb-mkpkg support/ibb-mkpkg.c support/mkpkg.c support/mkpe.c support/mkcat.c)
+add_executable(ibb-mkpkg support/ibb-mkpkg.c support/mkpkg.c support/mkpe.c ${mkcat})
 ibb_objects(ibb-mkpkg base)
 target_link_libraries(ibb-mkpkg PRIVATE OpenSSL::Crypto)
 add_test(NAME oracle_catalog

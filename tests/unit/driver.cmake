@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-set(pkgtest support/pkgtest.c support/mkpkg.c support/mkpe.c support/mkcat.c support/dirsource.c)
+set(pkgtest support/pkgtest.c support/mkpkg.c support/mkpe.c ${mkcat} support/dirsource.c)
 ibb_unit_test(test_store LABEL golden SOURCES unit/test_store.c ${pkgtest}
 	LAYERS base inf authenticode driver)
 ibb_unit_test(test_package LABEL unit SOURCES unit/test_package.c ${pkgtest}
