@@ -24,6 +24,11 @@
 #define IBB_LIMIT_VALUE_NAME_CHARS 16383u
 #define IBB_LIMIT_DEVICE_ID_CHARS  200u /* MAX_DEVICE_ID_LEN of cfgmgr32.h */
 #define IBB_LIMIT_CAT_BYTES	   (32u << 20)
+#define IBB_LIMIT_CAT_MEMBERS	   262144u /* a cumulative update lists some ten thousand files */
+#define IBB_LIMIT_CAT_ATTRS	   262144u /* the largest known: 4 264 */
+#define IBB_LIMIT_CAT_TEXT_CHARS   32768u  /* of one attribute's name or value */
+#define IBB_LIMIT_DER_DEPTH	   24u	   /* what is read here goes 9 deep */
+#define IBB_LIMIT_PE_SECTIONS	   96u	   /* of the Windows loader (winnt.h, IMAGE_FILE_HEADER) */
 #define IBB_LIMIT_PACKAGE_FILES	   4096u
 #define IBB_LIMIT_PACKAGE_BYTES	   (1024u << 20)
 #define IBB_LIMIT_PACKAGES	   256u

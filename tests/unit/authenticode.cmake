@@ -1,3 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-ibb_unit_test(test_signer LABEL unit SOURCES unit/test_signer.c ${mkcat}
-	LAYERS base authenticode)
+ibb_unit_test(test_signer LABEL unit SOURCES unit/test_signer.c ${mkcat} LAYERS base authenticode)
+foreach(test cat cat_real pe)
+	ibb_unit_test(test_${test} LABEL unit SOURCES unit/test_${test}.c support/mkpe.c ${mkcat}
+		LAYERS base authenticode)
+endforeach()
+foreach(test cat_bad pe_bad)
+	ibb_unit_test(test_${test} LABEL bad SOURCES unit/test_${test}.c support/mkpe.c ${mkcat}
+		LAYERS base authenticode)
+endforeach()
