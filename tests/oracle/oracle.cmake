@@ -21,3 +21,12 @@ if(TARGET ibb-hive AND IBB_PYTHON3)
 			SKIP_RETURN_CODE 77 TIMEOUT 600 PROCESSORS 2)
 	endforeach()
 endif()
+
+# Security catalogs.
+if(TARGET ibb_authenticode AND IBB_PYTHON3)
+	add_executable(catdump_ours oracle/catdump_ours.c)
+	ibb_objects(catdump_ours base authenticode)
+	add_test(NAME oracle_cat COMMAND ${IBB_PYTHON3} -B ${CMAKE_CURRENT_LIST_DIR}/cat.py
+		$<TARGET_FILE:catdump_ours> ${IBB_TEST_DATA_DEFAULT})
+	set_tests_properties(oracle_cat PROPERTIES LABELS oracle SKIP_RETURN_CODE 77 TIMEOUT 300)
+endif()
