@@ -38,6 +38,14 @@ static inline uint32_t fuzz_rnd(uint64_t *state, uint32_t below)
 }
 
 /* A copy of exactly these bytes on the heap, so that reading beyond them is noticed. */
-struct ibb_buf fuzz_copy(const void *p, size_t n);
+static inline struct ibb_buf fuzz_copy(const void *p, size_t n)
+{
+	struct ibb_buf b = {.data = malloc(n ? n : 1), .len = n, .cap = n};
+
+	FUZZ_CHECK(b.data, "out of memory");
+	if (n)
+		memcpy(b.data, p, n);
+	return b;
+}
 
 #endif

@@ -3,16 +3,6 @@
 
 #include "base/le.h"
 
-struct ibb_buf fuzz_copy(const void *p, size_t n)
-{
-	struct ibb_buf b = {.data = malloc(n ? n : 1), .len = n, .cap = n};
-
-	FUZZ_CHECK(b.data, "out of memory");
-	if (n)
-		memcpy(b.data, p, n);
-	return b;
-}
-
 void fuzz_fix_checksum(uint8_t *base)
 {
 	uint32_t c = 0;

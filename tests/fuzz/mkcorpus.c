@@ -4,9 +4,9 @@
  *
  *   ibb-mkcorpus OUT
  *
- * to OUT/hive_base, OUT/hive_walk, OUT/hive_edit, OUT/hive_log. Some are made from nothing; those
- * whose names begin with "real-" are cut out of the hives of IBB_TEST_DATA, when it is there. What
- * Windows wrote stays out of the repository, so these are made again for every run.
+ * to OUT/TARGET. Some are made from nothing; those whose names begin with "real-" are from
+ * IBB_TEST_DATA, when it is there, as far as they are hives cut out of larger ones. What others
+ * wrote stays out of the repository, so these are made again for every run.
  */
 #include "mkcorpus.h"
 
@@ -240,9 +240,9 @@ static const char *data_dir(void)
 	return dir && *dir ? dir : IBB_TEST_DATA_DEFAULT;
 }
 
-bool mkcorpus_read(const char *rel, struct ibb_buf *ret)
+bool mkcorpus_read_from(const char *area, const char *rel, struct ibb_buf *ret)
 {
-	char *path = ibb_asprintf("%s/hives/%s", data_dir(), rel);
+	char *path = ibb_asprintf("%s/%s/%s", data_dir(), area, rel);
 	struct ibb_error err = {0};
 	bool ok = !access(path, R_OK);
 
@@ -256,6 +256,11 @@ bool mkcorpus_read(const char *rel, struct ibb_buf *ret)
 	}
 	free(path);
 	return ok;
+}
+
+bool mkcorpus_read(const char *rel, struct ibb_buf *ret)
+{
+	return mkcorpus_read_from("hives", rel, ret);
 }
 
 void mkcorpus_trim(struct ibb_buf *b)
@@ -317,6 +322,9 @@ int main(int argc, char **argv)
 	from_real();
 #ifdef IBB_FUZZ_LOG
 	mkcorpus_logs();
+#endif
+#ifdef IBB_FUZZ_CAT
+	mkcorpus_catalogs();
 #endif
 	printf("%u seeds in %s\n", n_written, out_dir);
 	return 0;

@@ -32,9 +32,13 @@ int cut_hive(struct ibb_bytes hive, uint32_t key, const struct cut_how *how, str
 void mkcorpus_write(const char *target, const char *name, const void *p, size_t n);
 /* Read IBB_TEST_DATA/hives/REL; false when it is not there. */
 bool mkcorpus_read(const char *rel, struct ibb_buf *ret);
+/* The same of any other part of IBB_TEST_DATA. */
+bool mkcorpus_read_from(const char *area, const char *rel, struct ibb_buf *ret);
 /* Cut off what follows the bins. */
 void mkcorpus_trim(struct ibb_buf *hive);
 /* mkcorpus_log.c */
 void mkcorpus_logs(void);
+/* mkcorpus_cat.c */
+void mkcorpus_catalogs(void);
 
 #endif
