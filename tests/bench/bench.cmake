@@ -5,8 +5,10 @@ if(TARGET ibbake AND TARGET ibb-mkimage AND TARGET ibb-mkpkg)
 	ibb_objects(ibb-bench-inf base inf)
 	add_executable(ibb-bench-hive bench/ibb-bench-hive.c)
 	ibb_objects(ibb-bench-hive base disk hive volume)
+	add_executable(ibb-bench-cat bench/ibb-bench-cat.c)
+	ibb_objects(ibb-bench-cat base authenticode)
 	add_custom_target(bench
 		COMMAND ${PROJECT_SOURCE_DIR}/ci/bench --build ${PROJECT_BINARY_DIR}
-		DEPENDS ibbake ibb-mkimage ibb-mkpkg ibb-bench-inf ibb-bench-hive
+		DEPENDS ibbake ibb-mkimage ibb-mkpkg ibb-bench-inf ibb-bench-hive ibb-bench-cat
 		USES_TERMINAL VERBATIM)
 endif()
