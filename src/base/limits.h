@@ -29,6 +29,13 @@
 #define IBB_LIMIT_CAT_TEXT_CHARS   32768u  /* of one attribute's name or value */
 #define IBB_LIMIT_DER_DEPTH	   24u	   /* what is read here goes 9 deep */
 #define IBB_LIMIT_PE_SECTIONS	   96u	   /* of the Windows loader (winnt.h, IMAGE_FILE_HEADER) */
+#define IBB_LIMIT_SIGNERS	   8u	   /* of one message */
+#define IBB_LIMIT_SIGNATURES	   16u	   /* of one file, nested ones counted */
+#define IBB_LIMIT_SIGNATURE_DEPTH  4u	   /* of nested ones */
+#define IBB_LIMIT_CERTIFICATES	   64u	   /* in one message, or given by the user */
+#define IBB_LIMIT_ATTRIBUTES	   64u	   /* of one signer, and values of one attribute */
+#define IBB_LIMIT_CHAIN_DEPTH	   10u
+#define IBB_LIMIT_CRL_BYTES	   (64u << 20)
 #define IBB_LIMIT_PACKAGE_FILES	   4096u
 #define IBB_LIMIT_PACKAGE_BYTES	   (1024u << 20)
 #define IBB_LIMIT_PACKAGES	   256u

@@ -220,7 +220,7 @@ static void truncated(const char *name, const struct ibb_buf *b)
 	assert_int_equal(ibb_buf_append(&longer, b->data, b->len), 0);
 	assert_int_equal(ibb_buf_append(&longer, "xyz", 3), 0);
 	assert_fails(ibb_cat_signer(name, ibb_buf_bytes(&longer), &s, &err), IBB_E_CORRUPT, err,
-		     "3 bytes follow the catalog's end");
+		     "3 bytes follow the security catalog's end");
 	ibb_buf_clear(&longer);
 }
 
