@@ -97,14 +97,14 @@ static int build(const struct ibb_chain_query *q, STACK_OF(X509) * anchors, stru
 	X509_VERIFY_PARAM *param;
 	int r, rc = IBB_OK;
 
-	if (!ctx || X509_STORE_CTX_init(ctx, NULL, q->leaf, q->others) != 1) {
+	if (!ctx || X509_STORE_CTX_init(ctx, NULL, q->leaf, q->others) != 1 ||
+	    X509_STORE_CTX_set_app_data(ctx, c) != 1) {
 		X509_STORE_CTX_free(ctx);
 		ERR_clear_error();
 		return ibb_err_nomem(err);
 	}
 	X509_STORE_CTX_set0_trusted_stack(ctx, anchors);
 	X509_STORE_CTX_set_verify_cb(ctx, on_complaint);
-	X509_STORE_CTX_set_app_data(ctx, c);
 	param = X509_STORE_CTX_get0_param(ctx);
 	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
 	X509_VERIFY_PARAM_set_auth_level(param, 0); /* SHA-1 and 1024 bits: see strength() */

@@ -6,6 +6,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -48,12 +49,33 @@ int ibb_openssl_failed(const char *name, const char *what, struct ibb_error *err
 			   reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
 }
 
+/*
+ * Compares encodings: OBJ_obj2txt() allocates, and a usage that is overlooked for lack of memory is
+ * a wrong answer.
+ */
 bool ibb_oid_is(const ASN1_OBJECT *o, const char *dotted)
 {
-	char text[80];
-	int n = OBJ_obj2txt(text, sizeof(text), o, 1);
+	uint8_t der[40], *p = der;
+	unsigned long first = 0;
 
-	return n > 0 && (size_t)n < sizeof(text) && strcmp(text, dotted) == 0;
+	for (unsigned i = 0; *dotted; i++) {
+		char *end;
+		unsigned long v = strtoul(dotted, &end, 10);
+
+		IBB_ASSERT(end > dotted && p + 5 < der + sizeof(der));
+		dotted = *end == '.' ? end + 1 : end;
+		if (i == 0) {
+			first = v * 40; /* X.690, 8.19.4: the first two share an octet */
+			continue;
+		}
+		v += i == 1 ? first : 0;
+		for (int shift = 28; shift > 0; shift -= 7)
+			if (v >> shift)
+				*p++ = (uint8_t)(0x80 | (v >> shift & 0x7f));
+		*p++ = v & 0x7f;
+	}
+	return OBJ_length(o) == (size_t)(p - der) &&
+	       memcmp(OBJ_get0_data(o), der, (size_t)(p - der)) == 0;
 }
 
 long ibb_der_enter(const unsigned char **p, const unsigned char *end, int tag)

@@ -263,8 +263,10 @@ int ibb_signature_verify(const char *name, struct ibb_bytes pkcs7,
 	char type[64];
 	int rc = ibb_p7_parse(name, "signature", pkcs7, &m, err);
 
-	if (rc)
+	if (rc) {
+		ERR_clear_error();
 		return rc;
+	}
 	v.value = m.value;
 	v.type = m.type;
 	rc = type_text(name, v.type, type, err);

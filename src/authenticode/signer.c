@@ -165,8 +165,10 @@ int ibb_cat_signer(const char *name, struct ibb_bytes cat, struct ibb_cat_signer
 	int rc;
 
 	rc = parse(name, cat, &p, err);
-	if (rc)
+	if (rc) {
+		ERR_clear_error();
 		return rc;
+	}
 	if (p.n_signers < 1)
 		rc = ibb_err(err, IBB_E_CORRUPT, "%s: nobody signed this catalog", name);
 	else
@@ -176,5 +178,6 @@ int ibb_cat_signer(const char *name, struct ibb_bytes cat, struct ibb_cat_signer
 	if (!rc)
 		rc = ibb_signer_read(name, x, ret, err);
 	ibb_p7_clear(&p);
+	ERR_clear_error();
 	return rc;
 }

@@ -137,6 +137,7 @@ int ibb_trust_store_new(struct ibb_trust_store **ret, struct ibb_error *err)
 		return ibb_err_nomem(err);
 	}
 	rc = ibb_store_load_roots(s, ibb_root_pems, ibb_root_pems_n, err);
+	ERR_clear_error();
 	if (rc)
 		return rc;
 	*ret = IBB_TAKE(s);
@@ -151,6 +152,7 @@ int ibb_trust_store_add(struct ibb_trust_store *s, const char *name, struct ibb_
 
 	if (rc)
 		drop_from(s->user, before);
+	ERR_clear_error();
 	return rc;
 }
 
@@ -202,5 +204,6 @@ int ibb_trust_store_add_crl(struct ibb_trust_store *s, const char *name, struct 
 	rc = read_crls(name, crl, s->crls, err);
 	while (rc && sk_X509_CRL_num(s->crls) > before)
 		X509_CRL_free(sk_X509_CRL_pop(s->crls));
+	ERR_clear_error();
 	return rc;
 }

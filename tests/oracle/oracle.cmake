@@ -30,3 +30,13 @@ if(TARGET ibb_authenticode AND IBB_PYTHON3)
 		$<TARGET_FILE:catdump_ours> ${IBB_TEST_DATA_DEFAULT})
 	set_tests_properties(oracle_cat PROPERTIES LABELS oracle SKIP_RETURN_CODE 77 TIMEOUT 300)
 endif()
+
+if(TARGET ibb_authenticode)
+	add_executable(signatures_ours oracle/signatures_ours.c)
+	ibb_objects(signatures_ours base authenticode)
+	add_test(NAME oracle_signatures_osslsigncode COMMAND bash
+		${CMAKE_CURRENT_LIST_DIR}/signatures_osslsigncode.sh ${PROJECT_SOURCE_DIR}
+		$<TARGET_FILE:signatures_ours>)
+	set_tests_properties(oracle_signatures_osslsigncode PROPERTIES LABELS oracle
+		SKIP_RETURN_CODE 77 TIMEOUT 300)
+endif()

@@ -294,8 +294,14 @@ int mkcat(const struct mkcat_opts *o, struct ibb_buf *ret, struct ibb_error *err
 
 	if (!rc)
 		rc = make_pki(&p, o, err);
-	if (!rc)
+	if (!rc && o->sign) {
+		rc = o->sign(o->sign_arg, o->content_type ? o->content_type : OID_CTL,
+			     ibb_buf_bytes(&list), ret);
+		if (rc)
+			rc = ibb_err(err, rc, "the catalog could not be signed");
+	} else if (!rc) {
 		rc = sign_list(o, &p, &list, ret, err);
+	}
 	pki_clear(&p);
 	return rc;
 }

@@ -24,6 +24,10 @@ struct mkcat_attr {
 	uint32_t flags; /* 0: those of text */
 };
 
+/* Signs in place of mkcat: see mkpki_sign(). */
+typedef int mkcat_sign_fn(const void *arg, const char *type, struct ibb_bytes value,
+			  struct ibb_buf *ret);
+
 struct mkcat_opts {
 	const char *key_dir; /* where demo-key.pem and demo-root-key.pem are */
 	const struct mkcat_member *members;
@@ -44,6 +48,8 @@ struct mkcat_opts {
 	const char *list_usage;	  /* instead of the catalog list's OID, or NULL */
 	bool no_signer;		  /* no SignerInfo */
 	bool no_certificate;	  /* the publisher's certificate is left out */
+	mkcat_sign_fn *sign;	  /* who signs the list, and with what; NULL: the demo publisher */
+	const void *sign_arg;
 };
 
 /* The list alone, which mkcat() signs: all of the CertificateTrustList. */
