@@ -184,12 +184,16 @@ static void explain_error(const struct complaints *c, STACK_OF(X509) * chain, st
 	switch (c->error) {
 	case X509_V_OK:
 		return;
+	case X509_V_ERR_CERT_CHAIN_TOO_LONG:
+		ibb_finding_set(&ret->f, IBB_SIG_UNTRUSTED,
+				"the chain has more than %u certificates between its ends",
+				IBB_LIMIT_CHAIN_DEPTH);
+		return;
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-	case X509_V_ERR_CERT_CHAIN_TOO_LONG:
 	case X509_V_ERR_CERT_UNTRUSTED:
 		explain_end(chain, ret);
 		return;

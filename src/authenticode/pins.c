@@ -81,6 +81,8 @@ static const struct ibb_pin pins[] = {
 	 "Symantec SHA256 TimeStamping CA"},
 	{IBB_PIN_TSA, "02d65b95e28370c1570095fa88f923dd937fad8f", NULL,
 	 "Sectigo RSA Time Stamping CA"},
+	{IBB_PIN_TSA, "503006091d97d4f5ae39f7cbe7927d7d652d3431", NULL,
+	 "Entrust.net Certification Authority (2048)"},
 
 	{IBB_PIN_TEST, "2bd63d28d7bcd0e251195aeb519243c13142ebc3", NULL,
 	 "Microsoft Test Root Authority"},

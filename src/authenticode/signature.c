@@ -61,6 +61,8 @@ static int date(const struct verify *v, const PKCS7_SIGNER_INFO *si, X509 *cert,
 	bool lifetime = false;
 	int rc = ibb_timestamp_find(v->store, si, certs, &stamp, err);
 
+	if (rc == IBB_E_LIMIT)
+		return ibb_err_prefix(err, rc, "%s", v->name);
 	if (!rc)
 		rc = ibb_usage_has(cert, IBB_OID_LIFETIME, &lifetime, err);
 	if (rc)

@@ -71,7 +71,7 @@ struct mkpki_signer {
 	const char *key;
 	const char *hash; /* NULL: SHA256 */
 	unsigned faults;
-	const struct mkpki_stamp *stamps[4];
+	const struct mkpki_stamp *stamps[12];
 	struct ibb_bytes nested; /* a message to nest, or none */
 };
 struct mkpki_message {

@@ -263,6 +263,54 @@ static void too_much(void **state)
 	ibb_buf_clear(&deep);
 }
 
+static void too_many_stamps(void **state)
+{
+	struct mkpki_stamp bad = {true, cast.tsa,	    TSA_KEY, {NULL}, "20200601120000Z",
+				  NULL, MKPKI_WRONG_IMPRINT};
+	struct mkpki_message m = usual();
+	struct ibb_error err = {0};
+	struct ibb_buf b;
+
+	(void)state;
+	for (size_t i = 0; i < 9; i++)
+		m.signers[0].stamps[i] = &bad;
+	b = signed_list(&m);
+	assert_fails(verify_code(&b, &err), IBB_E_LIMIT, err,
+		     "t.cat: more than 8 timestamps of one signature");
+	ibb_buf_clear(&b);
+}
+
+/* CAs that certify one another, all with one key: the root, twelve of them, the publisher. */
+static void long_chain(void **state)
+{
+	struct mkpki_message m = {.n_signers = 1};
+	char names[13][16];
+	struct ibb_buf b;
+	struct result v;
+
+	(void)state;
+	for (int i = 0; i < 13; i++) {
+		struct mkpki_cert c = i < 12 ? ca_spec : publisher_spec;
+
+		snprintf(names[i], sizeof(names[i]), "CA %d", i);
+		c.cn = i < 12 ? names[i] : PUBLISHER;
+		c.serial = 0x2000 + i;
+		c.issuer = i ? names[i - 1] : ROOT;
+		c.issuer_key = i ? CA_KEY : ROOT_KEY;
+		m.certs[m.n_certs++] = mkpki_cert(&c);
+	}
+	m.signers[0] = (struct mkpki_signer){.cert = m.certs[12], .key = KEY};
+	b = signed_list(&m);
+	v = verify(&b, cast.store, NOW);
+	assert_int_equal(v.sigs[0].fault, IBB_SIG_UNTRUSTED);
+	assert_string_equal(v.sigs[0].why,
+			    "the chain has more than 10 certificates between its ends");
+	free(v.sigs);
+	ibb_buf_clear(&b);
+	for (size_t i = 0; i < m.n_certs; i++)
+		X509_free(m.certs[i]);
+}
+
 static void damaged_nested(void **state)
 {
 	struct mkpki_message m = usual();
@@ -439,7 +487,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(broken_messages), cmocka_unit_test(broken_stamps),
 		cmocka_unit_test(no_message),	   cmocka_unit_test(nobody_signed),
-		cmocka_unit_test(too_much),	   cmocka_unit_test(damaged_nested),
+		cmocka_unit_test(too_much),	   cmocka_unit_test(too_many_stamps),
+		cmocka_unit_test(long_chain),	   cmocka_unit_test(damaged_nested),
 		cmocka_unit_test(flipped_made),	   cmocka_unit_test(every_bit),
 		cmocka_unit_test(flipped_real),
 	};

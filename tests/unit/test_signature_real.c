@@ -2,6 +2,7 @@
 /* Catalogs of Microsoft and of driver vendors: who signed them, and whether it holds. */
 #include "test_signature.h"
 
+#include "base/le.h"
 #include "base/time.h"
 
 #define R1997 "Microsoft Root Authority"
@@ -168,11 +169,87 @@ static void clocks(void **state)
 	free(v.sigs);
 }
 
+/* The first PKCS#7 of a PE file's certificate table, without the padding behind it. */
+static struct ibb_bytes embedded(const struct ibb_buf *pe)
+{
+	size_t opt = ibb_get_le32(pe->data + 0x3c) + 24;
+	size_t dir = opt + (ibb_get_le16(pe->data + opt) == 0x20b ? 112 : 96) + 32;
+	const uint8_t *p = pe->data + ibb_get_le32(pe->data + dir) + 8;
+
+	assert_int_equal(p[0], 0x30);
+	assert_int_equal(p[1], 0x82);
+	return (struct ibb_bytes){p, (size_t)(p[2] << 8 | p[3]) + 4};
+}
+
+/* Signatures inside PE files are of the same form; what they sign is another type. */
+static void pe_files(void **state)
+{
+	static const struct {
+		const char *file;
+		size_t n;
+		struct {
+			enum ibb_signature_fault fault;
+			enum ibb_anchor anchor;
+			const char *signer, *why;
+		} s[3];
+	} t[] = {
+		{"pvscsi-1.3.28/pvscsi.sys", 1, {{IBB_SIG_OK, MS, WHCP, ""}}},
+		{"wintun-0.7-cross-signed/wintun.sys",
+		 1,
+		 {{IBB_SIG_OK, CROSS, "WireGuard LLC", ""}}},
+		{"mlx5-24.4.26429/mlx5.sys",
+		 2,
+		 {{IBB_SIG_UNTRUSTED, IBB_ANCHOR_TEST, "MellanoxCert(Test)",
+		   "test-signed: the certificate 'MellanoxCert(Test)' signed itself"},
+		  {IBB_SIG_OK, MS, WHCP, ""}}},
+		{"mlx5-24.4.26429/mlx5ui.dll",
+		 2,
+		 {{IBB_SIG_UNTRUSTED, IBB_ANCHOR_NONE, "NVIDIA Corporation",
+		   "neither there nor trusted: 'DigiCert Trusted Root G4'"},
+		  {IBB_SIG_OK, MS, WHCP, ""}}},
+		/* SHA-1 outside, SHA-256 inside: what they sign differs, as it has to */
+		{"vboxguest-attested-and-cross-signed/VBoxGuest.sys",
+		 3,
+		 {{IBB_SIG_EXPIRED, CROSS, "Oracle Corporation", "expired on 2016-12-22"},
+		  {IBB_SIG_BROKEN, MS, WHCP, "the nested signature is over other content"},
+		  {IBB_SIG_EXPIRED, CROSS, "Oracle Corporation",
+		   "the certificate 'DigiCert Assured ID Root CA' expired on 2021-04-15"}}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(t); i++) {
+		struct ibb_buf b = {0}, content = {0};
+		struct ibb_signature *sigs = NULL;
+		struct ibb_error err = {0};
+		char rel[256], type[64];
+		size_t n = 0;
+
+		snprintf(rel, sizeof(rel), "drivers/%s", t[i].file);
+		TEST_DATA_OR_SKIP(rel, &b);
+		assert_ok(ibb_signature_verify(t[i].file, embedded(&b), store, NOW, &sigs, &n,
+					       &content, type, &err),
+			  err);
+		assert_string_equal(type, "1.3.6.1.4.1.311.2.1.4");
+		assert_int_equal(n, t[i].n);
+		for (size_t k = 0; k < n; k++) {
+			if (sigs[k].fault != t[i].s[k].fault || !strstr(sigs[k].why, t[i].s[k].why))
+				fail_msg("%s %zu: %s %s", t[i].file, k,
+					 ibb_signature_fault_name(sigs[k].fault), sigs[k].why);
+			assert_int_equal(sigs[k].anchor, t[i].s[k].anchor);
+			assert_string_equal(sigs[k].signer.name, t[i].s[k].signer);
+		}
+		free(sigs);
+		ibb_buf_clear(&b);
+		ibb_buf_clear(&content);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(catalogs),
 		cmocka_unit_test(clocks),
+		cmocka_unit_test(pe_files),
 	};
 
 	return cmocka_run_group_tests(tests, make_store, free_store) ? 1 : 0;
