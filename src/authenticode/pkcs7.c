@@ -78,7 +78,7 @@ bool ibb_oid_is(const ASN1_OBJECT *o, const char *dotted)
 	       memcmp(OBJ_get0_data(o), der, (size_t)(p - der)) == 0;
 }
 
-long ibb_der_enter(const unsigned char **p, const unsigned char *end, int tag)
+long ibb_asn1_enter(const unsigned char **p, const unsigned char *end, int tag)
 {
 	long len = 0;
 	int found = 0, class = 0;
@@ -157,7 +157,7 @@ static int read_content(const char *name, struct ibb_p7 *p, struct ibb_error *er
 	if (v->type == V_ASN1_OCTET_STRING)
 		return IBB_OK;
 	q = p->value.data;
-	n = ibb_der_enter(&q, q + p->value.len, V_ASN1_SEQUENCE);
+	n = ibb_asn1_enter(&q, q + p->value.len, V_ASN1_SEQUENCE);
 	if (n < 0 || q + n != p->value.data + p->value.len)
 		return ibb_err(err, IBB_E_CORRUPT, "%s: the signed content is not DER", name);
 	p->octets = (struct ibb_bytes){q, (size_t)n};
@@ -171,14 +171,14 @@ static int read_content(const char *name, struct ibb_p7 *p, struct ibb_error *er
 static bool find_attributes(struct ibb_bytes der, struct ibb_bytes *ret)
 {
 	const unsigned char *p = der.data, *end = der.data + der.len, *start;
-	long n = ibb_der_enter(&p, end, V_ASN1_SEQUENCE), len = 0;
+	long n = ibb_asn1_enter(&p, end, V_ASN1_SEQUENCE), len = 0;
 	int tag, class, r;
 
 	if (n < 0)
 		return false;
 	end = p + n;
 	for (int i = 0; i < 3; i++) {
-		n = ibb_der_enter(&p, end, i == 0 ? V_ASN1_INTEGER : V_ASN1_SEQUENCE);
+		n = ibb_asn1_enter(&p, end, i == 0 ? V_ASN1_INTEGER : V_ASN1_SEQUENCE);
 		if (n < 0)
 			return false;
 		p += n;

@@ -44,7 +44,7 @@ bool ibb_openssl_ran_out(void);
 int ibb_openssl_failed(const char *name, const char *what, struct ibb_error *err);
 bool ibb_oid_is(const ASN1_OBJECT *o, const char *dotted);
 /* Enter one DER element of this universal tag at *p; its content's length, or -1. */
-long ibb_der_enter(const unsigned char **p, const unsigned char *end, int tag);
+long ibb_asn1_enter(const unsigned char **p, const unsigned char *end, int tag);
 /* Seconds since 1970; false when it is no time. */
 bool ibb_asn1_time(const ASN1_TIME *t, int64_t *ret);
 

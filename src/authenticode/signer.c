@@ -25,9 +25,9 @@ static bool is_catalog_list(struct ibb_bytes ctl)
 	bool ok;
 	long n;
 
-	if (ibb_der_enter(&p, end, V_ASN1_SEQUENCE) < 0)
+	if (ibb_asn1_enter(&p, end, V_ASN1_SEQUENCE) < 0)
 		return false;
-	n = ibb_der_enter(&p, end, V_ASN1_SEQUENCE);
+	n = ibb_asn1_enter(&p, end, V_ASN1_SEQUENCE);
 	if (n <= 0)
 		return false;
 	usage = d2i_ASN1_OBJECT(NULL, &p, n);
