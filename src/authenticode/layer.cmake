@@ -32,6 +32,7 @@ ibb_layer(authenticode
 		authenticode/spc.c
 		authenticode/store.c
 		authenticode/timestamp.c
+		authenticode/trust.c
 		authenticode/usage.c
 		${IBB_ROOTS_C}
 	USES base

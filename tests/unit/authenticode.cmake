@@ -16,3 +16,4 @@ ibb_unit_test(test_signature_real LABEL unit SOURCES unit/test_signature_real.c 
 	LAYERS base authenticode)
 ibb_unit_test(test_signature_fault LABEL fault SOURCES unit/test_signature_fault.c support/mkpki.c
 	LAYERS base authenticode)
+ibb_unit_test(test_trust LABEL unit SOURCES unit/test_trust.c LAYERS base authenticode)
