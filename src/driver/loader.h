@@ -27,6 +27,11 @@ struct ibb_loader {
 	struct ibb_error *err;
 };
 
+/* What stands beside the catalog that was read. */
+int ibb_loader_other_catalogs(struct ibb_loader *l) IBB_MUST_CHECK;
+/* Identity of the package as its files are now. */
+int ibb_package_make_digest(const struct ibb_package *p, struct ibb_sha256 *ret,
+			    struct ibb_error *err) IBB_MUST_CHECK;
 /* Append a file to the package; takes the bytes, also on failure. */
 int ibb_loader_add(struct ibb_loader *l, const char *path, struct ibb_buf *bytes) IBB_MUST_CHECK;
 /* Does the INF name a cabinet for it? Other names of disks are tag files, which nobody needs. */

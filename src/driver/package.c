@@ -9,6 +9,7 @@
 #include "base/utf16.h"
 #include "driver/index.h"
 #include "driver/loader.h"
+#include "driver/trust.h"
 
 static void loader_clear(struct ibb_loader *l)
 {
@@ -25,6 +26,7 @@ void ibb_package_free(struct ibb_package *p)
 	if (!p)
 		return;
 	ibb_package_index_free(p->index);
+	ibb_package_trust_free(p->trust);
 	for (size_t i = 0; i < p->n_services; i++)
 		free(p->services[i]);
 	free(p->services);
@@ -33,6 +35,12 @@ void ibb_package_free(struct ibb_package *p)
 		ibb_buf_clear(&p->files[i].bytes);
 	}
 	free(p->files);
+	for (size_t i = 0; i < p->n_other_catalogs; i++) {
+		free(p->other_catalogs[i].path);
+		ibb_buf_clear(&p->other_catalogs[i].bytes);
+	}
+	free(p->other_catalogs);
+	free(p->catalog_file);
 	ibb_inf_free(p->inf);
 	free(p->catalog_name);
 	free(p->inf_name);
@@ -130,7 +138,7 @@ static int load_catalog(struct ibb_loader *l)
 	p->catalog_name = ibb_strdup(name);
 	if (!p->catalog_name)
 		return ibb_err_nomem(l->err);
-	rc = add_file(l, name, IBB_LIMIT_CAT_BYTES, NULL);
+	rc = add_file(l, name, IBB_LIMIT_CAT_BYTES, &p->catalog_file);
 	if (rc == IBB_E_NOTFOUND)
 		return ibb_err(l->err, rc, "%s:%u names the catalog %s, which %s lacks",
 			       p->inf_name, p->version.catalog_line, name, l->src->dir);
@@ -140,7 +148,7 @@ static int load_catalog(struct ibb_loader *l)
 	if (rc)
 		return ibb_err_prefix(l->err, rc, "%s", l->src->dir);
 	p->signed_ = true;
-	return IBB_OK;
+	return ibb_loader_other_catalogs(l);
 }
 
 /* A path of the INF, '\\' separators, "" for none, in normal form. */
@@ -320,25 +328,25 @@ static int hash_files(const struct ibb_package_file *const *order, size_t n, str
 	return IBB_OK;
 }
 
-static int make_digest(struct ibb_loader *l)
+int ibb_package_make_digest(const struct ibb_package *p, struct ibb_sha256 *ret,
+			    struct ibb_error *err)
 {
-	struct ibb_package *p = l->p;
 	IBB_AUTO_FREE const struct ibb_package_file **order = NULL;
 	struct ibb_hasher *h = NULL;
 
 	order = ibb_calloc_array(p->n_files, sizeof(*order));
 	if (!order)
-		return ibb_err_nomem(l->err);
+		return ibb_err_nomem(err);
 	for (size_t i = 0; i < p->n_files; i++)
 		order[i] = &p->files[i];
 	qsort(order, p->n_files, sizeof(*order), compare_files);
 	if (ibb_hasher_new(&h))
-		return ibb_err_nomem(l->err);
+		return ibb_err_nomem(err);
 	if (hash_files(order, p->n_files, h)) {
 		ibb_hasher_free(h);
-		return ibb_err_nomem(l->err);
+		return ibb_err_nomem(err);
 	}
-	return ibb_hasher_final(h, &p->digest) ? ibb_err_nomem(l->err) : IBB_OK;
+	return ibb_hasher_final(h, ret) ? ibb_err_nomem(err) : IBB_OK;
 }
 
 static int name_companions(struct ibb_loader *l)
@@ -364,7 +372,7 @@ static int load(struct ibb_loader *l, const char *inf_name)
 	if (!rc)
 		rc = name_companions(l);
 	if (!rc)
-		rc = make_digest(l);
+		rc = ibb_package_make_digest(l->p, &l->p->digest, l->err);
 	return rc;
 }
 

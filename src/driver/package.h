@@ -22,6 +22,12 @@
 struct ibb_package_source {
 	int (*read)(void *ctx, const char *path, uint64_t limit, struct ibb_buf *ret,
 		    char **ret_spelling, struct ibb_error *err);
+	/*
+	 * May be NULL. The i-th of the files whose names differ from the one that read() gives for
+	 * this path in case only. IBB_E_NOTFOUND when there are no more. Only asked for catalogs.
+	 */
+	int (*other)(void *ctx, const char *path, size_t i, uint64_t limit, struct ibb_buf *ret,
+		     char **ret_spelling, struct ibb_error *err);
 	/* May be NULL. Asked once the models of the INF are known and before any other file is
 	 * read: false ends the load with IBB_E_UNSUPPORTED. */
 	bool (*accept)(void *ctx, const struct ibb_inf_models *models);
@@ -36,11 +42,13 @@ struct ibb_package_file {
 };
 
 struct ibb_package_index; /* device IDs, sorted; made when first asked for */
+struct ibb_package_trust; /* driver/trust.h */
 
 struct ibb_package {
 	char *dir;	    /* host directory */
 	char *inf_name;	    /* "mlx5.inf", as spelt on the host */
 	char *catalog_name; /* as the INF spells it; NULL when it names none */
+	char *catalog_file; /* as it is spelt on the host */
 	struct ibb_inf *inf;
 	struct ibb_inf_target target;
 	struct ibb_inf_version version;
@@ -51,6 +59,9 @@ struct ibb_package {
 	/* [0] the INF, [1] the catalog if any, then the others by name, expanded if they were
 	 * packed */
 	struct ibb_package_file *files;
+	/* catalogs that stand beside files[1] under a name that differs in case only */
+	struct ibb_package_file *other_catalogs;
+	size_t n_other_catalogs, cap_other_catalogs;
 	struct ibb_sha256 digest; /* over names and digests of all files: identity */
 	/* union over the chosen models' install sections */
 	bool copies_files, outside_store, absolute_addreg, coinstallers, has_includes;
@@ -61,6 +72,8 @@ struct ibb_package {
 	size_t n_companions;
 	const char *const *companions;
 	struct ibb_package_index *index;
+	/* what ibb_package_judge() found, once somebody asked; NULL: nobody vouches for anything */
+	struct ibb_package_trust *trust;
 };
 
 /*
@@ -75,6 +88,12 @@ int ibb_package_load(const struct ibb_package_source *src, const char *inf_name,
 		     struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_package_free(struct ibb_package *p);
 IBB_DEFINE_CLEANUP(struct ibb_package *, ibb_package_free)
+
+/*
+ * Make other_catalogs[k] the package's catalog, and the one it had other_catalogs[k]. Signer and
+ * digest change with it. IBB_E_CORRUPT (it is no catalog), IBB_E_NOMEM: then nothing changed.
+ */
+int ibb_package_take_catalog(struct ibb_package *p, size_t k, struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
  * The packages that p's CopyINF directives name, those that theirs name, and so on: Windows imports

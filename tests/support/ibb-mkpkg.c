@@ -19,6 +19,7 @@ static int usage(FILE *f, int status)
 	      "  --inf NAME              name of the INF (ibbdemo.inf)\n"
 	      "  --date MM/DD/YYYY       DriverVer date (04/16/2026)\n"
 	      "  --version W.X.Y.Z       DriverVer version (1.0.0.0)\n"
+	      "  --provider TEXT         Provider of the INF (ibbake demonstration)\n"
 	      "  --service NAME          service and .sys name (ibbdemo)\n"
 	      "  --ids ID,ID...          hardware IDs to serve instead of the default ones\n"
 	      "  --bare-only             serve only PCI\\VEN_15B3&DEV_xxxx\n"
@@ -30,6 +31,7 @@ static int usage(FILE *f, int status)
 	      "  --eku OID               a further extended key usage of the signer\n"
 	      "  --no-catalog            leave the package unsigned\n"
 	      "  --omit FILE             do not write FILE, though the INF asks for it\n"
+	      "  --pad BYTES             so many zeros behind the driver image\n"
 	      "  --root FILE             also write the signer's root certificate (PEM)\n"
 	      "  --key-dir DIR           where demo-key.pem and demo-root-key.pem are\n",
 	      f);
@@ -72,6 +74,7 @@ static const struct option options[] = {
 	{"boot-start", no_argument, NULL, 'B'},	    {"feature-score", required_argument, NULL, 'f'},
 	{"copy-inf", required_argument, NULL, 'C'}, {"eku", required_argument, NULL, 'E'},
 	{"no-catalog", no_argument, NULL, 'n'},	    {"omit", required_argument, NULL, 'o'},
+	{"provider", required_argument, NULL, 'p'}, {"pad", required_argument, NULL, 'P'},
 	{"root", required_argument, NULL, 'r'},	    {"key-dir", required_argument, NULL, 'k'},
 	{"help", no_argument, NULL, 'h'},	    {NULL, 0, NULL, 0}};
 
@@ -131,6 +134,12 @@ static int take(struct args *a, int c, char *value)
 		return 0;
 	case 'o':
 		o->omit = value;
+		return 0;
+	case 'p':
+		o->provider = value;
+		return 0;
+	case 'P':
+		o->pad_bytes = strtoul(value, NULL, 10);
 		return 0;
 	case 'r':
 		a->root = value;

@@ -188,7 +188,8 @@ static void member(struct mkder *d, const struct mkcat_opts *o, const struct mem
 {
 	unsigned version = o->version == 1 ? 1 : 2;
 	const struct mkcat_attr file = {"File", m->name, 0};
-	const struct mkcat_attr os = {"OSAttr", o->os_attr ? o->os_attr : "2:10.0", 0};
+	const struct mkcat_attr os = {"OSAttr",
+				      o->os_attr ? o->os_attr : "2:6.1,2:6.2,2:6.3,2:10.0", 0};
 
 	mkder_open(d, MKDER_SEQUENCE);
 	tag(d, version, m);
@@ -222,7 +223,7 @@ static void list_attributes(struct mkder *d, const struct mkcat_opts *o)
 {
 	mkder_open(d, MKDER_CONTEXT(0));
 	mkder_open(d, MKDER_SEQUENCE);
-	list_attribute(d, "OS", o->os ? o->os : "_v63_X64,_v100_X64", 0);
+	list_attribute(d, "OS", o->os ? o->os : "_v63_X64,_v100_X64,Server_v100_X64_21H2", 0);
 	if (o->submission)
 		list_attribute(d, "Submission ID", o->submission, 0);
 	for (size_t i = 0; i < o->n_attrs; i++)

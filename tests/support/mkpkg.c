@@ -210,7 +210,7 @@ static void rest(struct text *t, const struct mkpkg_opts *o)
 	line(t, "%s.sys = 1,,", service);
 	blank(t);
 	line(t, "[Strings]");
-	line(t, "Provider = \"" MKPKG_PROVIDER "\"");
+	line(t, "Provider = \"%s\"", either(o->provider, MKPKG_PROVIDER));
 	line(t, "Vf.Desc  = \"ibbake demonstration InfiniBand function\"");
 	line(t, "An.Desc  = \"ibbake demonstration network function\"");
 	line(t, "Disk     = \"ibbake demonstration disk\"");
@@ -295,7 +295,8 @@ int mkpkg_write(const char *dir, const struct mkpkg_opts *o, struct ibb_error *e
 	if (mkdir(dir, 0777) < 0 && errno != EEXIST)
 		return ibb_err_os(err, errno, "%s: cannot make the directory", dir);
 	sys_name = ibb_asprintf("%s.sys", either(o->service, "ibbdemo"));
-	if (!sys_name || mkpe_driver(either(o->version, "1.0.0.0"), &sys))
+	if (!sys_name || mkpe_driver(either(o->version, "1.0.0.0"), &sys) ||
+	    ibb_buf_append_zero(&sys, o->pad_bytes))
 		return ibb_err_nomem(err);
 	rc = mkpkg_inf(o, &inf, err);
 	if (rc)

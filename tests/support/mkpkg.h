@@ -18,12 +18,14 @@ struct mkpkg_opts {
 	const char *inf_name;	/* NULL: "ibbdemo.inf"; the catalog is called the same */
 	const char *date;	/* DriverVer, MM/DD/YYYY; NULL: 04/16/2026 */
 	const char *version;	/* DriverVer; NULL: 1.0.0.0 */
+	const char *provider;	/* NULL: MKPKG_PROVIDER */
 	const char *service;	/* and name of the .sys; NULL: "ibbdemo" */
 	const char *const *ids; /* hardware IDs to serve instead of the default ones */
 	size_t n_ids;
 	bool bare_only;	  /* only PCI\VEN_15B3&DEV_xxxx, which a size's function must not need */
 	bool utf16;	  /* UTF-16LE with byte order mark instead of ANSI */
 	const char *omit; /* this file is not written, though the INF asks for it */
+	size_t pad_bytes; /* behind the driver image, as an overlay */
 	bool no_catalog;  /* no CatalogFile, no catalog */
 	const char *feature_score; /* FeatureScore of all install sections, or NULL */
 	const char *copy_inf;	   /* CopyINF of all install sections, or NULL */

@@ -308,8 +308,9 @@ static void companions(void **state)
 	free(list);
 	ibb_package_free(IBB_TAKE(p));
 
-	assert_ok(ibb_package_load(&(struct ibb_package_source){src.read, NULL, &d, "DIR"}, "d.inf",
-				   &server_2022, &p, &err),
+	assert_ok(ibb_package_load(
+			  &(struct ibb_package_source){.read = src.read, .ctx = &d, .dir = "DIR"},
+			  "d.inf", &server_2022, &p, &err),
 		  err);
 	n = 7;
 	assert_ok(ibb_package_load_companions(&src, p, &list, &n, &err), err);
