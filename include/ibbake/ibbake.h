@@ -46,6 +46,14 @@ enum ibb_reflect { IBB_REFLECT_AUTO, IBB_REFLECT_NEVER };
 /* Bits of ibb_request.require: readiness lines that must not be missing. */
 enum { IBB_REQUIRE_DRIVER = 1, IBB_REQUIRE_ADDRESS = 2, IBB_REQUIRE_USER_ND = 4 };
 
+/* Bits of ibb_request.allow. What is tampered with, expired or revoked is never allowed. */
+enum {
+	IBB_ALLOW_UNSIGNED = 1,
+	IBB_ALLOW_VENDOR_SIGNED = 2, /* also cross-signed where Windows asks for more */
+	IBB_ALLOW_TEST_SIGNED = 4,
+	IBB_ALLOW_UNTRUSTED_ROOT = 8
+};
+
 /* Zero-initialise, set struct_bytes, fill what the task needs. All pointers are borrowed. */
 struct ibb_request {
 	size_t struct_bytes;	  /* sizeof(struct ibb_request) */
@@ -66,6 +74,16 @@ struct ibb_request {
 	 */
 	bool accept_dirty_hives;
 	bool check_hives; /* ibb_inspect(): check every cell of the hives; unsound: IBB_E_CORRUPT */
+	unsigned allow;	  /* IBB_ALLOW_*: signatures that Windows does not accept */
+	/* PEM files with roots that count like the pinned ones (tests); CRLs, PEM or DER */
+	const char *const *trust_anchors;
+	size_t n_trust_anchors;
+	const char *const *crls;
+	size_t n_crls;
+	/* packages by digest: must match when the file is there, is written by ibb_bake() and
+	 * ibb_drivers_add() when it is not; NULL: neither */
+	const char *lock;
+	int64_t now; /* signatures without a timestamp are judged at this time; 0: unix_time */
 	const char *const *filters; /* ibb_drivers_list(): "KEY=PATTERN", all must match */
 	size_t n_filters;
 	const char *const *published; /* ibb_drivers_remove(): oemN.inf or original INF names */
@@ -144,6 +162,15 @@ IBB_API int ibb_drivers_add(const struct ibb_request *q, char **ret_json,
  */
 IBB_API int ibb_drivers_remove(const struct ibb_request *q, char **ret_json,
 			       struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Judge the driver packages of driver_dirs without an image: who vouches for them, and does Windows
+ * (`os`, NULL: every one the catalog knows) load them? Files among driver_dirs that are no INF are
+ * judged as companions, by their embedded signature. Schema "ibbake-check/1". IBB_E_UNTRUSTED when
+ * there is one that none of these Windows accepts; *ret_json is set then as well.
+ */
+IBB_API int ibb_drivers_check(const struct ibb_request *q, char **ret_json,
+			      struct ibb_error *err) IBB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,7 @@
 
 #include "api/doc.h"
 #include "api/output.h"
+#include "api/trust.h"
 
 static int apply_all(struct ibb_session *s, struct ibb_applied *applied, struct ibb_error *err)
 {
@@ -49,6 +50,9 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 		.options = {.force = s->q->force,
 			    .allow_unsupported = s->q->allow_unsupported,
 			    .accept_dirty_hives = s->q->accept_dirty_hives,
+			    .allow = s->q->allow,
+			    .trust_anchors = s->q->trust_anchors,
+			    .n_trust_anchors = s->q->n_trust_anchors,
 			    .dry_run = !s->q->output,
 			    .catalog_as_of = ibb_catalog_version(s->catalog),
 			    .catalog_sha256 = ibb_catalog_sha256(s->catalog),
@@ -125,6 +129,14 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 		r = apply_all(s, &applied, err);
 	if (!r)
 		r = finish(s, &applied, &in, &text, err);
+	if (!r && s->q->lock && s->q->output && !s->lockfile && s->n_chosen) {
+		r = ibb_lockfile_write(s->q->lock, s->chosen, s->n_chosen, err);
+		if (r)
+			(void)ibb_err_prefix(
+				err, r,
+				"the image %s is complete, but the lock file is not written",
+				s->q->output);
+	}
 	ibb_lock_release(&lock);
 	ibb_applied_clear(&applied);
 	ibb_identity_clear(&in);

@@ -6,6 +6,7 @@
 
 #include "api/doc.h"
 #include "api/session.h"
+#include "api/trust.h"
 #include "base/utf16.h"
 
 /* ---- which staged packages go ---- */
@@ -235,6 +236,29 @@ static int leave_out_unaccompanied(struct ibb_session *s, struct ibb_error *err)
 	return IBB_OK;
 }
 
+/* What nobody vouches for stays out, with what needs it. */
+static int leave_out_untrusted(struct ibb_session *s, struct ibb_error *err)
+{
+	for (size_t i = 0; i < s->n_chosen;) {
+		struct ibb_package *p = s->chosen[i];
+		int r = ibb_session_judge(s, p, err);
+
+		if (!r) {
+			i++;
+			continue;
+		}
+		if (r != IBB_E_UNTRUSTED && r != IBB_E_CORRUPT)
+			return r;
+		r = leave_out(s, i, reason_for(p, err->msg), err);
+		if (!r)
+			r = leave_out_users(s, p, err);
+		if (r)
+			return r;
+		i = 0;
+	}
+	return IBB_OK;
+}
+
 static int choose_all(struct ibb_session *s, struct ibb_error *err)
 {
 	int r = IBB_OK;
@@ -245,7 +269,12 @@ static int choose_all(struct ibb_session *s, struct ibb_error *err)
 		r = leave_out_unaccompanied(s, err);
 	if (!r)
 		r = ibb_session_choose_companions(s, err);
-	return r || !s->q->keep_going ? r : leave_out_unplannable(s, err);
+	if (r)
+		return r;
+	if (!s->q->keep_going)
+		return ibb_session_judge_chosen(s, err);
+	r = leave_out_untrusted(s, err);
+	return r ? r : leave_out_unplannable(s, err);
 }
 
 /* INFs of two vendors may have the same name by chance. */

@@ -85,6 +85,81 @@ static int read_file(void *ctx, const char *path, uint64_t limit, struct ibb_buf
 	return r;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void free_names(char **names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
+/* Names in the directory that differ from this one in case only, sorted. */
+static int variants(const char *dir, const char *name, char ***ret, size_t *ret_n,
+		    struct ibb_error *err)
+{
+	DIR *d = opendir(dir);
+	char **names = NULL;
+	size_t n = 0, cap = 0;
+	struct dirent *e;
+	int r = IBB_OK;
+
+	if (!d)
+		return ibb_err_os(err, errno, "%s: open the directory", dir);
+	while (!r && (e = readdir(d))) {
+		if (!ibb_caseeq(e->d_name, name) || strcmp(e->d_name, name) == 0)
+			continue;
+		if (ibb_grow(&names, &cap, n, sizeof(*names)) ||
+		    !(names[n] = ibb_strdup(e->d_name)))
+			r = ibb_err_nomem(err);
+		else
+			n++;
+	}
+	closedir(d);
+	if (r) {
+		free_names(names, n);
+		return r;
+	}
+	if (n)
+		qsort(names, n, sizeof(*names), by_name);
+	*ret = names;
+	*ret_n = n;
+	return IBB_OK;
+}
+
+/* Only beside a name that is spelt as it was asked for: else read_file() took the only one. */
+static int read_other(void *ctx, const char *path, size_t i, uint64_t limit, struct ibb_buf *ret,
+		      char **ret_spelling, struct ibb_error *err)
+{
+	struct search *s = ctx;
+	IBB_AUTO_FREE char *exact = ibb_asprintf("%s/%s", s->dir, path), *file = NULL;
+	char **names = NULL;
+	struct stat st;
+	size_t n = 0;
+	int r;
+
+	if (!exact)
+		return ibb_err_nomem(err);
+	if (strchr(path, '/') || lstat(exact, &st) || !S_ISREG(st.st_mode))
+		return IBB_E_NOTFOUND;
+	r = variants(s->dir, path, &names, &n, err);
+	if (r || i >= n) {
+		free_names(names, n);
+		return r ? r : IBB_E_NOTFOUND;
+	}
+	*ret_spelling = ibb_strdup(names[i]);
+	file = ibb_asprintf("%s/%s", s->dir, names[i]);
+	free_names(names, n);
+	if (!*ret_spelling || !file)
+		r = ibb_err_nomem(err);
+	if (!r)
+		r = ibb_read_file(file, limit, ret, err);
+	return r ? r : note_read(s->set, s->dir, *ret_spelling, err);
+}
+
 static bool lists(const struct ibb_inf_model *m, const char *id)
 {
 	if (ibb_caseeq(m->hardware_id, id))
@@ -171,7 +246,8 @@ static int missing(struct search *s)
 static int try_inf(struct search *s, const char *dir, const char *name)
 {
 	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
-	struct ibb_package_source src = {.read = read_file, .accept = accept, .ctx = s, .dir = dir};
+	struct ibb_package_source src = {
+		.read = read_file, .other = read_other, .accept = accept, .ctx = s, .dir = dir};
 	struct ibb_package *p = NULL;
 	int r = ibb_volume_open_dir(dir, &v, s->err);
 
@@ -194,18 +270,6 @@ static int try_inf(struct search *s, const char *dir, const char *name)
 }
 
 /* ---- the search ---- */
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void free_names(char **names, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		free(names[i]);
-	free(names);
-}
 
 /* Sorted, so that the outcome does not depend on the host's directory order. */
 static int read_names(struct search *s, const char *dir, char ***ret, size_t *ret_n)
@@ -307,7 +371,8 @@ int ibb_packages_companions(struct ibb_package_set *s, const struct ibb_package 
 {
 	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
 	struct search search = {.dir = p->dir, .set = s, .err = err};
-	struct ibb_package_source src = {.read = read_file, .ctx = &search, .dir = p->dir};
+	struct ibb_package_source src = {
+		.read = read_file, .other = read_other, .ctx = &search, .dir = p->dir};
 	struct ibb_package **list = NULL;
 	size_t n = 0;
 	int r;

@@ -21,7 +21,7 @@ static int plan_doc(struct ibb_session *s, char **ret_json, struct ibb_error *er
 	if (r)
 		return r;
 	root = ibb_doc_begin(&b, "ibbake-plan/1");
-	ibb_jb_str(&b, root, "signature", "not verified");
+	ibb_jb_str(&b, root, "signature", ibb_plan_signature(s->plan));
 	ibb_identity_json(&id, &b, ibb_jb_object(&b, root, "input"));
 	ibb_identity_clear(&id);
 	ibb_facts_json(s->facts, &b, ibb_jb_object(&b, root, "image"));

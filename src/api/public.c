@@ -59,6 +59,13 @@ int ibb_drivers_add(const struct ibb_request *q, char **ret_json, struct ibb_err
 	return ibb_do_drivers_add(q, ret_json, err ? err : &unwanted);
 }
 
+int ibb_drivers_check(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_drivers_check(q, ret_json, err ? err : &unwanted);
+}
+
 int ibb_drivers_remove(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_error unwanted = {0};

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/trust.h"
 #include "base/limits.h"
 #include "catalog/builtin.h"
 
@@ -183,35 +184,13 @@ static int collect_ids(const struct ibb_session *s, const char ***ret, size_t *r
 	return IBB_OK;
 }
 
-/* A pin that nothing compares would be worse than none. */
-static int refuse_pins(const struct ibb_session *s, struct ibb_error *err)
-{
-	for (size_t i = 0; i < s->n_targets; i++)
-		for (size_t k = 0; k < s->resolutions[i]->n_local; k++) {
-			const struct ibb_local_entry *e = &s->resolutions[i]->local[k];
-
-			if (!e->sha256)
-				continue;
-			ibb_err(err, IBB_E_UNSUPPORTED,
-				"the driver catalog pins the SHA-256 of %s, which this version of "
-				"ibbake does not check",
-				e->path);
-			return ibb_err_hint(err, IBB_E_UNSUPPORTED,
-					    "check it yourself and name its directory with "
-					    "--drivers, without that entry in the catalog");
-		}
-	return IBB_OK;
-}
-
 /* Directories given by the user, and the catalog's entries on this machine. */
 static int find_packages(struct ibb_session *s, struct ibb_error *err)
 {
 	IBB_AUTO_FREE const char **ids = NULL, **dirs = NULL;
 	size_t n_ids = 0, n = s->q->n_driver_dirs, n_local = 0;
-	int r = refuse_pins(s, err);
+	int r = collect_ids(s, &ids, &n_ids, err);
 
-	if (!r)
-		r = collect_ids(s, &ids, &n_ids, err);
 	if (r)
 		return r;
 	for (size_t i = 0; i < s->n_targets; i++)
@@ -249,10 +228,6 @@ static int warn_selection(struct ibb_session *s, const struct ibb_selection *sel
 				  : ", which stays with ",
 			t->old ? t->old->published : "");
 	}
-	if (!r && !sel->package->signed_)
-		r = ibb_session_warn(s, err,
-				     "%s is not signed: Windows for amd64 loads no unsigned driver",
-				     sel->package->inf_name);
 	if (!r && !sel->wins)
 		r = ibb_session_warn(s, err, "Windows may not choose this package: %s",
 				     sel->rank_reason);
@@ -526,6 +501,8 @@ int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
 	if (!r)
 		r = ibb_session_choose_companions(s, err);
 	if (!r)
+		r = ibb_session_judge_chosen(s, err);
+	if (!r)
 		r = ibb_session_phase(s->q, "plan", 0, 0, err);
 	if (!r)
 		r = ibb_plan_build_changes(s->facts, s->chosen, s->n_chosen, NULL, 0, &o, &s->plan,
@@ -543,6 +520,8 @@ void ibb_session_clear(struct ibb_session *s)
 		ibb_removal_clear(&s->removals[i]);
 	free(s->removals);
 	ibb_plan_free(s->plan);
+	ibb_trust_store_free(s->trust);
+	ibb_lockfile_free(s->lockfile);
 	ibb_session_clear_included(s);
 	for (size_t i = 0; i < s->n_targets; i++) {
 		ibb_selection_clear(&s->selections[i]);

@@ -14,6 +14,9 @@ struct ibb_included {
 	struct ibb_inf *inf;
 };
 
+struct ibb_trust_store;
+struct ibb_lockfile;
+
 struct ibb_session {
 	const struct ibb_request *q;
 	struct ibb_catalog *catalog;
@@ -27,6 +30,8 @@ struct ibb_session {
 	size_t n_chosen, cap_chosen;
 	struct ibb_removal *removals;
 	size_t n_removals;
+	struct ibb_trust_store *trust;
+	struct ibb_lockfile *lockfile; /* of q->lock, when it is there */
 	struct ibb_plan *plan;
 	struct ibb_included *included;
 	size_t n_included;

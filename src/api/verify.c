@@ -103,7 +103,8 @@ static int verify(struct ibb_session *s, char **ret_json, struct ibb_error *err)
 	if (r)
 		return r;
 	root = ibb_doc_begin(&b, "ibbake-verify/1");
-	ibb_jb_str(&b, root, "signature", "not verified");
+	/* the image holds records of the packages, not the packages */
+	ibb_jb_str(&b, root, "signature", ibb_json_str(m, "signature"));
 	r = ibb_manifest_verify(m, &id, s->facts, s->image->volume, &o, &b, root, &n, err);
 	if (!r)
 		r = digest_differs(s, m, &b, root, &n, err);

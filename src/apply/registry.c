@@ -35,7 +35,7 @@ static int apply_key(const struct ibb_plan *p, const struct ibb_op *op, struct i
 		     ibb_key *donor, struct ibb_error *err)
 {
 	const struct ibb_key_security_plan *s = &p->security[op->hive];
-	bool like = !op->like_parent && *donor != 0;
+	bool own = op->sd.len != 0, like = !own && !op->like_parent && *donor != 0;
 	unsigned made = 0;
 	ibb_key k;
 	int r = ibb_hive_create(h, ibb_hive_root(h), op->key,
@@ -47,6 +47,8 @@ static int apply_key(const struct ibb_plan *p, const struct ibb_op *op, struct i
 	if (made != 1)
 		return ibb_err(err, IBB_E_CONFLICT, "%s: key %s %s", ibb_hive_name(h), op->key,
 			       made ? "lacks its parent" : "exists already");
+	if (own)
+		return ibb_hive_set_security(h, k, op->sd, err);
 	if (!like && !op->like_parent) {
 		r = ibb_hive_set_security(h, k, ibb_buf_bytes(&s->sd), err);
 		*donor = k; /* the next keys share its descriptor */
@@ -179,8 +181,8 @@ static int planned_security(const struct expected *e, const struct ibb_op *op,
 	ibb_key k;
 	int r;
 
-	if (!op->like_parent && !s->like) {
-		*ret = ibb_buf_bytes(&s->sd);
+	if (op->sd.len || (!op->like_parent && !s->like)) {
+		*ret = op->sd.len ? op->sd : ibb_buf_bytes(&s->sd);
 		return IBB_OK;
 	}
 	if (!op->like_parent) {

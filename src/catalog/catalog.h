@@ -82,6 +82,9 @@ struct ibb_windows {
 	bool server;
 	const char *arch; /* "x64", "x86", "arm64" */
 };
+size_t ibb_catalog_n_windows(const struct ibb_catalog *c);
+/* As x64. */
+void ibb_catalog_windows_at(const struct ibb_catalog *c, size_t i, struct ibb_windows *ret);
 /* --os NAME|BUILD: "server2022", "2022", "win11-22h2", "20348", "10.0.20348"; the result is x64. A
  * bare build that both a client and a server have is IBB_E_INVALID naming both. Unknown:
  * IBB_E_INVALID with what there is. */

@@ -164,6 +164,16 @@ static int unknown_windows(const struct ibb_catalog *c, const char *name, struct
 	return ibb_err_hint(err, IBB_E_INVALID, "a build number such as 20348 works too");
 }
 
+size_t ibb_catalog_n_windows(const struct ibb_catalog *c)
+{
+	return c->tables[CAT_WINDOWS].n;
+}
+
+void ibb_catalog_windows_at(const struct ibb_catalog *c, size_t i, struct ibb_windows *ret)
+{
+	fill(ret, &CAT_ITEMS(c, CAT_WINDOWS, struct cat_windows)[i]);
+}
+
 int ibb_catalog_find_windows(const struct ibb_catalog *c, const char *name, struct ibb_windows *ret,
 			     struct ibb_error *err)
 {

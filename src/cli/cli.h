@@ -15,6 +15,7 @@ struct cli {
 	const char *command;
 	struct ibb_request q;
 	const char *sizes[CLI_MAX_LIST], *dirs[CLI_MAX_LIST], *filters[CLI_MAX_LIST];
+	const char *anchors[CLI_MAX_LIST], *crls[CLI_MAX_LIST];
 	const char *args[CLI_MAX_LIST]; /* what is no option */
 	size_t n_args;
 	bool json, quiet, verbose, dry_run, no_manifest, help;
@@ -42,8 +43,10 @@ enum {
 	CLI_ADD = 4096, /* --recurse, --keep-going, --replace, --reflect */
 	CLI_FORCE = 8192,
 	CLI_FILTER = 16384,
-	CLI_HIVES = 32768, /* --hives */
-	CLI_DIRTY = 65536  /* --accept-dirty-hives */
+	CLI_HIVES = 32768,  /* --hives */
+	CLI_DIRTY = 65536,  /* --accept-dirty-hives */
+	CLI_TRUST = 131072, /* --allow, --trust-anchor, --crl */
+	CLI_LOCK = 262144   /* --lock */
 };
 
 struct cli_command {
@@ -96,6 +99,7 @@ int cli_cmd_drivers(struct cli *c);
 
 /* shared renderings */
 void cli_render_resolution(const struct ibb_json *res, bool verbose, struct ibb_buf *out);
+void cli_render_trust(const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_targets(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_readiness(const struct ibb_json *readiness, struct ibb_buf *out);
 void cli_render_packages(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);

@@ -31,6 +31,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 
 static void change_text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
+	cli_render_trust(doc, out);
 	cli_render_packages(c, doc, out);
 	ibb_json_foreach (p, ibb_json_get(doc, "removed")) {
 		cli_printf(out, "removed %s (%s, %s)\n", cli_str(p, "published"), cli_str(p, "inf"),
@@ -78,6 +79,59 @@ static int change(struct cli *c, bool add)
 	return cli_finish(c, r, &err, json, change_text);
 }
 
+static void check_text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+{
+	ibb_json_foreach (p, ibb_json_get(doc, "packages")) {
+		const struct ibb_json *s = ibb_json_get(p, "signature"),
+				      *by = ibb_json_get(s, "by");
+
+		cli_printf(out, "%s/%s %s: %s\n", cli_str(p, "directory"), cli_str(p, "inf"),
+			   cli_str(p, "version"), cli_str(s, "verdict"));
+		cli_printf(out, "  digest   %s\n", cli_str(p, "sha256"));
+		cli_printf(out, "  signer   %s, root %s, signed %s\n",
+			   by ? cli_str(by, "signer") : "nobody",
+			   ibb_json_str(by, "root") ? cli_str(by, "root") : "none",
+			   ibb_json_str(by, "signed_at") ? cli_str(by, "signed_at")
+							 : "at an unknown time");
+		if (ibb_json_str(s, "certified_for"))
+			cli_printf(out, "  for      %s\n", cli_str(s, "certified_for"));
+		ibb_json_foreach (t, ibb_json_get(p, "targets")) {
+			bool accepted = ibb_json_bool(t, "accepted", false);
+
+			cli_printf(out, "  %-8s %s (%s, %s): %s%s%s\n",
+				   accepted ? "accepted" : "REFUSED", cli_str(t, "windows"),
+				   cli_str(t, "version"), cli_str(t, "kind"), cli_str(t, "verdict"),
+				   accepted && !c->verbose ? "" : ": ",
+				   accepted && !c->verbose ? "" : cli_str(t, "reason"));
+		}
+		ibb_json_foreach (w, ibb_json_get(s, "warnings"))
+			cli_printf(out, "  warning: %s\n", ibb_json_value_str(w));
+		if (!c->verbose)
+			continue;
+		ibb_json_foreach (f, ibb_json_get(p, "files"))
+			cli_printf(out, "  %s %s\n",
+				   ibb_json_bool(f, "member", false) ? "member " : "STRANGE",
+				   cli_str(f, "path"));
+	}
+	ibb_json_foreach (f, ibb_json_get(doc, "companions"))
+		cli_printf(out, "%s: %s: %s\n", cli_str(f, "path"), cli_str(f, "verdict"),
+			   cli_str(f, "reason"));
+}
+
+static int check(struct cli *c)
+{
+	struct ibb_error err = {0};
+	char *json = NULL;
+	int r;
+
+	if (c->n_args < 2)
+		return cli_usage(c, "drivers check needs DIR...");
+	c->q.driver_dirs = c->args + 1;
+	c->q.n_driver_dirs = c->n_args - 1;
+	r = ibb_drivers_check(&c->q, &json, &err);
+	return cli_finish(c, r, &err, json, check_text);
+}
+
 int cli_cmd_drivers(struct cli *c)
 {
 	const char *verb = c->n_args ? c->args[0] : "";
@@ -86,5 +140,7 @@ int cli_cmd_drivers(struct cli *c)
 		return list(c);
 	if (strcmp(verb, "add") == 0 || strcmp(verb, "remove") == 0)
 		return change(c, verb[0] == 'a');
-	return cli_usage(c, "drivers needs one of: list, add, remove");
+	if (strcmp(verb, "check") == 0)
+		return check(c);
+	return cli_usage(c, "drivers needs one of: list, add, remove, check");
 }

@@ -42,6 +42,7 @@ static void operations(const struct cli *c, const struct ibb_json *doc, struct i
 
 static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
+	cli_render_trust(doc, out);
 	cli_render_image(ibb_json_get(doc, "image"), out);
 	cli_render_targets(c, doc, out);
 	cli_render_packages(c, doc, out);

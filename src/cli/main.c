@@ -23,22 +23,25 @@ const struct cli_command cli_commands[] = {
 	{"plan", "IMAGE", "everything bake would do, with reasons; writes nothing",
 	 "  ibbake plan base.vhd --size Standard_HB120rs_v3 --drivers winof2/\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_PARTITION | CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG |
-		 CLI_PROGRESS | CLI_DIRTY,
+		 CLI_PROGRESS | CLI_DIRTY | CLI_TRUST | CLI_LOCK,
 	 cli_cmd_plan},
 	{"bake", "IMAGE", "make an image that has the InfiniBand driver, and its manifest",
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_PARTITION |
-		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS | CLI_DIRTY,
+		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS | CLI_DIRTY | CLI_TRUST |
+		 CLI_LOCK,
 	 cli_cmd_bake},
 	{"verify", "IMAGE", "does an image still hold what its manifest says?",
 	 "  ibbake verify out.vhd --manifest out.vhd.manifest.json\n",
 	 CLI_MANIFEST | CLI_PARTITION | CLI_BOOTED | CLI_CATALOG | CLI_DIRTY, cli_cmd_verify},
-	{"drivers", "list|add|remove IMAGE ...", "list, add or remove any driver package",
+	{"drivers", "list|add|remove|check ...", "list, add, remove or judge any driver package",
 	 "  ibbake drivers list base.vhd --filter class=net\n"
 	 "  ibbake drivers add base.vhd winof2/ -o out.vhd\n"
-	 "  ibbake drivers remove out.vhd oem3.inf -o out2.vhd\n",
+	 "  ibbake drivers remove out.vhd oem3.inf -o out2.vhd\n"
+	 "  ibbake drivers check winof2/ --os server2022\n",
 	 CLI_PARTITION | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_FORCE | CLI_ADD |
-		 CLI_CATALOG | CLI_PROGRESS | CLI_FILTER | CLI_DIRTY,
+		 CLI_CATALOG | CLI_PROGRESS | CLI_FILTER | CLI_DIRTY | CLI_TRUST | CLI_LOCK |
+		 CLI_OS,
 	 cli_cmd_drivers},
 };
 const size_t cli_n_commands = IBB_ARRAY_SIZE(cli_commands);
@@ -140,6 +143,7 @@ int main(int argc, char **argv)
 	}
 	if (!read_time(&c))
 		return 2;
+	c.q.now = (int64_t)time(NULL);
 	cli_catch_signals();
 	c.q.progress = cli_progress;
 	c.q.progress_ctx = &c;

@@ -6,7 +6,7 @@
 
 #include "cli/cli.h"
 
-enum kind { FLAG, TEXT, LIST, NUMBER, REQUIRE, DIGEST, REFLECT, PROGRESS };
+enum kind { FLAG, TEXT, LIST, NUMBER, REQUIRE, ALLOW, DIGEST, REFLECT, PROGRESS };
 
 static const struct option {
 	const char *name;
@@ -52,6 +52,15 @@ static const struct option {
 	 "configure a boot-critical package (auto), or only stage it (never)"},
 	{"allow-unsupported", 0, NULL, CLI_WEAKEN, FLAG, AT(q.allow_unsupported), 0, 0,
 	 "go on although the catalog says unsupported"},
+	{"allow", 0, "unsigned,vendor-signed,test-signed,untrusted-root", CLI_TRUST, ALLOW,
+	 AT(q.allow), 0, 0,
+	 "take packages whose signature Windows does not accept for this reason; recorded"},
+	{"trust-anchor", 0, "PEM", CLI_TRUST, LIST, AT(anchors), AT(q.n_trust_anchors),
+	 CLI_MAX_LIST, "a further root to trust (tests); recorded; may be repeated"},
+	{"crl", 0, "FILE", CLI_TRUST, LIST, AT(crls), AT(q.n_crls), CLI_MAX_LIST,
+	 "a certificate revocation list to heed; may be repeated"},
+	{"lock", 0, "FILE", CLI_LOCK, TEXT, AT(q.lock), 0, 0,
+	 "packages must be those that FILE names by digest; without it, it is written"},
 	{"accept-dirty-hives", 0, NULL, CLI_DIRTY, FLAG, AT(q.accept_dirty_hives), 0, 0,
 	 "take a hive that was not cleanly closed and has no usable transaction log as it is"},
 	{"hives", 0, NULL, CLI_HIVES, FLAG, AT(q.check_hives), 0, 0,
@@ -127,6 +136,30 @@ static bool parse_choice(const char *v, const char *const *names, unsigned n, un
 	return false;
 }
 
+/* A comma-separated list. */
+static bool parse_allow(const char *v, void *ret)
+{
+	static const char *const names[] = {"unsigned", "vendor-signed", "test-signed",
+					    "untrusted-root"};
+
+	while (*v) {
+		size_t n = strcspn(v, ",");
+		char word[24] = "";
+		unsigned choice;
+
+		if (!n || n >= sizeof(word))
+			return false;
+		memcpy(word, v, n);
+		if (!parse_choice(word, names, IBB_ARRAY_SIZE(names), &choice))
+			return false;
+		*(unsigned *)ret |= 1u << choice;
+		v += n;
+		if (*v == ',' && !*++v)
+			return false;
+	}
+	return true;
+}
+
 static bool store(struct cli *c, const struct option *o, const char *v)
 {
 	static const char *const lines[] = {"driver", "address", "user-nd"};
@@ -165,6 +198,8 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 			return false;
 		*(unsigned *)at |= 1u << choice;
 		return true;
+	case ALLOW:
+		return parse_allow(v, at);
 	case DIGEST:
 		if (!parse_choice(v, digests, IBB_ARRAY_SIZE(digests), &choice))
 			return false;
@@ -220,6 +255,8 @@ bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	c->q.sizes = c->sizes;
 	c->q.driver_dirs = c->dirs;
 	c->q.filters = c->filters;
+	c->q.trust_anchors = c->anchors;
+	c->q.crls = c->crls;
 	return true;
 }
 

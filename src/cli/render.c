@@ -46,6 +46,18 @@ void cli_render_readiness(const struct ibb_json *readiness, struct ibb_buf *out)
 	readiness_line(readiness, "user-nd", out);
 }
 
+/* What weakens everything that follows comes in first place. */
+void cli_render_trust(const struct ibb_json *doc, struct ibb_buf *out)
+{
+	const char *s = ibb_json_str(doc, "signature");
+
+	if (s && strcmp(s, "test trust") == 0)
+		cli_printf(out, "TEST TRUST: a package is signed up to a root that was added by "
+				"--trust-anchor\n");
+	else if (s && strcmp(s, "allowed") == 0)
+		cli_printf(out, "WEAKENED: a package is taken only because of --allow\n");
+}
+
 void cli_render_targets(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
 	ibb_json_foreach (t, ibb_json_get(doc, "targets")) {
@@ -72,7 +84,7 @@ void cli_render_packages(const struct cli *c, const struct ibb_json *doc, struct
 		cli_printf(out, "package %s %s (%s), signed by %s, signature: %s\n",
 			   cli_str(p, "inf"), cli_str(p, "version"), cli_str(p, "date"),
 			   ibb_json_str(p, "signer") ? cli_str(p, "signer") : "nobody",
-			   cli_str(p, "signature"));
+			   cli_str(ibb_json_get(p, "signature"), "verdict"));
 		cli_printf(out, "  %s as %s in %s (%s node: %s), %lld device IDs\n",
 			   ibb_json_bool(p, "already_staged", false) ? "already staged" : "staged",
 			   cli_str(p, "published"), cli_str(p, "package_name"), cli_str(p, "node"),

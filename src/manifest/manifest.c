@@ -239,11 +239,18 @@ static void files_json(const struct ibb_applied *a, struct ibb_jb *b, struct ibb
 static void options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
 			 struct ibb_json *obj)
 {
-	struct ibb_json *x = ibb_jb_object(b, obj, "options"), *c;
+	struct ibb_json *x = ibb_jb_object(b, obj, "options"), *c, *list;
 
 	ibb_jb_bool(b, x, "force", o->force);
 	ibb_jb_bool(b, x, "allow_unsupported", o->allow_unsupported);
 	ibb_jb_bool(b, x, "accept_dirty_hives", o->accept_dirty_hives);
+	list = ibb_jb_array(b, x, "allow");
+	for (unsigned bit = 1; bit <= IBB_TRUST_ALLOW_UNTRUSTED_ROOT; bit <<= 1)
+		if (o->allow & bit)
+			ibb_jb_str(b, list, NULL, ibb_trust_allow_name(bit));
+	list = ibb_jb_array(b, x, "trust_anchors");
+	for (size_t i = 0; i < o->n_trust_anchors; i++)
+		ibb_jb_str(b, list, NULL, o->trust_anchors[i]);
 	ibb_jb_bool(b, x, "dry_run", o->dry_run);
 	c = ibb_jb_object(b, obj, "catalog");
 	ibb_jb_str(b, c, "as_of", o->catalog_as_of);
@@ -263,7 +270,7 @@ int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **re
 	ibb_jb_str(&b, o, "name", "ibbake");
 	ibb_jb_str(&b, o, "version", in->options.version);
 	ibb_jb_str(&b, root, "time", when);
-	ibb_jb_str(&b, root, "signature", "not verified");
+	ibb_jb_str(&b, root, "signature", ibb_plan_signature(in->plan));
 	/* the number the VM extension would have returned */
 	ibb_jb_int(&b, root, "extension_exit_code", 0);
 	ibb_identity_json(in->input, &b, ibb_jb_object(&b, root, "input"));

@@ -7,6 +7,7 @@
 #define IBB_MANIFEST_MANIFEST_H
 
 #include "apply/apply.h"
+#include "driver/trust.h"
 
 #define IBB_MANIFEST_SCHEMA "ibbake-manifest/1"
 
@@ -37,6 +38,9 @@ void ibb_facts_json(const struct ibb_facts *f, struct ibb_jb *b, struct ibb_json
 /* Options that weakened a check, for the record. */
 struct ibb_manifest_options {
 	bool force, allow_unsupported, accept_dirty_hives, dry_run;
+	unsigned allow; /* IBB_TRUST_ALLOW_* */
+	const char *const *trust_anchors;
+	size_t n_trust_anchors;
 	const char *catalog_as_of, *catalog_sha256;
 	const char *version; /* of ibbake */
 	int64_t unix_time;

@@ -67,6 +67,35 @@ static bool in_database(const char *key)
 	return strncasecmp(key, IBB_DATABASE, n) == 0 && (!key[n] || key[n] == '\\');
 }
 
+/*
+ * Below a package's key, Properties and what lies below it have descriptors of their own: full
+ * control for SYSTEM, nobody else; Properties itself does not inherit (three real hives, 1709 to
+ * 19041). O:SYG:SYD:P(A;CI;KA;;;SY) and the same without P.
+ */
+#define PROPERTY_SD(control_high)                                                                 \
+	{                                                                                         \
+		1, 0, 4, control_high, 48, 0, 0, 0, 60, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0,            \
+			0, /* ACL: one entry: allow, container inherit, KEY_ALL_ACCESS, S-1-5-18  \
+			    */                                                                    \
+			2, 0, 28, 0, 1, 0, 0, 0, 0, 2, 20, 0, 0x3f, 0, 0x0f, 0, 1, 1, 0, 0, 0, 0, \
+			0, 5, 18, 0, 0, 0, /* owner and group S-1-5-18 */ 1, 1, 0, 0, 0, 0, 0, 5, \
+			18, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0                          \
+	}
+static struct ibb_bytes property_security(const char *key)
+{
+	static const uint8_t protected[] = PROPERTY_SD(0x90), inheriting[] = PROPERTY_SD(0x80);
+	static const char packages[] = IBB_DATABASE "\\DriverPackages\\";
+	const char *p;
+
+	if (strncasecmp(key, packages, sizeof(packages) - 1) != 0)
+		return (struct ibb_bytes){0};
+	p = strchr(key + sizeof(packages) - 1, '\\');
+	if (!p || strncasecmp(p, "\\Properties", 11) != 0 || (p[11] && p[11] != '\\'))
+		return (struct ibb_bytes){0};
+	return p[11] ? (struct ibb_bytes){inheriting, sizeof(inheriting)}
+		     : (struct ibb_bytes){protected, sizeof(protected)};
+}
+
 static int add_key(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, size_t len,
 		   const char *reason, const char *evidence)
 {
@@ -88,7 +117,8 @@ static int add_key(struct ibb_pb *b, enum ibb_hive_id hive, const char *key, siz
 	op->reason = reason;
 	op->evidence = evidence;
 	op->like_parent = !in_database(prefix);
-	b->plan->security[hive].needed |= !op->like_parent;
+	op->sd = property_security(prefix);
+	b->plan->security[hive].needed |= !op->like_parent && !op->sd.len;
 	b->plan->registry_bytes += 128 + 2 * (len - parent_len(prefix));
 	return IBB_OK;
 }

@@ -30,7 +30,9 @@ struct ibb_op {
 	const struct ibb_package_file *file; /* PUT: borrowed from the package */
 	bool may_replace;		     /* PUT: a file of that name may be there */
 	bool like_parent;		     /* KEY: its security is its parent's */
-	enum ibb_hive_id hive;		     /* KEY, VALUE, UNSET, DELETE_KEY, MARK_CLEAN */
+	/* KEY: a descriptor of its own, in static storage; empty: one of the above */
+	struct ibb_bytes sd;
+	enum ibb_hive_id hive; /* KEY, VALUE, UNSET, DELETE_KEY, MARK_CLEAN */
 	const char *key, *value;
 	uint32_t type;
 	struct ibb_bytes data;
@@ -143,6 +145,14 @@ void ibb_plan_readiness_in_image(const struct ibb_facts *f, const struct ibb_fac
 				 bool bare, struct ibb_readiness *ret);
 
 /* JSON: the operations, and one selection. */
+/*
+ * What may be said of the signatures of all packages together: "test trust" (a root that the user
+ * added), "allowed" (by --allow), "verified", "none" (no package), "not verified" (nobody asked).
+ */
+const char *ibb_plan_signature(const struct ibb_plan *p);
+/* How a package is vouched for; null when nobody asked. */
+void ibb_package_trust_json(const struct ibb_package *p, struct ibb_jb *b, struct ibb_json *obj,
+			    const char *key);
 void ibb_plan_json(const struct ibb_plan *p, struct ibb_jb *b, struct ibb_json *obj);
 void ibb_selection_json(const struct ibb_selection *s, struct ibb_jb *b, struct ibb_json *obj);
 void ibb_resolution_json(const struct ibb_resolution *r, struct ibb_jb *b, struct ibb_json *obj);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/time.h"
+#include "driver/trust.h"
 #include "plan/plan.h"
 
 const char *ibb_ready_name(enum ibb_ready r)
@@ -30,7 +32,12 @@ void ibb_plan_readiness(const struct ibb_selection *s, struct ibb_readiness *ret
 
 	*ret = (struct ibb_readiness){0};
 	readiness_beyond_driver(s->facts, ret);
-	if (!p->signed_) {
+	if (p->trust && !p->trust->judgement.loads) {
+		ret->driver = IBB_READY_NO;
+		snprintf(ret->driver_reason, sizeof(ret->driver_reason), "%s %s is %s: %.300s",
+			 p->inf_name, p->version.version_text,
+			 ibb_verdict_name(p->trust->judgement.verdict), p->trust->judgement.reason);
+	} else if (!p->signed_) {
 		ret->driver = IBB_READY_NO;
 		snprintf(ret->driver_reason, sizeof(ret->driver_reason),
 			 "%s %s is not signed: Windows for amd64 loads no unsigned driver",
@@ -47,8 +54,9 @@ void ibb_plan_readiness(const struct ibb_selection *s, struct ibb_readiness *ret
 	} else {
 		ret->driver = IBB_READY_YES;
 		snprintf(ret->driver_reason, sizeof(ret->driver_reason),
-			 "%s %s serves %s; %s; signature not verified", p->inf_name,
-			 p->version.version_text, s->matched_id, s->rank_reason);
+			 "%s %s serves %s; %s; signature %s", p->inf_name, p->version.version_text,
+			 s->matched_id, s->rank_reason,
+			 p->trust ? ibb_verdict_name(p->trust->judgement.verdict) : "not verified");
 	}
 }
 
@@ -193,7 +201,7 @@ static void plan_package_json(const struct ibb_plan_package *pp, struct ibb_jb *
 	ibb_jb_str(b, o, "version", p->version.version_text);
 	ibb_jb_str(b, o, "catalog", p->catalog_name);
 	ibb_jb_str(b, o, "signer", p->signed_ ? p->signer.name : NULL);
-	ibb_jb_str(b, o, "signature", "not verified");
+	ibb_package_trust_json(p, b, o, "signature");
 	ibb_jb_str(b, o, "published", pp->published);
 	ibb_jb_str(b, o, "package_name", pp->name);
 	ibb_jb_str(b, o, "node", pp->node == IBB_NODE_SYSTEM ? "SYSTEM" : "DRIVERS");
@@ -222,6 +230,77 @@ static void plan_package_json(const struct ibb_plan_package *pp, struct ibb_jb *
 		ibb_jb_int(b, f, "size", (int64_t)p->files[i].bytes.len);
 		ibb_jb_str(b, f, "sha256", hex);
 	}
+}
+
+const char *ibb_plan_signature(const struct ibb_plan *p)
+{
+	const char *say = p->n_packages ? "verified" : "none";
+
+	for (size_t i = 0; i < p->n_packages; i++) {
+		const struct ibb_package_trust *t = p->packages[i].package->trust;
+
+		if (!t)
+			return "not verified";
+		if (t->judgement.verdict == IBB_VERDICT_ANCHORED)
+			say = "test trust";
+		else if (t->allowed && strcmp(say, "verified") == 0)
+			say = "allowed";
+	}
+	return say;
+}
+
+static void signature_json(const struct ibb_signature *s, struct ibb_jb *b, struct ibb_json *o)
+{
+	char when[IBB_ISO8601_SIZE];
+
+	ibb_jb_str(b, o, "signer", s->signer.name);
+	ibb_jb_str(b, o, "issuer", s->signer.issuer);
+	ibb_jb_str(b, o, "serial", s->signer.serial);
+	ibb_jb_str(b, o, "root", *s->anchor_name ? s->anchor_name : NULL);
+	ibb_jb_str(b, o, "root_sha1", *s->anchor_sha1 ? s->anchor_sha1 : NULL);
+	ibb_jb_str(b, o, "fault", s->fault ? ibb_signature_fault_name(s->fault) : NULL);
+	if (s->timestamped) {
+		ibb_unix_format(s->signed_at, when);
+		ibb_jb_str(b, o, "signed_at", when);
+		ibb_jb_str(b, o, "timestamp_authority", s->authority);
+	} else {
+		ibb_jb_null(b, o, "signed_at");
+		ibb_jb_null(b, o, "timestamp_authority");
+	}
+}
+
+void ibb_package_trust_json(const struct ibb_package *p, struct ibb_jb *b, struct ibb_json *obj,
+			    const char *key)
+{
+	const struct ibb_package_trust *t = p->trust;
+	const struct ibb_judgement *g;
+	struct ibb_json *o, *list;
+	size_t members = 0;
+
+	if (!t) {
+		ibb_jb_null(b, obj, key);
+		return;
+	}
+	g = &t->judgement;
+	o = ibb_jb_object(b, obj, key);
+	ibb_jb_str(b, o, "verdict", ibb_verdict_name(g->verdict));
+	ibb_jb_bool(b, o, "loads", g->loads);
+	ibb_jb_bool(b, o, "allowed", t->allowed);
+	ibb_jb_str(b, o, "reason", g->reason);
+	ibb_jb_str(b, o, "policy", g->policy);
+	if (g->signature)
+		signature_json(g->signature, b, ibb_jb_object(b, o, "by"));
+	else
+		ibb_jb_null(b, o, "by");
+	for (size_t i = 0; i < t->n_files; i++)
+		members += t->files[i].member;
+	ibb_jb_int(b, o, "members", (int64_t)members);
+	ibb_jb_str(b, o, "digest", t->n_files ? t->alg == IBB_ALG_SHA1 ? "sha1" : "sha256" : NULL);
+	ibb_jb_str(b, o, "submission_id", t->submission);
+	ibb_jb_str(b, o, "certified_for", t->os_list);
+	list = ibb_jb_array(b, o, "warnings");
+	for (size_t i = 0; i < t->n_warnings; i++)
+		ibb_jb_str(b, list, NULL, t->warnings[i]);
 }
 
 void ibb_plan_json(const struct ibb_plan *p, struct ibb_jb *b, struct ibb_json *obj)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/utf16.h"
+#include "driver/trust.h"
 #include "plan/build.h"
 #include "plan/reflect.h"
 
@@ -86,6 +87,32 @@ static int plan_files(struct ibb_pb *b)
 
 /* ---- records ---- */
 
+static const char *verdict(const struct ibb_package *p)
+{
+	return p->trust ? ibb_verdict_name(p->trust->judgement.verdict) : "not verified";
+}
+
+/*
+ * The id under which the hardware dashboard signed it, as import writes it since 18362 for packages
+ * that Microsoft signed (all OEM packages of three real hives; those of 1709 lack it).
+ */
+#define SUBMISSION_ID	    "Properties\\{4da162c1-5eb1-4140-a444-5064c9814e76}\\0009"
+#define DEVPROP_TYPE_STRING 0xFFFF0012u
+static int plan_submission(struct ibb_pb *b, const char *key)
+{
+	const struct ibb_package_trust *t = b->pkg->package->trust;
+	const char *path;
+
+	if (!b->fields.catalog || !t || !t->submission ||
+	    (t->judgement.verdict != IBB_VERDICT_WHQL &&
+	     t->judgement.verdict != IBB_VERDICT_ATTESTED))
+		return IBB_OK;
+	path = ibb_pb_fmt(b, "%s\\" SUBMISSION_ID, key);
+	return ibb_pb_string(b, ibb_node_hive(b->pkg->node), path, "", DEVPROP_TYPE_STRING,
+			     t->submission, "submission id of the driver package",
+			     "security catalog: attribute Submission ID");
+}
+
 /* DriverPackages\<package>: the values of a package that was imported and not yet configured. */
 static int plan_package_key(struct ibb_pb *b)
 {
@@ -122,10 +149,10 @@ static int plan_package_key(struct ibb_pb *b)
 	if (!r && p->signed_)
 		r = ibb_pb_string(
 			b, n, key, "SignerName", IBB_REG_SZ, p->signer.name, why,
-			ibb_pb_fmt(b, "%s: signer's certificate, not verified", p->catalog_name));
+			ibb_pb_fmt(b, "%s: signer's certificate, %s", p->catalog_name, verdict(p)));
 	if (!r)
 		r = ibb_pb_dword(b, n, key, "SignerScore", b->pkg->signer_score, why,
-				 "class of the signer, not verified");
+				 ibb_pb_fmt(b, "class of the signer, %s", verdict(p)));
 	if (!r && b->pkg->status_flags)
 		r = ibb_pb_dword(b, n, key, "StatusFlags", b->pkg->status_flags, why, inf);
 	if (!r && b->fields.catalog && p->signed_)
@@ -133,7 +160,7 @@ static int plan_package_key(struct ibb_pb *b)
 				  ibb_pb_fmt(b, "%s:%u CatalogFile", p->inf_name, v->catalog_line));
 	if (!r && b->fields.import_date)
 		r = ibb_pb_filetime(b, n, key, "ImportDate", why);
-	return r;
+	return r ? r : plan_submission(b, key);
 }
 
 static int plan_inf_key(struct ibb_pb *b)

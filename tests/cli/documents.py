@@ -21,7 +21,8 @@ except ImportError:
     print("SKIPPED: python3-jsonschema is missing")
     sys.exit(77)
 
-NAMES = ("sizes", "resolve", "inspect", "plan", "manifest", "verify", "drivers", "events")
+NAMES = ("sizes", "resolve", "inspect", "plan", "manifest", "verify", "drivers", "events", "check",
+         "lock")
 SIZE = "Standard_HB120rs_v3"
 IB_ID = r"PCI\VEN_15B3&DEV_101C&SUBSYS_000715B3&REV_00"
 
@@ -169,13 +170,25 @@ class Runs:
         self.tool([self.args.mkpkg, *options, self.path(name)])
         return self.path(name)
 
+    def trusting(self, argv):
+        """Generated packages are signed by a test root."""
+        if (argv[0] not in ("plan", "bake")
+                and tuple(argv[:2]) not in (("drivers", "add"), ("drivers", "check"))):
+            return argv
+        root = self.path("root.pem")
+        if not os.path.exists(root):
+            self.tool([self.args.mkpkg, "--root", root, self.path("root-package")])
+        return (argv[0], "--trust-anchor", root, *argv[1:])
+
     def ibbake(self, *argv, rc=0, document=True):
         """Run with --json: one document of the command's schema, or none at all."""
         name = {"bake": "manifest"}.get(argv[0], argv[0])
         if argv[:2] in (("drivers", "add"), ("drivers", "remove")):
             name = "manifest"
+        if argv[:2] == ("drivers", "check"):
+            name = "check"
         what = " ".join(os.path.basename(a) for a in argv)
-        done = subprocess.run([self.args.ibbake, *argv, "--json"], capture_output=True, text=True,
+        done = subprocess.run([self.args.ibbake, *self.trusting(argv), "--json"], capture_output=True, text=True,
                               env=self.env)
         self.n += 1
         if done.returncode not in (rc if isinstance(rc, tuple) else (rc,)):
@@ -191,7 +204,8 @@ class Runs:
     def events(self, *argv, rc=0, code=None):
         """Run with --progress=json: stderr is one event a line, an error comes last and alone."""
         what = " ".join(os.path.basename(a) for a in argv)
-        done = subprocess.run([self.args.ibbake, argv[0], "--progress=json", *argv[1:]],
+        done = subprocess.run([self.args.ibbake, argv[0], "--progress=json",
+                               *self.trusting(argv)[1:]],
                               capture_output=True, text=True, env=self.env)
         self.n += 1
         if done.returncode != rc:
@@ -393,6 +407,32 @@ def hives(r, package):
     r.ibbake("drivers", "list", image, "--accept-dirty-hives")
 
 
+def trust(r, image):
+    """Packages judged alone, allowed by name, locked by digest."""
+    package, unsigned = r.package("signed"), r.package("unsigned", "--no-catalog")
+    doc = r.ibbake("drivers", "check", package)
+    want(r.schemas, "verdict", doc["packages"][0]["signature"]["verdict"], "trust-anchor")
+    doc = r.ibbake("drivers", "check", package, unsigned, os.path.join(package, "ibbdemo.sys"),
+                   "--os", "server2022", rc=100)
+    want(r.schemas, "verdicts", [p["signature"]["verdict"] for p in doc["packages"]],
+         ["trust-anchor", "unsigned"])
+    r.ibbake("plan", image, "--size", SIZE, "--drivers", unsigned, rc=100, document=False)
+    doc = r.ibbake("plan", image, "--size", SIZE, "--drivers", unsigned, "--allow=unsigned")
+    want(r.schemas, "signature", doc["signature"], "allowed")
+    lock = r.path("packages.lock")
+    doc = r.ibbake("bake", image, "--size", SIZE, "--drivers", package, "--lock", lock, "-o",
+                   r.path("locked.vhd"), "--allow=test-signed,untrusted-root")
+    want(r.schemas, "signature", doc["signature"], "test trust")
+    want(r.schemas, "allow", doc["options"]["allow"], ["test-signed", "untrusted-root"])
+    with open(lock, encoding="utf-8") as f:
+        locked = json.load(f)
+    r.schemas.check("lock", locked, "the lock file")
+    r.schemas.check_refuses("lock", locked)
+    r.ibbake("plan", image, "--size", SIZE, "--drivers", package, "--lock", lock)
+    r.ibbake("plan", image, "--size", SIZE, "--drivers", r.package("other", "--version", "2.0.0.0"),
+             "--lock", lock, rc=100, document=False)
+
+
 def hindered_images(r):
     """inspect shows what it can, with the problem."""
     for name, code, has_image, *options in (
@@ -458,6 +498,7 @@ def main():
         differences(r, image, out)
         other_images(r, package)
         hives(r, package)
+        trust(r, image)
         hindered_images(r)
         event_lines(r, image, out, package)
         schemas.check_seen()

@@ -140,7 +140,7 @@ def e2e_killed(world):
         for path in (out, manifest):
             if os.path.exists(path):
                 os.unlink(path)
-        p = subprocess.Popen([world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers",
+        p = subprocess.Popen([world.args.ibbake, "bake", *world.anchor, image.path, "--size", SIZE, "--drivers",
                               package, "-o", out], stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                              env={**world.env, **EPOCH})
@@ -167,7 +167,7 @@ def e2e_race(world):
     """Several at once for one output: one makes it, the others refuse."""
     image, package = world.image("--size", "1GiB", "--fill", "16"), world.package()
     out = world.path("out.vhd")
-    racers = [subprocess.Popen([world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers",
+    racers = [subprocess.Popen([world.args.ibbake, "bake", *world.anchor, image.path, "--size", SIZE, "--drivers",
                                 package, "-o", out], stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                env={**world.env, **EPOCH}) for _ in range(4)]
@@ -189,7 +189,7 @@ def e2e_write_fails(world):
             signal.signal(signal.SIGXFSZ, disposition)
             resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
-        done = subprocess.run([world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers",
+        done = subprocess.run([world.args.ibbake, "bake", *world.anchor, image.path, "--size", SIZE, "--drivers",
                                package, "-o", world.path("out.vhd")], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, env=world.env,
                               preexec_fn=small_files)
@@ -227,7 +227,7 @@ def e2e_closed_descriptors(world):
         for fd in closed:  # a device stands there; nothing would be 255: no such file
             argv = [world.args.ibbake, "inspect", f"/dev/fd/{fd}"]
             same(without_descriptors(closed, argv, env), 100, f"{fd} after closing {closed}")
-        argv = [world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers", package,
+        argv = [world.args.ibbake, "bake", *world.anchor, image.path, "--size", SIZE, "--drivers", package,
                 "--progress=plain", "-o", out]
         # without standard output the image is complete, but nobody could be told
         same(without_descriptors(closed, argv, env), 255 if 1 in closed else 0,
@@ -245,7 +245,7 @@ def e2e_odd_names(world):
                  b"-dash.vhd", b"a\nb.vhd"):
         source, out = b"in-" + name, b"./" + name if name.startswith(b"-") else name
         os.link(image.path, os.path.join(world.dir.encode(), source))
-        done = subprocess.run([world.args.ibbake.encode(), b"bake", source, b"--size",
+        done = subprocess.run([world.args.ibbake.encode(), b"bake", *(x.encode() for x in world.anchor), source, b"--size",
                                SIZE.encode(), b"--drivers", package.encode(), b"-o", out,
                                b"--json"], capture_output=True, env=world.env, cwd=world.dir)
         same(done.returncode, 0, f"{name!r}: exit status ({done.stderr!r})")
@@ -261,7 +261,7 @@ def e2e_terminated(world):
     source = Snapshot(image.path)
     before = world.listing()
     for delay in (0.02, 0.08):
-        p = subprocess.Popen([world.args.ibbake, "bake", image.path, "--size", SIZE, "--drivers",
+        p = subprocess.Popen([world.args.ibbake, "bake", *world.anchor, image.path, "--size", SIZE, "--drivers",
                               package, "-o", world.path("out.vhd")], stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=world.env)
         time.sleep(delay)

@@ -20,13 +20,14 @@ import cases_hives  # noqa: E402
 import cases_input  # noqa: E402
 import cases_output  # noqa: E402
 import cases_state  # noqa: E402
+import cases_trust  # noqa: E402
 from world import Failure, Skip, World  # noqa: E402
 
 
 def cases():
     found = {}
     for module in (cases_bake, cases_drivers, cases_hives, cases_input, cases_output,
-                   cases_state):
+                   cases_state, cases_trust):
         for name, fn in inspect.getmembers(module, inspect.isfunction):
             if fn.__module__ == module.__name__ and name.startswith("e2e_"):
                 found[name] = fn

@@ -9,6 +9,7 @@
 #include <sys/time.h>
 
 #include "base/json.h"
+#include "mkcat.h"
 #include "mkimage.h"
 #include "pkgtest.h"
 #include "wintree.h"
@@ -18,7 +19,25 @@
 
 static const char *const sizes[] = {SIZE};
 static const char *dirs[2];
-static char image[600], drivers[600], out[600], manifest[600];
+static char image[600], drivers[600], out[600], manifest[600], anchor[600];
+static const char *const anchors[] = {anchor};
+
+/* The packages are signed by a test root. */
+static int write_root(struct ibb_error *err)
+{
+	struct ibb_buf pem = {0};
+	struct ibb_atomic a;
+	int r = mkcat_root_pem(PKGTEST_KEYS, &pem, err);
+
+	if (!r)
+		r = ibb_atomic_begin(&a, anchor, false, err);
+	if (!r)
+		r = ibb_pwrite_full(a.fd, pem.data, pem.len, 0, anchor, err);
+	if (!r)
+		r = ibb_atomic_commit(&a, err);
+	ibb_buf_clear(&pem);
+	return r;
+}
 
 /* A small raw volume with Windows in it, once for all cases, which must not change it. */
 static int setup(void **state)
@@ -40,6 +59,7 @@ static int setup(void **state)
 	snprintf(drivers, sizeof(drivers), "%s/drivers", test_dir());
 	snprintf(out, sizeof(out), "%s/out.raw", test_dir());
 	snprintf(manifest, sizeof(manifest), "%s/out.json", test_dir());
+	snprintf(anchor, sizeof(anchor), "%s/root.pem", test_dir());
 	dirs[0] = dirs[1] = drivers;
 	r = mkimage(image, &m, &layout, &err);
 	if (r == IBB_E_NOTFOUND) {
@@ -48,6 +68,8 @@ static int setup(void **state)
 	}
 	if (!r)
 		r = mkpkg_write(drivers, &o, &err);
+	if (!r)
+		r = write_root(&err);
 	if (r)
 		print_error("%s\n", err.msg);
 	return r;
@@ -61,6 +83,8 @@ static struct ibb_request request(void)
 				    .n_sizes = 1,
 				    .driver_dirs = dirs,
 				    .n_driver_dirs = 1,
+				    .trust_anchors = anchors,
+				    .n_trust_anchors = 1,
 				    .unix_time = NOW};
 }
 

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ibb_drivers_check(): packages and companion files judged alone, without an image. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "api/doc.h"
+#include "api/trust.h"
+#include "base/limits.h"
+#include "base/utf16.h"
+
+struct check {
+	const struct ibb_request *q;
+	struct ibb_catalog *catalog;
+	struct ibb_trust_policy policy;
+	struct ibb_windows *windows; /* to judge for */
+	size_t n_windows;
+	struct ibb_jb b;
+	struct ibb_json *packages, *companions;
+	struct ibb_error refusal; /* the first */
+	struct ibb_error *err;
+};
+
+static void refuse(struct check *c, const struct ibb_error *why)
+{
+	if (!c->refusal.code)
+		c->refusal = *why;
+}
+
+/* ---- packages ---- */
+
+static void target_json(struct check *c, const struct ibb_windows *w, const struct ibb_package *p,
+			struct ibb_json *arr)
+{
+	struct ibb_json *o = ibb_jb_object(&c->b, arr, NULL);
+	const struct ibb_judgement *g = &p->trust->judgement;
+
+	ibb_jb_str(&c->b, o, "windows", w->name);
+	ibb_jb_fmt(&c->b, o, "version", "%u.%u.%u", w->major, w->minor, w->build);
+	ibb_jb_str(&c->b, o, "kind", w->server ? "server" : "client");
+	ibb_jb_str(&c->b, o, "verdict", ibb_verdict_name(g->verdict));
+	ibb_jb_bool(&c->b, o, "accepted", p->trust->accepted);
+	ibb_jb_bool(&c->b, o, "loads", g->loads);
+	ibb_jb_str(&c->b, o, "reason", g->reason);
+}
+
+static struct ibb_inf_target target_of(const struct ibb_windows *w)
+{
+	return (struct ibb_inf_target){.arch = IBB_ARCH_AMD64,
+				       .major = w->major,
+				       .minor = w->minor,
+				       .build = w->build,
+				       .product_type = w->server ? 3 : 1};
+}
+
+static struct ibb_json *package_json(struct check *c, const struct ibb_package *p)
+{
+	struct ibb_json *o = ibb_jb_object(&c->b, c->packages, NULL), *list;
+	char hex[IBB_SHA256_HEX_SIZE];
+
+	ibb_sha256_hex(&p->digest, hex);
+	ibb_jb_str(&c->b, o, "inf", p->inf_name);
+	ibb_jb_str(&c->b, o, "directory", p->dir);
+	ibb_jb_str(&c->b, o, "provider", p->version.provider);
+	ibb_jb_str(&c->b, o, "version", p->version.version_text);
+	ibb_jb_str(&c->b, o, "catalog", p->catalog_name);
+	ibb_jb_str(&c->b, o, "sha256", hex);
+	list = ibb_jb_array(&c->b, o, "files");
+	for (size_t i = 0; i < p->trust->n_files; i++) {
+		const struct ibb_file_trust *f = &p->trust->files[i];
+		struct ibb_json *x = ibb_jb_object(&c->b, list, NULL);
+
+		ibb_jb_str(&c->b, x, "path", f->path);
+		ibb_jb_bool(&c->b, x, "member", f->member);
+		ibb_jb_bool(&c->b, x, "pe", f->pe);
+	}
+	return o;
+}
+
+/*
+ * One package for every Windows asked for; what the first one says is told in full. Few are for all
+ * of them: it is refused when none takes it.
+ */
+static int judge(struct check *c, struct ibb_package *p)
+{
+	struct ibb_json *o = NULL, *targets = NULL;
+	struct ibb_error why = {0};
+	size_t n_accepted = 0;
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < c->n_windows && !r; i++) {
+		p->target = target_of(&c->windows[i]);
+		r = ibb_package_judge(p, &c->policy, c->err);
+		if (r)
+			break;
+		if (!o) {
+			o = package_json(c, p);
+			ibb_package_trust_json(p, &c->b, o, "signature");
+			targets = ibb_jb_array(&c->b, o, "targets");
+		}
+		target_json(c, &c->windows[i], p, targets);
+		n_accepted += !ibb_package_trust_check(p, &why);
+	}
+	if (!r && !n_accepted)
+		refuse(c, &why);
+	return r;
+}
+
+/* An INF that has no models for a Windows is found with the next one that it has some for. */
+static int judge_dir(struct check *c, const char *dir)
+{
+	struct ibb_package_search how = {
+		.dirs = &dir, .n_dirs = 1, .recurse = c->q->recurse, .keep_going = true};
+	size_t found = 0;
+	int r = IBB_OK;
+
+	for (size_t i = c->n_windows; i-- > 0 && !found && !r;) {
+		struct ibb_inf_target t = target_of(&c->windows[i]);
+		struct ibb_package_set set = {0};
+
+		r = ibb_packages_find(&how, &t, &set, c->err);
+		for (size_t k = 0; k < set.n && !r; k++)
+			r = judge(c, set.packages[k]);
+		found = set.n;
+		if (!r && !found && !i) {
+			ibb_err(c->err, IBB_E_UNSUPPORTED, "%s: no driver package%s%s%s%s", dir,
+				set.n_passed ? "; " : "", set.n_passed ? set.passed[0].path : "",
+				set.n_passed ? ": " : "", set.n_passed ? set.passed[0].reason : "");
+			r = IBB_E_UNSUPPORTED;
+		}
+		for (size_t k = 0; k < set.n_passed && found && !r; k++) {
+			struct ibb_error why = {0};
+
+			ibb_err(&why, IBB_E_UNTRUSTED, "%s: %s", set.passed[k].path,
+				set.passed[k].reason);
+			refuse(c, &why);
+		}
+		ibb_package_set_clear(&set);
+	}
+	return r;
+}
+
+/* ---- companions ---- */
+
+static int judge_file(struct check *c, const char *path)
+{
+	IBB_AUTO_BUF struct ibb_buf bytes = {0};
+	struct ibb_companion companion;
+	char hex[IBB_SHA256_HEX_SIZE];
+	struct ibb_sha256 digest;
+	struct ibb_json *o;
+	int r = ibb_read_file(path, IBB_LIMIT_PACKAGE_BYTES, &bytes, c->err);
+
+	if (!r)
+		r = ibb_companion_judge(path, ibb_buf_bytes(&bytes), NULL, &c->policy, &companion,
+					c->err);
+	if (!r && ibb_sha256(bytes.data, bytes.len, &digest))
+		r = ibb_err_nomem(c->err);
+	if (r)
+		return r;
+	ibb_sha256_hex(&digest, hex);
+	o = ibb_jb_object(&c->b, c->companions, NULL);
+	ibb_jb_str(&c->b, o, "path", path);
+	ibb_jb_str(&c->b, o, "sha256", hex);
+	ibb_jb_str(&c->b, o, "verdict", companion.accepted ? "companion" : "refused");
+	ibb_jb_str(&c->b, o, "reason", companion.reason);
+	ibb_jb_str(&c->b, o, "signer",
+		   companion.has_signature ? companion.signature.signer.name : NULL);
+	if (!companion.accepted) {
+		struct ibb_error why = {0};
+
+		ibb_err(&why, IBB_E_UNTRUSTED, "%s: %s", path, companion.reason);
+		refuse(c, &why);
+	}
+	return IBB_OK;
+}
+
+/* ---- the document ---- */
+
+static int choose_windows(struct check *c)
+{
+	size_t n = ibb_catalog_n_windows(c->catalog);
+	int r = IBB_OK;
+
+	c->windows = ibb_calloc_array(n + 1, sizeof(*c->windows));
+	if (!c->windows)
+		return ibb_err_nomem(c->err);
+	if (c->q->os) {
+		r = ibb_catalog_find_windows(c->catalog, c->q->os, &c->windows[0], c->err);
+		c->n_windows = 1;
+		return r;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct ibb_windows w;
+
+		ibb_catalog_windows_at(c->catalog, i, &w);
+		/* older ones have no driver database to stage into */
+		if (w.major > 6 || (w.major == 6 && w.minor >= 2))
+			c->windows[c->n_windows++] = w;
+	}
+	return c->n_windows ? IBB_OK
+			    : ibb_err(c->err, IBB_E_UNSUPPORTED, "the catalog knows no Windows");
+}
+
+static int check_all(struct check *c)
+{
+	int r = choose_windows(c);
+
+	for (size_t i = 0; i < c->q->n_driver_dirs && !r; i++) {
+		const char *path = c->q->driver_dirs[i];
+		struct stat st;
+		bool file = stat(path, &st) == 0 && S_ISREG(st.st_mode);
+
+		if (file && ibb_case_suffix(path, ".inf")) {
+			ibb_err(c->err, IBB_E_INVALID, "%s: name the directory of the package",
+				path);
+			return IBB_E_INVALID;
+		}
+		r = file ? judge_file(c, path) : judge_dir(c, path);
+	}
+	return r;
+}
+
+int ibb_do_drivers_check(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_trust_store_free) struct ibb_trust_store *store = NULL;
+	struct check c = {.q = q,
+			  .policy = {.now = q->now ? q->now : q->unix_time, .allow = q->allow},
+			  .err = err};
+	struct ibb_json *root;
+	int r = ibb_doc_check_request(q, false, false, err);
+
+	if (!r && !q->n_driver_dirs)
+		r = ibb_err(err, IBB_E_INVALID, "no directory with driver packages was named");
+	if (!r)
+		r = ibb_session_catalog(q, &c.catalog, err);
+	if (!r)
+		r = ibb_trust_open(q, &store, err);
+	if (r) {
+		ibb_catalog_free(c.catalog);
+		return r;
+	}
+	c.policy.store = store;
+	root = ibb_doc_begin(&c.b, "ibbake-check/1");
+	c.packages = ibb_jb_array(&c.b, root, "packages");
+	c.companions = ibb_jb_array(&c.b, root, "companions");
+	r = check_all(&c);
+	if (r)
+		ibb_jb_clear(&c.b);
+	else
+		r = ibb_doc_print(&c.b, ret_json, err);
+	free(c.windows);
+	ibb_catalog_free(c.catalog);
+	if (!r && c.refusal.code) {
+		*err = c.refusal;
+		r = c.refusal.code;
+	}
+	return r;
+}

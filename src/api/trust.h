@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Who has to vouch for the packages of a session. */
+#ifndef IBB_API_TRUST_H
+#define IBB_API_TRUST_H
+
+#include "api/session.h"
+#include "driver/trust.h"
+
+/* The pinned roots with what the request adds to them. */
+int ibb_trust_open(const struct ibb_request *q, struct ibb_trust_store **ret,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * Judge one package: by its signature, by the digest that the driver catalog pins for it, and by
+ * the lock file. IBB_E_UNTRUSTED when it may not enter the image; what it says besides becomes
+ * warnings.
+ */
+int ibb_session_judge(struct ibb_session *s, struct ibb_package *p,
+		      struct ibb_error *err) IBB_MUST_CHECK;
+/* All chosen ones. */
+int ibb_session_judge_chosen(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- the lock file ---- */
+
+/* What --lock FILE says, when the file is there. */
+struct ibb_lockfile;
+int ibb_lockfile_read(const char *path, struct ibb_lockfile **ret,
+		      struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_lockfile_free(struct ibb_lockfile *l);
+/* Is this package as it was locked? IBB_E_UNTRUSTED when not, or when it is not in the file. */
+int ibb_lockfile_check(const struct ibb_lockfile *l, const struct ibb_package *p,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+/* Write it for these packages; it must not exist. */
+int ibb_lockfile_write(const char *path, struct ibb_package *const *packages, size_t n,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+
+#endif
