@@ -7,8 +7,11 @@ if(TARGET ibbake AND TARGET ibb-mkimage AND TARGET ibb-mkpkg)
 	ibb_objects(ibb-bench-hive base disk hive volume)
 	add_executable(ibb-bench-cat bench/ibb-bench-cat.c)
 	ibb_objects(ibb-bench-cat base authenticode)
+	add_executable(ibb-bench-trust bench/ibb-bench-trust.c support/dirsource.c)
+	ibb_objects(ibb-bench-trust base inf authenticode driver)
 	add_custom_target(bench
 		COMMAND ${PROJECT_SOURCE_DIR}/ci/bench --build ${PROJECT_BINARY_DIR}
 		DEPENDS ibbake ibb-mkimage ibb-mkpkg ibb-bench-inf ibb-bench-hive ibb-bench-cat
+			ibb-bench-trust
 		USES_TERMINAL VERBATIM)
 endif()

@@ -16,7 +16,7 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/src/hive/log.c) # else its sources wait
 	list(APPEND mkcorpus_sources fuzz/mkcorpus_log.c fuzz/fuzz_log.c)
 endif()
 if(EXISTS ${PROJECT_SOURCE_DIR}/src/authenticode/cat.c)
-	set(cat_targets cat pe)
+	set(cat_targets cat pe signature)
 	list(APPEND mkcorpus_sources fuzz/mkcorpus_cat.c support/mkpe.c ${mkcat})
 endif()
 

@@ -46,6 +46,29 @@ static void made_lists(const struct ibb_buf *sys)
 	}
 }
 
+/* Signed by the demonstration's publisher, whom nobody vouches for. */
+static void made_messages(const struct ibb_buf *sys)
+{
+	const struct mkcat_member member = {"a.sys", ibb_buf_bytes(sys)};
+
+	for (unsigned i = 0; i < 4; i++) {
+		const struct mkcat_opts o = {.key_dir = IBB_SOURCE_DIR "/tests/support",
+					     .members = &member,
+					     .n_members = 1,
+					     .no_signer = i == 1,
+					     .no_certificate = i == 2,
+					     .version = i == 3 ? 1 : 2};
+		struct ibb_error err = {0};
+		struct ibb_buf b = {0};
+		char *name = ibb_asprintf("made-%u", i);
+
+		FUZZ_CHECK(!mkcat(&o, &b, &err), "%s", err.msg);
+		mkcorpus_write("signature", name, b.data, b.len);
+		ibb_buf_clear(&b);
+		free(name);
+	}
+}
+
 static void made_indirect(void)
 {
 	static const uint8_t digest[32] = {1, 2, 3};
@@ -118,9 +141,10 @@ static void real_ones(const char *const *files, size_t n, bool list)
 
 		if (!mkcorpus_read_from("drivers", files[i], &b))
 			printf("SKIPPED: no test data (drivers/%s)\n", files[i]);
-		else if (list)
+		else if (list) {
 			real_list(&b, name);
-		else if (b.len <= REAL_MAX)
+			mkcorpus_write("signature", name, b.data, b.len);
+		} else if (b.len <= REAL_MAX)
 			mkcorpus_write("pe", name, b.data, b.len);
 		ibb_buf_clear(&b);
 		free(name);
@@ -135,6 +159,7 @@ void mkcorpus_catalogs(void)
 	made_lists(&sys);
 	made_indirect();
 	made_images(&sys);
+	made_messages(&sys);
 	ibb_buf_clear(&sys);
 	real_ones(catalogs, IBB_ARRAY_SIZE(catalogs), true);
 	real_ones(images, IBB_ARRAY_SIZE(images), false);
