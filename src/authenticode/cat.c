@@ -41,13 +41,12 @@ static const char *text(struct ibb_cat_reader *r, struct ibb_bytes v, const char
 	if (v.len / 2 > IBB_LIMIT_CAT_TEXT_CHARS)
 		return "text that is too long";
 	/* What is behind a NUL would be seen by some readers only, and text goes into messages. */
-	for (size_t i = 0; i < v.len; i += 2)
-		if (!v.data[i + 1] && (v.data[i] < 0x20 || v.data[i] == 0x7f))
-			return "text with a control character";
 	r->scratch.len = 0;
-	if (!ibb_utf8_append(&r->scratch, v.data, v.len))
-		*ret = ibb_arena_strndup(&r->c->arena, (const char *)r->scratch.data,
-					 r->scratch.len);
+	if (ibb_utf8_append(&r->scratch, v.data, v.len))
+		return NULL;
+	if (!ibb_utf8_is_plain((const char *)r->scratch.data, r->scratch.len))
+		return "text with a control character";
+	*ret = ibb_arena_strndup(&r->c->arena, (const char *)r->scratch.data, r->scratch.len);
 	return NULL;
 }
 

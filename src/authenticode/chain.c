@@ -224,6 +224,14 @@ static void strength(STACK_OF(X509) * chain, bool anchored, struct ibb_finding *
 			ibb_finding_set(f, IBB_SIG_WEAK,
 					"the RSA key of '%.120s' has %d bits, fewer than 1024",
 					subject, bits);
+		else if (key && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC && bits < 256)
+			ibb_finding_set(f, IBB_SIG_WEAK,
+					"the EC key of '%.120s' has %d bits, fewer than 256",
+					subject, bits);
+		else if (!key || (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA &&
+				  EVP_PKEY_get_base_id(key) != EVP_PKEY_EC))
+			ibb_finding_set(f, IBB_SIG_WEAK,
+					"the key of '%.120s' is neither RSA nor EC", subject);
 		if (anchored && i == n - 1)
 			break;
 		OBJ_find_sigid_algs(X509_get_signature_nid(x), &md, NULL);
@@ -297,14 +305,23 @@ static int revocation_of(const struct ibb_chain_query *q, X509 *x, X509 *issuer,
 		char subject[256];
 
 		if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)) != 0 ||
-		    X509_CRL_get0_by_cert(crl, &r, x) != 1 || !revocation_counts(q, r))
-			continue;
-		if (X509_CRL_verify(crl, key) != 1) { /* a list that somebody else made */
+		    X509_CRL_get0_by_cert(crl, &r, x) != 1 || !revocation_counts(q, r)) {
 			if (ibb_openssl_ran_out())
 				return ibb_err_nomem(err);
 			continue;
 		}
 		ibb_name_text(X509_get_subject_name(x), subject);
+		if (X509_CRL_verify(crl, key) != 1) {
+			if (ibb_openssl_ran_out())
+				return ibb_err_nomem(err);
+			/* damaged, or of a key that the CA had before: the user gave it to be
+			 * heeded */
+			ibb_finding_set(f, IBB_SIG_REVOKED,
+					"the certificate '%.100s' is in a revocation list of its "
+					"issuer's name, whose signature does not verify",
+					subject);
+			continue;
+		}
 		ibb_finding_set(f, IBB_SIG_REVOKED, "the certificate '%.150s' was revoked",
 				subject);
 	}

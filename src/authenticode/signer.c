@@ -8,6 +8,7 @@
 #include "authenticode/pkcs7_internal.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/utf16.h"
 
 static void eku_free(EXTENDED_KEY_USAGE **p)
 {
@@ -72,9 +73,8 @@ static int name_entry(const X509_NAME *n, int nid, char *out, size_t size)
 	len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(n, i)));
 	if (len <= 0 || (size_t)len >= size)
 		rc = IBB_E_CORRUPT;
-	for (int k = 0; rc == IBB_OK && k < len; k++)
-		if (utf8[k] < 0x20 || utf8[k] == 0x7f)
-			rc = IBB_E_CORRUPT;
+	if (rc == IBB_OK && !ibb_utf8_is_plain((const char *)utf8, (size_t)len))
+		rc = IBB_E_CORRUPT;
 	if (rc == IBB_OK) {
 		memcpy(out, utf8, (size_t)len);
 		out[len] = '\0';

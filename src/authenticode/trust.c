@@ -205,20 +205,36 @@ void ibb_trust_judge(const struct ibb_signature *signatures, size_t n,
 
 /* ---- for which Windows ---- */
 
+/* "2:10.0": of at most three digits each, so that nothing wraps. */
+static bool os_attr_entry(const char *p, unsigned ret[3])
+{
+	static const char behind[] = ":.";
+
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned n = 0;
+
+		for (ret[i] = 0; *p >= '0' && *p <= '9' && n < 3; n++)
+			ret[i] = ret[i] * 10 + (unsigned)(*p++ - '0');
+		if (!n || (i < 2 && *p++ != behind[i]))
+			return false;
+	}
+	return !*p || *p == ',';
+}
+
 bool ibb_trust_os_attr(const char *os_attr, const struct ibb_trust_target *t)
 {
-	bool any = false;
+	if (!os_attr)
+		return true;
+	for (const char *p = os_attr; p; p = strchr(p, ','), p += p != NULL) {
+		unsigned v[3];
 
-	for (const char *p = os_attr; p && *p; p = strchr(p, ','), p += p != NULL) {
-		unsigned platform = 0, major = 0, minor = 0;
-
-		if (sscanf(p, "%u:%u.%u", &platform, &major, &minor) != 3 || platform != 2)
-			continue;
-		any = true;
-		if (major < t->major || (major == t->major && minor <= t->minor))
+		while (*p == ' ')
+			p++;
+		if (os_attr_entry(p, v) && v[0] == 2 &&
+		    (v[1] < t->major || (v[1] == t->major && v[2] <= t->minor)))
 			return true;
 	}
-	return !any;
+	return false;
 }
 
 /*

@@ -56,7 +56,7 @@ void ibb_trust_judge(const struct ibb_signature *signatures, size_t n,
 
 /*
  * Does a member's OSAttr ("2:6.1,2:10.0": platform 2 is Windows NT, then the lowest version) let
- * the target in? Members without the attribute do.
+ * the target in? Members without the attribute (NULL) do; text that is none of these does not.
  */
 bool ibb_trust_os_attr(const char *os_attr, const struct ibb_trust_target *t);
 

@@ -288,3 +288,21 @@ void ibb_ascii_lower(char *s)
 		if (*s >= 'A' && *s <= 'Z')
 			*s = (char)(*s + 32);
 }
+
+bool ibb_utf8_is_plain(const char *s, size_t n)
+{
+	const uint8_t *p = (const uint8_t *)s;
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t a = i + 1 < n ? p[i + 1] : 0, b = i + 2 < n ? p[i + 2] : 0;
+
+		if (p[i] < 0x20 || p[i] == 0x7f || (p[i] == 0xc2 && a >= 0x80 && a <= 0x9f))
+			return false;
+		if (p[i] == 0xe2 && a == 0x80 &&
+		    (b == 0x8e || b == 0x8f || (b >= 0xaa && b <= 0xae)))
+			return false;
+		if (p[i] == 0xe2 && a == 0x81 && b >= 0xa6 && b <= 0xa9)
+			return false;
+	}
+	return true;
+}

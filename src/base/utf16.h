@@ -31,6 +31,11 @@ char *ibb_utf8_from_utf16le(const uint8_t *p, size_t n_bytes) IBB_MUST_CHECK;
 /* Is s well-formed UTF-8 (unpaired surrogates allowed, no overlong forms, no paired
  * surrogates of three bytes each, up to U+10FFFF)? */
 bool ibb_utf8_valid(const char *s, size_t n);
+/*
+ * Is this well-formed UTF-8 free of what a terminal or an editor would obey: control characters
+ * (C0, DEL, C1) and those that change the direction of text (U+200E and F, 202A to E, 2066 to 9)?
+ */
+bool ibb_utf8_is_plain(const char *s, size_t n);
 
 /*
  * Compare two UTF-8 strings by their upper-cased UTF-16 code units, as Windows orders and equates

@@ -304,7 +304,7 @@ static void revoked_authority(void **state)
 	}
 }
 
-/* A list by somebody who only has the CA's name says nothing. */
+/* A list in the CA's name that it did not sign: damaged or false, but nothing to pass over. */
 static void forged_crl(void **state)
 {
 	struct mkpki_crl list_of = {CA, TSA_KEY, SERIAL_PUBLISHER, "20210101000000Z", -1};
@@ -318,7 +318,8 @@ static void forged_crl(void **state)
 	assert_ok(ibb_trust_store_add_crl(s, "crl", ibb_buf_bytes(&crl), &err), err);
 	b = signed_list(&m);
 	v = verify(&b, s, NOW);
-	assert_int_equal(v.sigs[0].fault, IBB_SIG_OK);
+	assert_int_equal(v.sigs[0].fault, IBB_SIG_REVOKED);
+	assert_non_null(strstr(v.sigs[0].why, "whose signature does not verify"));
 	free(v.sigs);
 	ibb_buf_clear(&b);
 	ibb_buf_clear(&crl);

@@ -135,17 +135,22 @@ static void test_several(void **state)
 
 static void test_os_attr(void **state)
 {
+	static const char *const closed[] = {"",	   "1:4.0",  "nonsense", "2:6",
+					     "2:6.x",	   "2:6.1x", "2:.1",	 "2:4294967302.1",
+					     "2:6.1 2:10", ",",	     "2:06 .1"};
+
 	(void)state;
 	assert_true(ibb_trust_os_attr(NULL, &w81));
-	assert_true(ibb_trust_os_attr("", &w81));
 	assert_false(ibb_trust_os_attr("2:10.0", &w81));
 	assert_true(ibb_trust_os_attr("2:10.0", &w10));
 	assert_true(ibb_trust_os_attr("2:6.1", &w10));
 	assert_true(ibb_trust_os_attr("2:6.3,2:10.0", &w81));
 	assert_false(ibb_trust_os_attr("2:6.3,2:10.0", &w8));
 	assert_true(ibb_trust_os_attr("2:5.1,2:5.2,2:6.0", &w8));
-	assert_true(ibb_trust_os_attr("1:4.0", &w8)); /* another platform says nothing */
-	assert_true(ibb_trust_os_attr("nonsense", &w8));
+	/* what is there and does not name the target does not let it in */
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(closed); i++)
+		assert_false(ibb_trust_os_attr(closed[i], &w8));
+	assert_true(ibb_trust_os_attr("1:4.0, 2:6.2", &w8));
 }
 
 static void test_os_list(void **state)
