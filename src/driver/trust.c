@@ -8,7 +8,8 @@
 
 #include "authenticode/pe.h"
 
-#define OID_CTL "1.3.6.1.4.1.311.10.1"
+#define OID_CTL		      "1.3.6.1.4.1.311.10.1"
+#define OID_SPC_INDIRECT_DATA "1.3.6.1.4.1.311.2.1.4"
 
 void ibb_package_trust_free(struct ibb_package_trust *t)
 {
@@ -128,8 +129,10 @@ static int check_file(struct judge *j, const struct ibb_cat *cat, const struct i
 	if (!m)
 		return no_member(j, cat, f);
 	ft->member = true;
-	if (!ibb_trust_os_attr(m->os_attr, &j->target) && j->t->judgement.loads) {
+	if (!ibb_trust_os_attr(m->os_attr, &j->target) &&
+	    (j->t->judgement.loads || j->t->judgement.allow)) {
 		j->t->judgement.loads = false;
+		j->t->judgement.allow = 0; /* who signed it may be allowed, not another Windows */
 		snprintf(j->t->judgement.reason, sizeof(j->t->judgement.reason),
 			 "%s vouches for %s on Windows %s (OSAttr) only, the target is %u.%u",
 			 j->p->catalog_name, f->path, m->os_attr, j->target.major, j->target.minor);
@@ -204,6 +207,28 @@ static int read_catalog(struct judge *j, struct ibb_bytes content)
 	return r;
 }
 
+/*
+ * Windows signs a second time by nesting; of signers side by side it looks at the first only, and
+ * their order is anybody's. So each of them has to hold: nobody stands beside a sound one under a
+ * name of his own.
+ */
+static void judge_other_signers(struct judge *j)
+{
+	struct ibb_package_trust *t = j->t;
+	size_t n_outer = 0;
+
+	for (size_t i = 0; i < t->n_signatures; i++)
+		n_outer += !t->signatures[i].nested;
+	for (size_t i = 0; i < t->n_signatures; i++) {
+		const struct ibb_signature *s = &t->signatures[i];
+
+		if (s->nested || !s->fault || (n_outer < 2 && s->fault != IBB_SIG_BROKEN))
+			continue;
+		ibb_trust_judge(s, 1, &j->target, &t->judgement);
+		return;
+	}
+}
+
 static int judge_signed(struct judge *j)
 {
 	struct ibb_bytes bytes = ibb_buf_bytes(&j->p->files[1].bytes);
@@ -220,10 +245,24 @@ static int judge_signed(struct judge *j)
 		return ibb_err(j->err, IBB_E_CORRUPT, "%s: signs %s, which is no list of files",
 			       j->catalog, type);
 	ibb_trust_judge(t->signatures, t->n_signatures, &j->target, &t->judgement);
+	judge_other_signers(j);
 	/* nothing is read out of what nobody vouches for */
 	if (t->judgement.verdict == IBB_VERDICT_TAMPERED)
 		return IBB_OK;
 	return read_catalog(j, ibb_buf_bytes(&content));
+}
+
+/*
+ * The records name the signer whom the verdict rests on. Until here it was whoever stands first in
+ * the message, unverified.
+ */
+static void take_signer(struct ibb_package *p, const struct ibb_judgement *g)
+{
+	if (!g->signature || !*g->signature->signer.name)
+		return;
+	p->signer = g->signature->signer;
+	if (g->verdict != IBB_VERDICT_WHQL && g->verdict != IBB_VERDICT_ATTESTED)
+		p->signer.whql = p->signer.attested = false;
 }
 
 static int judge_as_it_is(struct ibb_package *p, const struct ibb_trust_policy *policy,
@@ -249,6 +288,7 @@ static int judge_as_it_is(struct ibb_package *p, const struct ibb_trust_policy *
 		ibb_trust_judge(NULL, 0, &j.target, &t->judgement);
 	if (r)
 		return r;
+	take_signer(p, &t->judgement);
 	t->allowed = !t->judgement.loads && (t->judgement.allow & policy->allow);
 	t->accepted = t->judgement.loads || t->allowed;
 	ibb_package_trust_free(p->trust);
@@ -352,6 +392,9 @@ static int embedded(const char *name, struct ibb_bytes file, const struct ibb_tr
 		r = ibb_spc_digest(name, ibb_buf_bytes(&content), &alg, want, err);
 	if (!r)
 		r = ibb_pe_digest(name, file, alg, have, err);
+	if (!r && strcmp(type, OID_SPC_INDIRECT_DATA) != 0)
+		r = ibb_err(err, IBB_E_CORRUPT, "%s: signs %s, which is no digest of a file", name,
+			    type);
 	if (r || !n)
 		return r ? r : IBB_E_NOTFOUND;
 	c->has_signature = true;

@@ -14,5 +14,5 @@ ibb_unit_test(test_configure LABEL unit SOURCES unit/test_configure.c support/cf
 	LAYERS base inf authenticode driver)
 ibb_unit_test(test_configure_bad LABEL bad SOURCES unit/test_configure_bad.c support/cfgtest.c
 	${pkgtest} LAYERS base inf authenticode driver)
-ibb_unit_test(test_package_trust LABEL bad SOURCES unit/test_package_trust.c ${pkgtest}
+ibb_unit_test(test_package_trust LABEL bad SOURCES unit/test_package_trust.c support/mkpki.c ${pkgtest}
 	LAYERS base inf authenticode driver)

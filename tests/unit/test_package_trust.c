@@ -11,6 +11,7 @@
 
 #include "base/le.h"
 #include "mkcat.h"
+#include "mkpki.h"
 #include "pkgtest.h"
 #include "test.h"
 
@@ -221,6 +222,114 @@ static void os_condition(void **state)
 	ibb_package_free(p);
 }
 
+/* ---- whose name is written ---- */
+
+/* The demonstration's root, and somebody who signed with it as his own. */
+static int sign_twice(const void *arg, const char *type, struct ibb_bytes value,
+		      struct ibb_buf *ret)
+{
+	const bool *both = arg;
+	static const struct mkpki_cert root = {.cn = "anchored root",
+					       .key = "demo-root-key.pem",
+					       .serial = 1,
+					       .constraints = "critical,CA:TRUE",
+					       .usage = "critical,keyCertSign"};
+	static const struct mkpki_cert leaf = {.cn = "anchored publisher",
+					       .key = "demo-key.pem",
+					       .issuer = "anchored root",
+					       .issuer_key = "demo-root-key.pem",
+					       .serial = 2,
+					       .usage = "critical,digitalSignature",
+					       .extended_usage =
+						       "codeSigning,1.3.6.1.4.1.311.10.3.5"};
+	static const struct mkpki_cert liar = {
+		.cn = "Microsoft Windows Hardware Compatibility Publisher",
+		.key = "pki-tsa-key.pem",
+		.serial = 3,
+		.usage = "critical,digitalSignature",
+		.extended_usage = "codeSigning,1.3.6.1.4.1.311.10.3.5"};
+	struct mkpki_message m = {.n_signers = *both ? 2 : 1, .n_certs = *both ? 3 : 2};
+	struct ibb_buf pem = {0};
+	int r;
+
+	m.certs[0] = mkpki_cert(&leaf);
+	m.certs[1] = mkpki_cert(&root);
+	m.certs[2] = mkpki_cert(&liar);
+	m.signers[0] = (struct mkpki_signer){.cert = m.certs[0], .key = leaf.key};
+	m.signers[1] = (struct mkpki_signer){.cert = m.certs[2], .key = liar.key};
+	mkpki_pem(m.certs[1], &pem);
+	assert_ok(ibb_trust_store_add(store, "anchored", ibb_buf_bytes(&pem), &e), e);
+	r = mkpki_sign(&m, type, value, ret);
+	ibb_buf_clear(&pem);
+	for (size_t i = 0; i < 3; i++)
+		X509_free(m.certs[i]);
+	return r;
+}
+
+/* The catalog of p, signed anew. */
+static void sign_anew(struct ibb_package *p, bool both)
+{
+	const struct mkcat_member members[] = {
+		{p->files[0].path, ibb_buf_bytes(&p->files[0].bytes)},
+		{p->files[2].path, ibb_buf_bytes(&p->files[2].bytes)}};
+	const struct mkcat_opts o = {.key_dir = PKGTEST_KEYS,
+				     .members = members,
+				     .n_members = 2,
+				     .os_attr = "2:10.0",
+				     .sign = sign_twice,
+				     .sign_arg = &both};
+
+	ibb_buf_clear(&p->files[1].bytes);
+	assert_ok(mkcat(&o, &p->files[1].bytes, &e), e);
+	assert_ok(ibb_cat_signer("c", ibb_buf_bytes(&p->files[1].bytes), &p->signer, &e), e);
+}
+
+static void name_of_the_signer(void **state)
+{
+	struct mkpkg_opts o = {0};
+	struct ibb_package *p = pkgtest_make(&o, &server_2022);
+
+	(void)state;
+	sign_anew(p, false);
+	assert_true(p->signer.whql); /* says the certificate */
+	judge(p, 0);
+	assert_int_equal(p->trust->judgement.verdict, IBB_VERDICT_ANCHORED);
+	assert_true(p->trust->accepted);
+	assert_string_equal(p->signer.name, "anchored publisher");
+	assert_false(p->signer.whql);
+	/* somebody who calls himself Microsoft beside him: neither name is taken for the other's */
+	sign_anew(p, true);
+	judge(p, 0);
+	assert_false(p->trust->accepted);
+	judge(p, UINT_MAX);
+	assert_string_equal(p->signer.name, "Microsoft Windows Hardware Compatibility Publisher");
+	assert_false(p->signer.whql);
+	assert_int_equal(p->trust->judgement.verdict, IBB_VERDICT_TEST_SIGNED);
+	ibb_package_free(p);
+}
+
+/* Who signed it may be allowed; a Windows that it is not for may not. */
+static void allowed_for_its_windows(void **state)
+{
+	struct ibb_trust_store *empty, *full = store;
+	struct mkpkg_opts o = {0};
+	struct ibb_package *p = pkgtest_make(&o, &server_2022);
+
+	(void)state;
+	sign_anew(p, false);
+	assert_ok(ibb_trust_store_new(&empty, &e), e);
+	store = empty;
+	judge(p, UINT_MAX);
+	assert_true(p->trust->accepted && p->trust->allowed);
+	p->target = windows_81;
+	judge(p, UINT_MAX);
+	assert_false(p->trust->accepted);
+	assert_non_null(strstr(p->trust->judgement.reason, "OSAttr"));
+	store = full;
+	ibb_trust_store_free(empty);
+	ibb_package_free(p);
+}
+
 /* ---- companions ---- */
 
 static void companions(void **state)
@@ -286,10 +395,11 @@ static void out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(flipped_made), cmocka_unit_test(flipped_real),
-		cmocka_unit_test(every_bit),	cmocka_unit_test(looked_away_but_pinned),
-		cmocka_unit_test(exchanged),	cmocka_unit_test(os_condition),
-		cmocka_unit_test(companions),	cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(flipped_made),	      cmocka_unit_test(flipped_real),
+		cmocka_unit_test(every_bit),	      cmocka_unit_test(looked_away_but_pinned),
+		cmocka_unit_test(exchanged),	      cmocka_unit_test(os_condition),
+		cmocka_unit_test(name_of_the_signer), cmocka_unit_test(allowed_for_its_windows),
+		cmocka_unit_test(companions),	      cmocka_unit_test(out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, open_store, close_store) ? 1 : 0;
