@@ -9,6 +9,14 @@
 #include "base/limits.h"
 #include "base/utf16.h"
 
+/* An INF that some Windows was asked about. */
+struct seen {
+	char *path;
+	struct ibb_json *targets; /* NULL: it could not be loaded for any yet */
+	size_t n_accepted;
+	struct ibb_error why; /* the last refusal */
+};
+
 struct check {
 	const struct ibb_request *q;
 	struct ibb_catalog *catalog;
@@ -17,6 +25,8 @@ struct check {
 	size_t n_windows;
 	struct ibb_jb b;
 	struct ibb_json *packages, *companions;
+	struct seen *seen;
+	size_t n_seen, cap_seen;
 	struct ibb_error refusal; /* the first */
 	struct ibb_error *err;
 };
@@ -34,10 +44,13 @@ static void target_json(struct check *c, const struct ibb_windows *w, const stru
 {
 	struct ibb_json *o = ibb_jb_object(&c->b, arr, NULL);
 	const struct ibb_judgement *g = &p->trust->judgement;
+	char hex[IBB_SHA256_HEX_SIZE];
 
 	ibb_jb_str(&c->b, o, "windows", w->name);
 	ibb_jb_fmt(&c->b, o, "version", "%u.%u.%u", w->major, w->minor, w->build);
 	ibb_jb_str(&c->b, o, "kind", w->server ? "server" : "client");
+	ibb_sha256_hex(&p->digest, hex);
+	ibb_jb_str(&c->b, o, "sha256", hex);
 	ibb_jb_str(&c->b, o, "verdict", ibb_verdict_name(g->verdict));
 	ibb_jb_bool(&c->b, o, "accepted", p->trust->accepted);
 	ibb_jb_bool(&c->b, o, "loads", g->loads);
@@ -77,66 +90,97 @@ static struct ibb_json *package_json(struct check *c, const struct ibb_package *
 	return o;
 }
 
-/*
- * One package for every Windows asked for; what the first one says is told in full. Few are for all
- * of them: it is refused when none takes it.
- */
-static int judge(struct check *c, struct ibb_package *p)
+static struct seen *seen_before(struct check *c, const char *path)
 {
-	struct ibb_json *o = NULL, *targets = NULL;
-	struct ibb_error why = {0};
-	size_t n_accepted = 0;
-	int r = IBB_OK;
-
-	for (size_t i = 0; i < c->n_windows && !r; i++) {
-		p->target = target_of(&c->windows[i]);
-		r = ibb_package_judge(p, &c->policy, c->err);
-		if (r)
-			break;
-		if (!o) {
-			o = package_json(c, p);
-			ibb_package_trust_json(p, &c->b, o, "signature");
-			targets = ibb_jb_array(&c->b, o, "targets");
-		}
-		target_json(c, &c->windows[i], p, targets);
-		n_accepted += !ibb_package_trust_check(p, &why);
-	}
-	if (!r && !n_accepted)
-		refuse(c, &why);
-	return r;
+	for (size_t i = 0; i < c->n_seen; i++)
+		if (strcmp(c->seen[i].path, path) == 0)
+			return &c->seen[i];
+	return NULL;
 }
 
-/* An INF that has no models for a Windows is found with the next one that it has some for. */
+static int see(struct check *c, const char *path, struct seen **ret)
+{
+	struct seen *s;
+
+	if (ibb_grow(&c->seen, &c->cap_seen, c->n_seen, sizeof(*c->seen)))
+		return ibb_err_nomem(c->err);
+	s = &c->seen[c->n_seen];
+	*s = (struct seen){.path = ibb_strdup(path)};
+	if (!s->path)
+		return ibb_err_nomem(c->err);
+	c->n_seen++;
+	*ret = s;
+	return IBB_OK;
+}
+
+/* What the first Windows that it has models for makes of it is told in full. */
+static int judge(struct check *c, const struct ibb_windows *w, struct ibb_package *p)
+{
+	IBB_AUTO_FREE char *path = ibb_asprintf("%s/%s", p->dir, p->inf_name);
+	struct seen *s;
+	int r;
+
+	if (!path)
+		return ibb_err_nomem(c->err);
+	r = ibb_package_judge(p, &c->policy, c->err);
+	s = r ? NULL : seen_before(c, path);
+	if (!r && !s)
+		r = see(c, path, &s);
+	if (r)
+		return r;
+	if (!s->targets) {
+		struct ibb_json *o = package_json(c, p);
+
+		ibb_package_trust_json(p, &c->b, o, "signature");
+		s->targets = ibb_jb_array(&c->b, o, "targets");
+	}
+	target_json(c, w, p, s->targets);
+	s->n_accepted += !ibb_package_trust_check(p, &s->why);
+	return IBB_OK;
+}
+
+/* An INF that is for another Windows is none of this one's. */
+static int note_failures(struct check *c, const struct ibb_package_set *set)
+{
+	for (size_t i = 0; i < set->n_passed; i++) {
+		const struct ibb_passed_over *f = &set->passed[i];
+		struct seen *s = seen_before(c, f->path);
+		int r = !f->bad || s ? IBB_OK : see(c, f->path, &s);
+
+		if (r)
+			return r;
+		if (f->bad && !s->targets)
+			ibb_err(&s->why, IBB_E_UNTRUSTED, "%s: %s", f->path, f->reason);
+	}
+	return IBB_OK;
+}
+
+/* Models, files and even the catalog depend on the Windows: each is asked anew. */
 static int judge_dir(struct check *c, const char *dir)
 {
 	struct ibb_package_search how = {
 		.dirs = &dir, .n_dirs = 1, .recurse = c->q->recurse, .keep_going = true};
-	size_t found = 0;
+	size_t before = c->n_seen, found = 0;
 	int r = IBB_OK;
 
-	for (size_t i = c->n_windows; i-- > 0 && !found && !r;) {
+	for (size_t i = 0; i < c->n_windows && !r; i++) {
 		struct ibb_inf_target t = target_of(&c->windows[i]);
 		struct ibb_package_set set = {0};
 
 		r = ibb_packages_find(&how, &t, &set, c->err);
 		for (size_t k = 0; k < set.n && !r; k++)
-			r = judge(c, set.packages[k]);
-		found = set.n;
-		if (!r && !found && !i) {
-			ibb_err(c->err, IBB_E_UNSUPPORTED, "%s: no driver package%s%s%s%s", dir,
-				set.n_passed ? "; " : "", set.n_passed ? set.passed[0].path : "",
-				set.n_passed ? ": " : "", set.n_passed ? set.passed[0].reason : "");
-			r = IBB_E_UNSUPPORTED;
-		}
-		for (size_t k = 0; k < set.n_passed && found && !r; k++) {
-			struct ibb_error why = {0};
-
-			ibb_err(&why, IBB_E_UNTRUSTED, "%s: %s", set.passed[k].path,
-				set.passed[k].reason);
-			refuse(c, &why);
-		}
+			r = judge(c, &c->windows[i], set.packages[k]);
+		if (!r)
+			r = note_failures(c, &set);
+		found += set.n;
 		ibb_package_set_clear(&set);
 	}
+	if (!r && !found && c->n_seen == before)
+		r = ibb_err(c->err, IBB_E_UNSUPPORTED, "%s: no driver package", dir);
+	/* few are for every Windows: refused is what none of them takes */
+	for (size_t i = before; i < c->n_seen && !r; i++)
+		if (!c->seen[i].n_accepted)
+			refuse(c, &c->seen[i].why);
 	return r;
 }
 
@@ -249,6 +293,9 @@ int ibb_do_drivers_check(const struct ibb_request *q, char **ret_json, struct ib
 		ibb_jb_clear(&c.b);
 	else
 		r = ibb_doc_print(&c.b, ret_json, err);
+	for (size_t i = 0; i < c.n_seen; i++)
+		free(c.seen[i].path);
+	free(c.seen);
 	free(c.windows);
 	ibb_catalog_free(c.catalog);
 	if (!r && c.refusal.code) {

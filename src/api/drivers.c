@@ -152,13 +152,34 @@ static int leave_out(struct ibb_session *s, size_t i, const char *reason, struct
 	return IBB_OK;
 }
 
-static bool names_companion(const struct ibb_package *p, const struct ibb_package *companion)
-{
-	bool found = false;
+struct companion_search {
+	const struct ibb_package *wanted;
+	bool found;
+};
 
-	for (size_t i = 0; i < p->n_companions && !found; i++)
-		found = ibb_caseeq(p->companions[i], companion->inf_name);
-	return found && strcmp(p->dir, companion->dir) == 0;
+static int is_companion(void *ctx, struct ibb_package *p, struct ibb_error *err)
+{
+	struct companion_search *c = ctx;
+
+	(void)err;
+	c->found |= p == c->wanted;
+	return IBB_OK;
+}
+
+/* An equal package from another directory stands for the one that lies beside p. */
+static bool names_companion(struct ibb_session *s, const struct ibb_package *p,
+			    const struct ibb_package *companion)
+{
+	struct companion_search c = {.wanted = companion};
+	struct ibb_error why = {0};
+	bool named = false;
+
+	for (size_t i = 0; i < p->n_companions && !named; i++)
+		named = ibb_caseeq(p->companions[i], companion->inf_name);
+	if (!named || strcmp(p->dir, companion->dir) == 0)
+		return named;
+	/* when it cannot be told, rather without it */
+	return ibb_packages_companions(&s->found, p, is_companion, &c, &why) || c.found;
 }
 
 /* A package goes in together with what its CopyINF names, or not at all. */
@@ -170,7 +191,7 @@ static int leave_out_users(struct ibb_session *s, const struct ibb_package *gone
 		char reason[512];
 		int r;
 
-		if (!names_companion(p, gone)) {
+		if (!names_companion(s, p, gone)) {
 			i++;
 			continue;
 		}
@@ -241,13 +262,19 @@ static int leave_out_untrusted(struct ibb_session *s, struct ibb_error *err)
 {
 	for (size_t i = 0; i < s->n_chosen;) {
 		struct ibb_package *p = s->chosen[i];
-		int r = ibb_session_judge(s, p, err);
+		int r;
 
+		if (p->trust) { /* before another one was left out */
+			i++;
+			continue;
+		}
+		r = ibb_session_judge(s, p, err);
 		if (!r) {
 			i++;
 			continue;
 		}
-		if (r != IBB_E_UNTRUSTED && r != IBB_E_CORRUPT)
+		if (r != IBB_E_UNTRUSTED && r != IBB_E_CORRUPT && r != IBB_E_UNSUPPORTED &&
+		    r != IBB_E_LIMIT)
 			return r;
 		r = leave_out(s, i, reason_for(p, err->msg), err);
 		if (!r)

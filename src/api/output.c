@@ -77,6 +77,27 @@ static bool same_new_file(const char *a, const char *b)
 	return !dir_a || !dir_b || same_existing_file(dir_a, dir_b);
 }
 
+/* A lock file is written when the image is done: better learnt before that it cannot be. */
+static int check_lock(const struct ibb_request *q, struct ibb_error *err)
+{
+	const char *const others[] = {q->output, q->manifest};
+	const char *slash = strrchr(q->lock, '/');
+	IBB_AUTO_FREE char *dir =
+		slash ? ibb_strndup(q->lock, (size_t)(slash - q->lock) + 1) : ibb_strdup(".");
+	struct stat st;
+
+	if (!dir)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(others); i++)
+		if (others[i] &&
+		    (same_existing_file(q->lock, others[i]) || same_new_file(q->lock, others[i])))
+			return ibb_err(err, IBB_E_EXISTS, "%s: lock file and %s are the same file",
+				       q->lock, i ? "manifest" : "output");
+	if (stat(q->lock, &st) && access(dir, W_OK))
+		return ibb_err_os(err, errno, "%s: the lock file cannot be made there", q->lock);
+	return IBB_OK;
+}
+
 int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 {
 	const struct ibb_request *q = s->q;
@@ -90,6 +111,8 @@ int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 	    (same_existing_file(q->output, q->manifest) || same_new_file(q->output, q->manifest)))
 		r = ibb_err(err, IBB_E_EXISTS, "%s: output and manifest are the same file",
 			    q->output);
+	if (!r && q->lock && q->output)
+		r = check_lock(q, err);
 	return r;
 }
 

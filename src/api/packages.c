@@ -105,12 +105,14 @@ static int variants(const char *dir, const char *name, char ***ret, size_t *ret_
 	char **names = NULL;
 	size_t n = 0, cap = 0;
 	struct dirent *e;
+	struct stat st;
 	int r = IBB_OK;
 
 	if (!d)
 		return ibb_err_os(err, errno, "%s: open the directory", dir);
 	while (!r && (e = readdir(d))) {
-		if (!ibb_caseeq(e->d_name, name) || strcmp(e->d_name, name) == 0)
+		if (!ibb_caseeq(e->d_name, name) || strcmp(e->d_name, name) == 0 ||
+		    fstatat(dirfd(d), e->d_name, &st, 0) || !S_ISREG(st.st_mode))
 			continue;
 		if (ibb_grow(&names, &cap, n, sizeof(*names)) ||
 		    !(names[n] = ibb_strdup(e->d_name)))

@@ -101,12 +101,52 @@ def e2e_keep_going_untrusted(world):
     check("unsigned" in doc["left_out"][0]["reason"], doc["left_out"])
 
 
+def e2e_companion_elsewhere(world):
+    """What CopyINF names is left out: so is what names it, though an equal copy of the companion
+    from another directory stands for it."""
+    image, out, top = world.image(*SMALL), world.path("out.vhd"), world.path("top")
+    os.mkdir(top)
+    for d in ("a", "b"):
+        world.run([world.args.mkpkg, "--inf", "x.inf", "--service", "x", f"{top}/{d}"])
+        with open(f"{top}/{d}/x.sys", "ab") as f:
+            f.write(b"changed")
+    world.run([world.args.mkpkg, "--inf", "main.inf", "--service", "main", "--copy-inf", "x.inf",
+               top + "/b"])
+    world.run([world.args.mkpkg, "--inf", "good.inf", "--service", "good", top + "/c"])
+    world.ibbake("drivers", "add", image.path, top, "--recurse", "--keep-going", "-o", out,
+                 env=EPOCH)
+    doc = manifest(out)
+    same([p["inf"] for p in doc["packages"]], ["good.inf"], "staged")
+    same(sorted(os.path.basename(x["inf"]) for x in doc["left_out"]), ["main.inf", "x.inf"],
+         "left out")
+
+
+def e2e_check_by_windows(world):
+    """drivers check asks each Windows anew: models and catalogs are not those of another one."""
+    top = world.path("top")
+    os.mkdir(top)
+    world.run([world.args.mkpkg, top + "/one"])
+    shutil.copytree(top + "/one", top + "/two")
+    doc = world.ibbake("drivers", "check", top, "--recurse", *world.anchor, "--json").json()
+    same(len(doc["packages"]), 1, "an equal copy counts once")
+    check(len(doc["packages"][0]["targets"]) > 10, "targets")
+    world.ibbake("drivers", "check", top + "/one", top + "/one", *world.anchor)
+    with open(top + "/two/ibbdemo.cat", "r+b") as f:
+        f.truncate(100)
+    r = world.ibbake("drivers", "check", top, "--recurse", *world.anchor, rc=100)
+    check("two/ibbdemo.inf" in r.err, f"the damaged one is not named\n{r}")
+
+
 def e2e_lock(world):
     """The first bake writes the lock file, later ones hold against it."""
     image, package, out = world.image(*SMALL), world.package(), world.path("out.vhd")
     lock = world.path("packages.lock")
     world.ibbake("plan", image.path, "--size", SIZE, "--drivers", package, "--lock", lock)
     check(not os.path.exists(lock), "a plan wrote the lock file")
+    # that it cannot be written is learnt before the image is made
+    try_bake(world, image, package, 100, "lock file and output", options=["--lock", out])
+    try_bake(world, image, package, 255, "the lock file cannot be made there",
+             options=["--lock", world.path("nowhere/packages.lock")])
     bake(world, image, package, out, "--lock", lock)
     with open(lock, encoding="utf-8") as f:
         doc = json.load(f)
