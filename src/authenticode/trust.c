@@ -205,6 +205,12 @@ void ibb_trust_judge(const struct ibb_signature *signatures, size_t n,
 
 /* ---- for which Windows ---- */
 
+static const char *behind_comma(const char *p)
+{
+	p = strchr(p, ',');
+	return p ? p + 1 : NULL;
+}
+
 /* "2:10.0": of at most three digits each, so that nothing wraps. */
 static bool os_attr_entry(const char *p, unsigned ret[3])
 {
@@ -225,7 +231,7 @@ bool ibb_trust_os_attr(const char *os_attr, const struct ibb_trust_target *t)
 {
 	if (!os_attr)
 		return true;
-	for (const char *p = os_attr; p; p = strchr(p, ','), p += p != NULL) {
+	for (const char *p = os_attr; p; p = behind_comma(p)) {
 		unsigned v[3];
 
 		while (*p == ' ')
@@ -280,7 +286,7 @@ bool ibb_trust_os_listed(const char *list, const char *code)
 {
 	size_t n = strlen(code);
 
-	for (const char *p = list; p; p = strchr(p, ','), p += p != NULL) {
+	for (const char *p = list; p; p = behind_comma(p)) {
 		while (*p == ' ')
 			p++;
 		if (strncmp(p, code, n) == 0 && (!p[n] || p[n] == ',' || p[n] == ' '))
