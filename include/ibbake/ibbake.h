@@ -167,7 +167,8 @@ IBB_API int ibb_drivers_remove(const struct ibb_request *q, char **ret_json,
  * Judge the driver packages of driver_dirs without an image: who vouches for them, and does Windows
  * (`os`, NULL: every one the catalog knows) load them? Files among driver_dirs that are no INF are
  * judged as companions, by their embedded signature. Schema "ibbake-check/1". IBB_E_UNTRUSTED when
- * there is one that none of these Windows accepts; *ret_json is set then as well.
+ * there is one that none of these Windows accepts, IBB_E_CORRUPT when that is because it is
+ * damaged; *ret_json is set then as well.
  */
 IBB_API int ibb_drivers_check(const struct ibb_request *q, char **ret_json,
 			      struct ibb_error *err) IBB_MUST_CHECK;

@@ -24,7 +24,7 @@ struct check {
 	struct ibb_windows *windows; /* to judge for */
 	size_t n_windows;
 	struct ibb_jb b;
-	struct ibb_json *packages, *companions;
+	struct ibb_json *packages, *left_out, *companions;
 	struct seen *seen;
 	size_t n_seen, cap_seen;
 	struct ibb_error refusal; /* the first */
@@ -64,6 +64,15 @@ static struct ibb_inf_target target_of(const struct ibb_windows *w)
 				       .minor = w->minor,
 				       .build = w->build,
 				       .product_type = w->server ? 3 : 1};
+}
+
+/* What could not even be loaded; its message begins with the path. */
+static void left_out_json(struct check *c, const struct seen *s)
+{
+	struct ibb_json *o = ibb_jb_object(&c->b, c->left_out, NULL);
+
+	ibb_jb_str(&c->b, o, "inf", s->path);
+	ibb_jb_str(&c->b, o, "reason", s->why.msg + strlen(s->path) + 2);
 }
 
 static struct ibb_json *package_json(struct check *c, const struct ibb_package *p)
@@ -150,7 +159,8 @@ static int note_failures(struct check *c, const struct ibb_package_set *set)
 		if (r)
 			return r;
 		if (f->bad && !s->targets)
-			ibb_err(&s->why, IBB_E_UNTRUSTED, "%s: %s", f->path, f->reason);
+			ibb_err(&s->why, f->code == IBB_E_CORRUPT ? f->code : IBB_E_UNTRUSTED,
+				"%s: %s", f->path, f->reason);
 	}
 	return IBB_OK;
 }
@@ -178,9 +188,12 @@ static int judge_dir(struct check *c, const char *dir)
 	if (!r && !found && c->n_seen == before)
 		r = ibb_err(c->err, IBB_E_UNSUPPORTED, "%s: no driver package", dir);
 	/* few are for every Windows: refused is what none of them takes */
-	for (size_t i = before; i < c->n_seen && !r; i++)
+	for (size_t i = before; i < c->n_seen && !r; i++) {
 		if (!c->seen[i].n_accepted)
 			refuse(c, &c->seen[i].why);
+		if (!c->seen[i].targets)
+			left_out_json(c, &c->seen[i]);
+	}
 	return r;
 }
 
@@ -287,6 +300,7 @@ int ibb_do_drivers_check(const struct ibb_request *q, char **ret_json, struct ib
 	c.policy.store = store;
 	root = ibb_doc_begin(&c.b, "ibbake-check/1");
 	c.packages = ibb_jb_array(&c.b, root, "packages");
+	c.left_out = ibb_jb_array(&c.b, root, "left_out");
 	c.companions = ibb_jb_array(&c.b, root, "companions");
 	r = check_all(&c);
 	if (r)

@@ -207,11 +207,19 @@ static int leave_out_users(struct ibb_session *s, const struct ibb_package *gone
 	return IBB_OK;
 }
 
+static int leave_out_with_users(struct ibb_session *s, size_t i, const char *reason,
+				struct ibb_error *err)
+{
+	const struct ibb_package *p = s->chosen[i];
+	int r = leave_out(s, i, reason_for(p, reason), err);
+
+	return r ? r : leave_out_users(s, p, err);
+}
+
 /* What only the plan finds out is bad as well. */
 static int leave_out_unplannable(struct ibb_session *s, struct ibb_error *err)
 {
 	for (size_t i = 0; i < s->n_chosen;) {
-		struct ibb_package *p = s->chosen[i];
 		int r = plan_alone(s, i, err);
 
 		if (r == IBB_E_NOMEM)
@@ -220,9 +228,7 @@ static int leave_out_unplannable(struct ibb_session *s, struct ibb_error *err)
 			i++;
 			continue;
 		}
-		r = leave_out(s, i, reason_for(p, err->msg), err);
-		if (!r)
-			r = leave_out_users(s, p, err);
+		r = leave_out_with_users(s, i, err->msg, err);
 		if (r)
 			return r;
 		i = 0;
@@ -276,9 +282,7 @@ static int leave_out_untrusted(struct ibb_session *s, struct ibb_error *err)
 		if (r != IBB_E_UNTRUSTED && r != IBB_E_CORRUPT && r != IBB_E_UNSUPPORTED &&
 		    r != IBB_E_LIMIT)
 			return r;
-		r = leave_out(s, i, reason_for(p, err->msg), err);
-		if (!r)
-			r = leave_out_users(s, p, err);
+		r = leave_out_with_users(s, i, err->msg, err);
 		if (r)
 			return r;
 		i = 0;

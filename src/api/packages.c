@@ -97,29 +97,34 @@ static void free_names(char **names, size_t n)
 	free(names);
 }
 
-/* Names in the directory that differ from this one in case only, sorted. */
-static int variants(const char *dir, const char *name, char ***ret, size_t *ret_n,
-		    struct ibb_error *err)
+/* Sorted, so that the outcome does not depend on the host's directory order. *n_files counts on. */
+static int read_names(const char *dir, unsigned *n_files, char ***ret, size_t *ret_n,
+		      struct ibb_error *err)
 {
 	DIR *d = opendir(dir);
 	char **names = NULL;
 	size_t n = 0, cap = 0;
 	struct dirent *e;
-	struct stat st;
 	int r = IBB_OK;
 
+	if (!d && errno == ENOENT)
+		return ibb_err(err, IBB_E_UNSUPPORTED, "%s: there is no such directory", dir);
 	if (!d)
 		return ibb_err_os(err, errno, "%s: open the directory", dir);
-	while (!r && (e = readdir(d))) {
-		if (!ibb_caseeq(e->d_name, name) || strcmp(e->d_name, name) == 0 ||
-		    fstatat(dirfd(d), e->d_name, &st, 0) || !S_ISREG(st.st_mode))
+	while (!r && (errno = 0, e = readdir(d))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		if (ibb_grow(&names, &cap, n, sizeof(*names)) ||
-		    !(names[n] = ibb_strdup(e->d_name)))
+		if (++*n_files > IBB_LIMIT_SCAN_FILES)
+			r = ibb_err(err, IBB_E_LIMIT, "%s: more than %u files to search", dir,
+				    IBB_LIMIT_SCAN_FILES);
+		else if (ibb_grow(&names, &cap, n, sizeof(*names)) ||
+			 !(names[n] = ibb_strdup(e->d_name)))
 			r = ibb_err_nomem(err);
 		else
 			n++;
 	}
+	if (!r && errno)
+		r = ibb_err_os(err, errno, "%s: read the directory", dir);
 	closedir(d);
 	if (r) {
 		free_names(names, n);
@@ -132,31 +137,51 @@ static int variants(const char *dir, const char *name, char ***ret, size_t *ret_
 	return IBB_OK;
 }
 
+/* The ith regular file whose name differs from this one in case only. IBB_E_NOTFOUND. */
+static int variant(const char *dir, const char *name, size_t i, char **ret_path, char **ret_name,
+		   struct ibb_error *err)
+{
+	char **names = NULL;
+	unsigned n_files = 0;
+	size_t n = 0;
+	int r = read_names(dir, &n_files, &names, &n, err);
+
+	if (r)
+		return r;
+	r = IBB_E_NOTFOUND;
+	for (size_t k = 0; k < n && r == IBB_E_NOTFOUND; k++) {
+		IBB_AUTO_FREE char *path = NULL;
+		struct stat st;
+
+		if (!ibb_caseeq(names[k], name) || strcmp(names[k], name) == 0)
+			continue;
+		path = ibb_asprintf("%s/%s", dir, names[k]);
+		if (!path)
+			r = ibb_err_nomem(err);
+		else if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && i-- == 0) {
+			*ret_name = ibb_strdup(names[k]);
+			*ret_path = IBB_TAKE(path);
+			r = *ret_name ? IBB_OK : ibb_err_nomem(err);
+		}
+	}
+	free_names(names, n);
+	return r;
+}
+
 /* Only beside a name that is spelt as it was asked for: else read_file() took the only one. */
 static int read_other(void *ctx, const char *path, size_t i, uint64_t limit, struct ibb_buf *ret,
 		      char **ret_spelling, struct ibb_error *err)
 {
 	struct search *s = ctx;
 	IBB_AUTO_FREE char *exact = ibb_asprintf("%s/%s", s->dir, path), *file = NULL;
-	char **names = NULL;
 	struct stat st;
-	size_t n = 0;
 	int r;
 
 	if (!exact)
 		return ibb_err_nomem(err);
 	if (strchr(path, '/') || lstat(exact, &st) || !S_ISREG(st.st_mode))
 		return IBB_E_NOTFOUND;
-	r = variants(s->dir, path, &names, &n, err);
-	if (r || i >= n) {
-		free_names(names, n);
-		return r ? r : IBB_E_NOTFOUND;
-	}
-	*ret_spelling = ibb_strdup(names[i]);
-	file = ibb_asprintf("%s/%s", s->dir, names[i]);
-	free_names(names, n);
-	if (!*ret_spelling || !file)
-		r = ibb_err_nomem(err);
+	r = variant(s->dir, path, i, &file, ret_spelling, err);
 	if (!r)
 		r = ibb_read_file(file, limit, ret, err);
 	return r ? r : note_read(s->set, s->dir, *ret_spelling, err);
@@ -232,9 +257,13 @@ static int pass_over_with_error(struct search *s, const char *dir, const char *n
 {
 	size_t n = strlen(dir);
 	bool prefixed = strncmp(s->err->msg, dir, n) == 0 && s->err->msg[n] == ':';
+	int code = s->err->code;
+	int r = ibb_package_set_pass_over(s->set, dir, name, s->err->msg + (prefixed ? n + 2 : 0),
+					  bad, s->err);
 
-	return ibb_package_set_pass_over(s->set, dir, name, s->err->msg + (prefixed ? n + 2 : 0),
-					 bad, s->err);
+	if (!r)
+		s->set->passed[s->set->n_passed - 1].code = code;
+	return r;
 }
 
 /* The package is missing or not whole: refused, not an I/O error. */
@@ -273,45 +302,6 @@ static int try_inf(struct search *s, const char *dir, const char *name)
 
 /* ---- the search ---- */
 
-/* Sorted, so that the outcome does not depend on the host's directory order. */
-static int read_names(struct search *s, const char *dir, char ***ret, size_t *ret_n)
-{
-	DIR *d = opendir(dir);
-	char **names = NULL;
-	size_t n = 0, cap = 0;
-	struct dirent *e;
-	int r = IBB_OK;
-
-	if (!d && errno == ENOENT)
-		return ibb_err(s->err, IBB_E_UNSUPPORTED, "%s: there is no such directory", dir);
-	if (!d)
-		return ibb_err_os(s->err, errno, "%s: open the directory", dir);
-	while (!r && (errno = 0, e = readdir(d))) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		if (++s->n_files > IBB_LIMIT_SCAN_FILES)
-			r = ibb_err(s->err, IBB_E_LIMIT, "%s: more than %u files to search", dir,
-				    IBB_LIMIT_SCAN_FILES);
-		else if (ibb_grow(&names, &cap, n, sizeof(*names)) ||
-			 !(names[n] = ibb_strdup(e->d_name)))
-			r = ibb_err_nomem(s->err);
-		else
-			n++;
-	}
-	if (!r && errno)
-		r = ibb_err_os(s->err, errno, "%s: read the directory", dir);
-	closedir(d);
-	if (r) {
-		free_names(names, n);
-		return r;
-	}
-	if (n)
-		qsort(names, n, sizeof(*names), by_name);
-	*ret = names;
-	*ret_n = n;
-	return IBB_OK;
-}
-
 static int search_dir(struct search *s, const char *dir, unsigned depth)
 {
 	char **names = NULL;
@@ -320,7 +310,7 @@ static int search_dir(struct search *s, const char *dir, unsigned depth)
 
 	if (depth > IBB_LIMIT_SCAN_DEPTH)
 		return ibb_err(s->err, IBB_E_LIMIT, "%s: nested too deeply", dir);
-	r = read_names(s, dir, &names, &n);
+	r = read_names(dir, &s->n_files, &names, &n, s->err);
 	for (size_t i = 0; i < n && !r; i++) {
 		IBB_AUTO_FREE char *path = ibb_asprintf("%s/%s", dir, names[i]);
 		struct stat st;

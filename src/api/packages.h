@@ -9,6 +9,7 @@
 struct ibb_passed_over {
 	char *path, *reason;
 	bool bad; /* keep_going: it should have been a candidate */
+	int code; /* IBB_E_... that it failed with, when it was read at all */
 };
 struct ibb_package_set {
 	char **read; /* every file of the host that was read for them */

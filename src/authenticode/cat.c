@@ -40,10 +40,10 @@ static const char *text(struct ibb_cat_reader *r, struct ibb_bytes v, const char
 		v.len -= 2; /* its end, which every value in a real catalog has */
 	if (v.len / 2 > IBB_LIMIT_CAT_TEXT_CHARS)
 		return "text that is too long";
-	/* What is behind a NUL would be seen by some readers only, and text goes into messages. */
 	r->scratch.len = 0;
 	if (ibb_utf8_append(&r->scratch, v.data, v.len))
 		return NULL;
+	/* What is behind a NUL would be seen by some readers only, and text goes into messages. */
 	if (!ibb_utf8_is_plain((const char *)r->scratch.data, r->scratch.len))
 		return "text with a control character";
 	*ret = ibb_arena_strndup(&r->c->arena, (const char *)r->scratch.data, r->scratch.len);

@@ -113,6 +113,8 @@ static void check_text(const struct cli *c, const struct ibb_json *doc, struct i
 				   ibb_json_bool(f, "member", false) ? "member " : "STRANGE",
 				   cli_str(f, "path"));
 	}
+	ibb_json_foreach (x, ibb_json_get(doc, "left_out"))
+		cli_printf(out, "%s: not judged: %s\n", cli_str(x, "inf"), cli_str(x, "reason"));
 	ibb_json_foreach (f, ibb_json_get(doc, "companions"))
 		cli_printf(out, "%s: %s: %s\n", cli_str(f, "path"), cli_str(f, "verdict"),
 			   cli_str(f, "reason"));

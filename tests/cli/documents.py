@@ -416,6 +416,11 @@ def trust(r, image):
                    "--os", "server2022", rc=100)
     want(r.schemas, "verdicts", [p["signature"]["verdict"] for p in doc["packages"]],
          ["trust-anchor", "unsigned"])
+    damaged = r.package("damaged")
+    os.truncate(os.path.join(damaged, "ibbdemo.cat"), 100)
+    doc = r.ibbake("drivers", "check", package, damaged, rc=255)
+    want(r.schemas, "left out", [x["inf"] for x in doc["left_out"]],
+         [os.path.join(damaged, "ibbdemo.inf")])
     r.ibbake("plan", image, "--size", SIZE, "--drivers", unsigned, rc=100, document=False)
     doc = r.ibbake("plan", image, "--size", SIZE, "--drivers", unsigned, "--allow=unsigned")
     want(r.schemas, "signature", doc["signature"], "allowed")

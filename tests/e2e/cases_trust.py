@@ -133,8 +133,11 @@ def e2e_check_by_windows(world):
     world.ibbake("drivers", "check", top + "/one", top + "/one", *world.anchor)
     with open(top + "/two/ibbdemo.cat", "r+b") as f:
         f.truncate(100)
-    r = world.ibbake("drivers", "check", top, "--recurse", *world.anchor, rc=100)
+    r = world.ibbake("drivers", "check", top, "--recurse", *world.anchor, "--json", rc=255)
     check("two/ibbdemo.inf" in r.err, f"the damaged one is not named\n{r}")
+    doc = json.loads(r.out)
+    same([x["inf"] for x in doc["left_out"]], [top + "/two/ibbdemo.inf"], "left out")
+    same(len(doc["packages"]), 1, "the other one")
 
 
 def e2e_lock(world):

@@ -489,18 +489,43 @@ static void test_path_parts(void **state)
 	assert_int_equal(ibb_path_dir_len("x"), 0);
 }
 
+/* What a terminal or an editor would obey. */
+static void test_plain_utf8(void **state)
+{
+	static const char *const plain[] = {"",
+					    "text",
+					    "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+					    "\xc2\xa0",
+					    "\xe2\x80\x8d",
+					    "\xe2\x80\xaf",
+					    "\xe2\x81\xa5",
+					    "\xe2\x81\xaa"};
+	static const char *const not_plain[] = {"a\nb",		 "\x1b[2J",	 "\x7f",
+						"\xc2\x80",	 "\xc2\x9b",	 "\xc2\x9f",
+						"x\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xaa",
+						"\xe2\x80\xae",	 "\xe2\x81\xa6", "\xe2\x81\xa9y"};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(plain); i++)
+		assert_true(ibb_utf8_is_plain(plain[i], strlen(plain[i])));
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(not_plain); i++)
+		assert_false(ibb_utf8_is_plain(not_plain[i], strlen(not_plain[i])));
+	assert_false(ibb_utf8_is_plain("a\0b", 3));
+	assert_true(ibb_utf8_is_plain("\xe2\x80\xae", 2)); /* cut: not its place to say so */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_upcase_table),	 cmocka_unit_test(test_upcase_samples),
-		cmocka_unit_test(test_utf16_round_trip), cmocka_unit_test(test_utf16_all_units),
-		cmocka_unit_test(test_utf16_ends),	 cmocka_unit_test(test_invalid_utf8),
-		cmocka_unit_test(test_casecmp),		 cmocka_unit_test(test_ascii_lower),
-		cmocka_unit_test(test_names_allowed),	 cmocka_unit_test(test_name_length_units),
-		cmocka_unit_test(test_device_names),	 cmocka_unit_test(test_names_refused),
-		cmocka_unit_test(test_normalize),	 cmocka_unit_test(test_normalize_long),
-		cmocka_unit_test(test_path_parts),	 cmocka_unit_test(test_utf8_places),
-		cmocka_unit_test(test_casecmp_places),
+		cmocka_unit_test(test_upcase_table),	  cmocka_unit_test(test_upcase_samples),
+		cmocka_unit_test(test_utf16_round_trip),  cmocka_unit_test(test_utf16_all_units),
+		cmocka_unit_test(test_plain_utf8),	  cmocka_unit_test(test_utf16_ends),
+		cmocka_unit_test(test_invalid_utf8),	  cmocka_unit_test(test_casecmp),
+		cmocka_unit_test(test_ascii_lower),	  cmocka_unit_test(test_names_allowed),
+		cmocka_unit_test(test_name_length_units), cmocka_unit_test(test_device_names),
+		cmocka_unit_test(test_names_refused),	  cmocka_unit_test(test_normalize),
+		cmocka_unit_test(test_normalize_long),	  cmocka_unit_test(test_path_parts),
+		cmocka_unit_test(test_utf8_places),	  cmocka_unit_test(test_casecmp_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
