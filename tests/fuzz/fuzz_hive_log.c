@@ -11,7 +11,12 @@
 static void check_report(const struct ibb_hive_recovery *rec, size_t n_logs, bool accept)
 {
 	FUZZ_CHECK(rec->n_logs == n_logs, "%zu logs reported", rec->n_logs);
-	FUZZ_CHECK(!rec->accepted || (accept && rec->dirty && !rec->replayed), "accepted?");
+	FUZZ_CHECK(!rec->accepted || (accept && rec->dirty), "accepted?");
+	/* what comes before a gap is applied; nothing else is both */
+	FUZZ_CHECK((rec->accepted && rec->replayed) == (rec->lost_to != 0), "lost up to %u",
+		   rec->lost_to);
+	FUZZ_CHECK(rec->lost_to <= rec->max_sequence, "lost up to %u, seen up to %u", rec->lost_to,
+		   rec->max_sequence);
 	FUZZ_CHECK(!rec->replayed || rec->dirty, "a clean hive was replayed");
 	for (size_t i = 0; i < n_logs; i++) {
 		const struct ibb_hive_log_report *log = &rec->logs[i];
