@@ -94,7 +94,7 @@ static void write_parts(const char *name, const struct fuzz_log_parts *p)
 static void new_format(struct ibb_buf *before, const struct ibb_buf *after)
 {
 	uint32_t seq = ibb_get_le32(before->data + 8), pages;
-	struct ibb_buf one = log_base(after, 6, seq), two = log_base(after, 6, seq + 1);
+	struct ibb_buf one = log_base(after, 6, seq), two = log_base(after, 6, seq + 1), late;
 	struct fuzz_log_parts p = {.flags = FUZZ_LOG_REPAIR | FUZZ_LOG_PAGES, .n_logs = 3};
 
 	pages = (uint32_t)(after->len - 4096) / 512;
@@ -116,6 +116,14 @@ static void new_format(struct ibb_buf *before, const struct ibb_buf *after)
 	p.logs[2] = (struct ibb_bytes){0};
 	p.n_logs = 2;
 	write_parts("new-in-other-order", &p);
+	p.logs[0] = ibb_buf_bytes(&one); /* its entry, and then one that lacks those before it */
+	late = log_base(after, 6, seq + 2);
+	put_entry(&late, after, seq + 2, 0, pages);
+	fuzz_log_repair(late.data, late.len);
+	p.logs[1] = ibb_buf_bytes(&late);
+	p.n_logs = 2;
+	p.flags = FUZZ_LOG_ACCEPT | FUZZ_LOG_PAGES;
+	write_parts("new-gap", &p);
 	p.n_logs = 0;
 	p.flags = FUZZ_LOG_ACCEPT;
 	write_parts("no-log", &p);
@@ -124,6 +132,7 @@ static void new_format(struct ibb_buf *before, const struct ibb_buf *after)
 	p.logs[0] = ibb_buf_bytes(&one);
 	p.logs[1] = ibb_buf_bytes(&two);
 	write_parts("new-torn-base", &p);
+	ibb_buf_clear(&late);
 	ibb_buf_clear(&one);
 	ibb_buf_clear(&two);
 }
