@@ -97,6 +97,13 @@ int ibb_disk_slice_new(struct ibb_disk *lower, uint64_t off, uint64_t len, struc
 		       struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
+ * The lower disk with zeros behind its end, up to size_bytes (at least the lower disk's size). The
+ * zeros are a hole; nothing can be written.
+ */
+int ibb_disk_grow_new(struct ibb_disk *lower, uint64_t size_bytes, struct ibb_disk **ret,
+		      struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
  * Copy-on-write: every changed block is kept in memory (blocks of 4 KiB, at most limit_bytes of
  * them: IBB_E_LIMIT), the lower disk is never written. Writing a block the bytes it already has
  * does not make it dirty.

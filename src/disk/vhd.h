@@ -7,7 +7,7 @@
 #ifndef IBB_DISK_VHD_H
 #define IBB_DISK_VHD_H
 
-#include "disk/disk.h"
+#include "disk/link.h"
 
 #define IBB_VHD_FOOTER_BYTES 512
 
@@ -48,6 +48,27 @@ void ibb_vhd_footer_init(struct ibb_vhd_footer *f, uint64_t size_bytes, int64_t 
  */
 int ibb_disk_vhd_fixed_open(struct ibb_disk *file, struct ibb_vhd_footer *ret_footer,
 			    struct ibb_disk **ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Any VHD. Fixed ones as above; a dynamic or differencing one is checked as a whole when opened:
+ * footer (its copy at offset 0 when the last one is damaged), dynamic disk header, every entry of
+ * the block allocation table (past the end, overlapping another block or a structure:
+ * IBB_E_CORRUPT), and can then be read. *ret_link says whether it needs a parent: until
+ * ibb_disk_vhd_set_parent() gave it one (which may be smaller or larger than the child; what it
+ * does not have reads as zeros), reads of a differencing disk fail with IBB_E_INTERNAL. The parent
+ * is held with a reference of its own. The caller clears *ret_link.
+ */
+struct ibb_vhd_info {
+	struct ibb_vhd_footer footer;
+	uint32_t block_bytes; /* dynamic and differencing */
+	uint64_t allocated_blocks;
+	bool footer_from_copy; /* the footer at the end was damaged */
+};
+int ibb_disk_vhd_open(struct ibb_disk *file, struct ibb_vhd_info *ret_info,
+		      struct ibb_parent_link *ret_link, struct ibb_disk **ret,
+		      struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_disk_vhd_set_parent(struct ibb_disk *child, struct ibb_disk *parent,
+			    struct ibb_error *err) IBB_MUST_CHECK;
 
 /* What kind of file is this? */
 enum ibb_container {
