@@ -281,6 +281,7 @@ static int check_all(struct check *c)
 int ibb_do_drivers_check(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_trust_store_free) struct ibb_trust_store *store = NULL;
+	IBB_AUTO_FREE struct ibb_trust_file *files = NULL;
 	struct check c = {.q = q,
 			  .policy = {.now = q->now ? q->now : q->unix_time, .allow = q->allow},
 			  .err = err};
@@ -292,7 +293,7 @@ int ibb_do_drivers_check(const struct ibb_request *q, char **ret_json, struct ib
 	if (!r)
 		r = ibb_session_catalog(q, &c.catalog, err);
 	if (!r)
-		r = ibb_trust_open(q, &store, err);
+		r = ibb_trust_open(q, &store, &files, err);
 	if (r) {
 		ibb_catalog_free(c.catalog);
 		return r;

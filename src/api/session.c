@@ -521,6 +521,7 @@ void ibb_session_clear(struct ibb_session *s)
 	free(s->removals);
 	ibb_plan_free(s->plan);
 	ibb_trust_store_free(s->trust);
+	free(s->trust_files);
 	ibb_lockfile_free(s->lockfile);
 	ibb_session_clear_included(s);
 	for (size_t i = 0; i < s->n_targets; i++) {

@@ -31,6 +31,8 @@ struct ibb_session {
 	struct ibb_removal *removals;
 	size_t n_removals;
 	struct ibb_trust_store *trust;
+	struct ibb_trust_file
+		*trust_files;	       /* the anchors of q, then its CRLs; NULL without trust */
 	struct ibb_lockfile *lockfile; /* of q->lock, when it is there */
 	struct ibb_plan *plan;
 	struct ibb_included *included;

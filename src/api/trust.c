@@ -5,15 +5,30 @@
 
 #include "base/limits.h"
 
-int ibb_trust_open(const struct ibb_request *q, struct ibb_trust_store **ret, struct ibb_error *err)
+static int read_file(const char *path, struct ibb_buf *ret, struct ibb_trust_file *file,
+		     struct ibb_error *err)
+{
+	int r = ibb_read_file(path, IBB_LIMIT_CAT_BYTES, ret, err);
+
+	if (r)
+		return r;
+	file->path = path;
+	return ibb_sha256(ret->data, ret->len, &file->digest) ? ibb_err_nomem(err) : IBB_OK;
+}
+
+int ibb_trust_open(const struct ibb_request *q, struct ibb_trust_store **ret,
+		   struct ibb_trust_file **ret_files, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_trust_store_free) struct ibb_trust_store *store = NULL;
-	int r = ibb_trust_store_new(&store, err);
+	IBB_AUTO_FREE struct ibb_trust_file *files =
+		ibb_calloc_array(q->n_trust_anchors + q->n_crls, sizeof(*files));
+	struct ibb_trust_file *next = files;
+	int r = files ? ibb_trust_store_new(&store, err) : ibb_err_nomem(err);
 
 	for (size_t i = 0; i < q->n_trust_anchors && !r; i++) {
 		IBB_AUTO_BUF struct ibb_buf pem = {0};
 
-		r = ibb_read_file(q->trust_anchors[i], IBB_LIMIT_CAT_BYTES, &pem, err);
+		r = read_file(q->trust_anchors[i], &pem, next++, err);
 		if (!r)
 			r = ibb_trust_store_add(store, q->trust_anchors[i], ibb_buf_bytes(&pem),
 						err);
@@ -21,13 +36,15 @@ int ibb_trust_open(const struct ibb_request *q, struct ibb_trust_store **ret, st
 	for (size_t i = 0; i < q->n_crls && !r; i++) {
 		IBB_AUTO_BUF struct ibb_buf crl = {0};
 
-		r = ibb_read_file(q->crls[i], IBB_LIMIT_CAT_BYTES, &crl, err);
+		r = read_file(q->crls[i], &crl, next++, err);
 		if (!r)
 			r = ibb_trust_store_add_crl(store, q->crls[i], ibb_buf_bytes(&crl), err);
 	}
-	if (!r)
-		*ret = IBB_TAKE(store);
-	return r;
+	if (r)
+		return r;
+	*ret = IBB_TAKE(store);
+	*ret_files = IBB_TAKE(files);
+	return IBB_OK;
 }
 
 /* Does the package lie in this directory, or below it? */
@@ -93,7 +110,7 @@ static int open_trust(struct ibb_session *s, struct ibb_error *err)
 		r = ibb_lockfile_read(s->q->lock, &s->lockfile, err);
 	if (r == IBB_E_NOTFOUND)
 		r = IBB_OK; /* written when the job is done */
-	return r ? r : ibb_trust_open(s->q, &s->trust, err);
+	return r ? r : ibb_trust_open(s->q, &s->trust, &s->trust_files, err);
 }
 
 int ibb_session_judge(struct ibb_session *s, struct ibb_package *p, struct ibb_error *err)

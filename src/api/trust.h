@@ -6,9 +6,12 @@
 #include "api/session.h"
 #include "driver/trust.h"
 
-/* The pinned roots with what the request adds to them. */
+/*
+ * The pinned roots with what the request adds to them. *ret_files: the anchors, then the CRLs, as
+ * they were read; owned by the caller (free()), paths borrowed from q.
+ */
 int ibb_trust_open(const struct ibb_request *q, struct ibb_trust_store **ret,
-		   struct ibb_error *err) IBB_MUST_CHECK;
+		   struct ibb_trust_file **ret_files, struct ibb_error *err) IBB_MUST_CHECK;
 /*
  * Judge one package: by its signature, by the digest that the driver catalog pins for it, and by
  * the lock file. IBB_E_UNTRUSTED when it may not enter the image; what it says besides becomes

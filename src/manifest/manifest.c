@@ -236,6 +236,21 @@ static void files_json(const struct ibb_applied *a, struct ibb_jb *b, struct ibb
 	}
 }
 
+static void trust_files_json(struct ibb_jb *b, struct ibb_json *obj, const char *key,
+			     const struct ibb_trust_file *files, size_t n)
+{
+	struct ibb_json *list = ibb_jb_array(b, obj, key);
+	char hex[IBB_SHA256_HEX_SIZE];
+
+	for (size_t i = 0; i < n; i++) {
+		struct ibb_json *o = ibb_jb_object(b, list, NULL);
+
+		ibb_sha256_hex(&files[i].digest, hex);
+		ibb_jb_str(b, o, "path", files[i].path);
+		ibb_jb_str(b, o, "sha256", hex);
+	}
+}
+
 static void options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
 			 struct ibb_json *obj)
 {
@@ -248,9 +263,8 @@ static void options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
 	for (unsigned bit = 1; bit <= IBB_TRUST_ALLOW_UNTRUSTED_ROOT; bit <<= 1)
 		if (o->allow & bit)
 			ibb_jb_str(b, list, NULL, ibb_trust_allow_name(bit));
-	list = ibb_jb_array(b, x, "trust_anchors");
-	for (size_t i = 0; i < o->n_trust_anchors; i++)
-		ibb_jb_str(b, list, NULL, o->trust_anchors[i]);
+	trust_files_json(b, x, "trust_anchors", o->trust_anchors, o->n_trust_anchors);
+	trust_files_json(b, x, "crls", o->crls, o->n_crls);
 	ibb_jb_bool(b, x, "dry_run", o->dry_run);
 	c = ibb_jb_object(b, obj, "catalog");
 	ibb_jb_str(b, c, "as_of", o->catalog_as_of);

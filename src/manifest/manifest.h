@@ -35,12 +35,18 @@ void ibb_identity_clear(struct ibb_identity *id);
 void ibb_identity_json(const struct ibb_identity *id, struct ibb_jb *b, struct ibb_json *obj);
 void ibb_facts_json(const struct ibb_facts *f, struct ibb_jb *b, struct ibb_json *obj);
 
+/* A file that changed whom to trust, by what it held when it was read. */
+struct ibb_trust_file {
+	const char *path; /* borrowed */
+	struct ibb_sha256 digest;
+};
+
 /* Options that weakened a check, for the record. */
 struct ibb_manifest_options {
 	bool force, allow_unsupported, accept_dirty_hives, dry_run;
 	unsigned allow; /* IBB_TRUST_ALLOW_* */
-	const char *const *trust_anchors;
-	size_t n_trust_anchors;
+	const struct ibb_trust_file *trust_anchors, *crls;
+	size_t n_trust_anchors, n_crls;
 	const char *catalog_as_of, *catalog_sha256;
 	const char *version; /* of ibbake */
 	int64_t unix_time;

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Trust: what nobody that Windows believes vouches for does not enter an image."""
+import hashlib
 import json
 import os
 import shutil
+import subprocess
 
 from cases_bake import CONFIG, EPOCH, bake, dig, read, second_bake, staged_in
 from cases_input import SMALL, patch, try_bake
@@ -42,9 +44,31 @@ def e2e_untrusted_root(world):
     r = bake(world, image, package, out, "--overwrite")
     check(r.out.startswith("TEST TRUST: "), f"not said in first place\n{r}")
     doc = manifest(out)
-    same((doc["signature"], doc["options"]["trust_anchors"]),
-         ("test trust", [world.root]), "manifest")
+    with open(world.root, "rb") as f:
+        digest = hashlib.sha256(f.read()).hexdigest()
+    same((doc["signature"], doc["options"]["trust_anchors"], doc["options"]["crls"]),
+         ("test trust", [{"path": world.root, "sha256": digest}], []), "manifest")
     check(any(w.startswith("TEST TRUST") for w in doc["warnings"]), "no warning")
+    crl = empty_crl(world)
+    bake(world, image, package, out, "--overwrite", "--crl", crl)
+    with open(crl, "rb") as f:
+        digest = hashlib.sha256(f.read()).hexdigest()
+    same(manifest(out)["options"]["crls"], [{"path": crl, "sha256": digest}], "CRLs")
+
+
+def empty_crl(world):
+    """Of the demonstration root; it revokes nothing."""
+    key = os.path.join(os.path.dirname(__file__), "..", "support", "demo-root-key.pem")
+    config, crl = world.path("ca.cnf"), world.path("root.crl")
+    with open(world.path("index.txt"), "w", encoding="utf-8"):
+        pass
+    with open(config, "w", encoding="utf-8") as f:
+        f.write(f"[ca]\ndefault_ca=d\n[d]\ndatabase={world.path('index.txt')}\n"
+                "default_md=sha256\n")
+    subprocess.run(["openssl", "ca", "-gencrl", "-config", config, "-keyfile", key, "-cert",
+                    world.root, "-crldays", "30", "-out", crl], check=True, capture_output=True)
+    os.chmod(crl, 0o644)
+    return crl
 
 
 def e2e_unsigned(world):
