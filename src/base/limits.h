@@ -50,5 +50,9 @@
 #define IBB_LIMIT_ARCHIVE_MEMBERS  65535u /* a cabinet counts them in 16 bits */
 #define IBB_LIMIT_OVERLAY_BYTES	   (256u << 20)
 #define IBB_LIMIT_DIRENTS	   1000000u
+#define IBB_LIMIT_VHDX_BLOCKS	   (1u << 24)	/* 16 TiB in blocks of 1 MiB; 64 MiB of memory */
+#define IBB_LIMIT_VHDX_FILE_MIB	   (1u << 29)	/* 512 TiB; the largest disk has 64 TiB */
+#define IBB_LIMIT_VHDX_LOG_BYTES   (64u << 20)	/* Windows makes logs of 1 MiB */
+#define IBB_LIMIT_VHDX_REPLAY	   (256u << 20) /* bytes that a log may change, kept in memory */
 
 #endif
