@@ -30,6 +30,16 @@ enum {
 #define FEATURE_RESERVED 2u	     /* "this bit must always be set to 1" */
 #define EPOCH_2000	 946684800ll /* 2000-01-01 00:00:00 UTC */
 
+/*
+ * The creator is more than a name. qemu (block/vpc.c) takes a disk's size from its geometry, which
+ * cannot express most sizes, unless it knows that the creator goes by "current size": 7.2 saw a
+ * disk of 10 MiB made by "ibbk" as 10 479 616 bytes, without its backup GPT. What we write is what
+ * Windows writes, so it is marked as Windows 10 marks it.
+ */
+#define CREATOR_APP	"win "
+#define CREATOR_VERSION 0x000a0000u
+#define CREATOR_OS	"Wi2k"
+
 static const uint8_t cookie[8] = {'c', 'o', 'n', 'e', 'c', 't', 'i', 'x'};
 
 bool ibb_vhd_is_footer(const uint8_t b[IBB_VHD_FOOTER_BYTES])
@@ -173,9 +183,9 @@ void ibb_vhd_footer_init(struct ibb_vhd_footer *f, uint64_t size_bytes, int64_t 
 		.version = VERSION_1_0,
 		.data_offset = UINT64_MAX,
 		.timestamp_s = (uint32_t)since_2000,
-		.creator_app = "ibbk",
-		.creator_os = "Wi2k",
-		.creator_version = VERSION_1_0,
+		.creator_app = CREATOR_APP,
+		.creator_os = CREATOR_OS,
+		.creator_version = CREATOR_VERSION,
 		.original_size_bytes = size_bytes,
 		.current_size_bytes = size_bytes,
 		.type = IBB_VHD_FIXED,

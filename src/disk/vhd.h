@@ -37,7 +37,7 @@ int ibb_vhd_footer_parse(const char *name, uint64_t off, const uint8_t b[IBB_VHD
 void ibb_vhd_footer_encode(const struct ibb_vhd_footer *f, uint8_t out[IBB_VHD_FOOTER_BYTES]);
 /* Cylinders, heads, sectors per track for a size, as the specification's appendix computes them. */
 void ibb_vhd_geometry(uint64_t size_bytes, uint16_t *ret_c, uint8_t *ret_h, uint8_t *ret_s);
-/* A new fixed disk's footer. */
+/* A new fixed disk's footer; its creator is one whose disks no program sizes by geometry. */
 void ibb_vhd_footer_init(struct ibb_vhd_footer *f, uint64_t size_bytes, int64_t unix_time,
 			 const struct ibb_guid *unique_id);
 
