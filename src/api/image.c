@@ -246,8 +246,8 @@ static void opinion_identity(const struct ibb_image *im, struct ibb_identity *id
 		id->opinion = "off";
 		id->opinion_reason = "--second-opinion=off";
 	}
-	id->opinion_version = strcmp(id->opinion, "agrees") == 0 ? ibb_chain_second_version()
-								 : NULL;
+	id->opinion_version =
+		strcmp(id->opinion, "agrees") == 0 ? ibb_chain_second_version() : NULL;
 }
 
 static void container_identity(const struct ibb_link *l, struct ibb_identity *id)

@@ -158,7 +158,8 @@ static int fill(struct ibb_session *s, struct ibb_atomic *out, struct ibb_error 
 	int r = keep_private(im, out, err);
 
 	if (!r)
-		r = ibb_copy_file(ibb_image_file(im), out->fd, out->path, copy_progress, s, &stats, err);
+		r = ibb_copy_file(ibb_image_file(im), out->fd, out->path, copy_progress, s, &stats,
+				  err);
 	/* raw and fixed VHD both begin with the disk's first sector: the overlay's offsets are the
 	 * file's */
 	if (!r)

@@ -39,7 +39,7 @@ struct ibb_identity {
 	const char *opinion_reason;  /* why it says less than it could, or NULL */
 	const char *opinion_version; /* of libvhdi, when it was asked */
 	uint64_t opinion_blocks;
-	const char *table;	/* "GPT", "MBR", "none" */
+	const char *table; /* "GPT", "MBR", "none" */
 	bool has_disk_guid;
 	struct ibb_guid disk_guid; /* GPT */
 	uint32_t mbr_signature;
