@@ -31,8 +31,8 @@
 #include "base/limits.h"
 
 #define PIECE	     65536u
-#define DATA_PIECES  40u
-#define HOLE_PIECES  16u
+#define DATA_PIECES  32u
+#define HOLE_PIECES  14u
 #define PIECES	     (DATA_PIECES + HOLE_PIECES + 2)
 #define NO_BAT_ENTRY UINT32_MAX /* of a VHD: the block is not in the file */
 
