@@ -7,6 +7,8 @@ ibb_unit_test(test_vhd_write LABEL unit SOURCES unit/test_vhd_write.c support/mk
 	support/imgfile.c LAYERS base disk)
 ibb_unit_test(test_vhd_oracle LABEL oracle SOURCES unit/test_vhd_oracle.c support/mkvhd.c
 	support/imgfile.c LAYERS base disk)
+ibb_unit_test(test_vhd_bad LABEL bad SOURCES unit/test_vhd_bad.c support/mkvhd.c
+	support/imgfile.c LAYERS base disk)
 ibb_unit_test(test_partition LABEL unit SOURCES unit/test_partition.c support/mkdisk.c
 	LAYERS base disk)
 ibb_unit_test(test_copy LABEL unit SOURCES unit/test_copy.c LAYERS base disk)
