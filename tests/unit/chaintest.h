@@ -40,9 +40,9 @@ static inline struct ibb_guid an_id(uint8_t n)
 
 static inline const char *id_text(const struct ibb_guid *g)
 {
-	static char text[4][IBB_GUID_STR_SIZE];
+	static char text[16][IBB_GUID_STR_SIZE];
 	static unsigned slot;
-	char *s = text[slot++ % 4];
+	char *s = text[slot++ % 16];
 
 	ibb_guid_format(g, s);
 	return s;
