@@ -8,14 +8,14 @@
  * - Differencing VHD: the bit of a sector is taken as set when a bit before it in its byte is (the
  *   byte is shifted, not masked), so the parent's sectors behind a child's in a group of eight are
  *   read from the child. Left out: groups where a clear bit follows a set one.
- * - A read that begins in a block which the child does not have takes all of it from the parent,
- * also what lies in the child's next block. Nothing is left out: each read stays inside one block.
+ * - Differencing VHD: when the last sectors of a block and the first of the next are the parent's,
+ * a read that goes over the border takes all that follows from the parent. Nothing is left out:
+ *   each read stays inside one block.
  * - Fixed VHDX: the entries of sector bitmap blocks, one behind each chunk, are not counted, so
  *   everything behind the first chunk is read from the wrong block. Left out: what lies there.
- * - Differencing VHDX: a chunk without a bitmap block has one read from offset 0 of the file;
- *   blocks of zeros are taken from the parent; the bits decide also for blocks that are fully
- *   present. Left out: such chunks, every state but "not present", "fully" and "partially present",
- *   and groups of sectors whose bits are neither all clear nor all set, or contradict the state.
+ * - Differencing VHDX: a chunk without a bitmap block has one read from offset 0 of the file, and
+ *   blocks of zeros are taken from the parent. Left out: such chunks, every state but "not
+ * present", "fully" and "partially present", and what is not present although it has bits.
  * - A VHDX whose log is not empty: libvhdi does not replay it. Only what no log can change is
  *   asked: the type and the identifiers.
  * - A VHD whose last footer is damaged: libvhdi does not know the copy at offset 0. Not asked.
@@ -313,8 +313,7 @@ static int ask_vhdx_bitmap(const struct ibb_link *l, uint64_t entry_off, uint64_
 	off /= l->disk->sector_bytes;
 	r = peek(l, (e & ~((1ull << 20) - 1)) + off % (1u << 23) / 8, &bits, 1, ret, err);
 	if (!r && *ret)
-		*ret = (bits == 0x00 && state != BLOCK_FULL) ||
-		       (bits == 0xff && state != BLOCK_NOT_PRESENT);
+		*ret = state != BLOCK_NOT_PRESENT || !bits;
 	return r;
 }
 

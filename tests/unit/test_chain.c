@@ -138,7 +138,7 @@ static void three_deep_vhdx(uint32_t sector)
 	assert_string_equal(ibb_link_kind_name(&c.links[0]), "differencing VHDX");
 	assert_string_equal(ibb_link_kind_name(&c.links[2]), "dynamic VHDX");
 	assert_disk_is(c.disk, &f, &seed);
-	agree(&c, 1);
+	agree(&c, 20);
 	ibb_chain_clear(&c);
 	free(f.bytes);
 }
