@@ -8,9 +8,9 @@
  * - Differencing VHD: the bit of a sector is taken as set when a bit before it in its byte is (the
  *   byte is shifted, not masked), so the parent's sectors behind a child's in a group of eight are
  *   read from the child. Left out: groups where a clear bit follows a set one.
- * - Differencing VHD: when the last sectors of a block and the first of the next are the parent's,
- * a read that goes over the border takes all that follows from the parent. Nothing is left out:
- *   each read stays inside one block.
+ * - Differencing VHD with blocks below 2 MiB: the clear bits that fill a bitmap's last sector are
+ *   counted as sectors, so a read from the end of a block into the next one takes what is in the
+ *   latter from the parent. Nothing is left out: each read stays inside one block.
  * - Fixed VHDX: the entries of sector bitmap blocks, one behind each chunk, are not counted, so
  *   everything behind the first chunk is read from the wrong block. Left out: what lies there.
  * - Differencing VHDX: a chunk without a bitmap block has one read from offset 0 of the file, and
