@@ -36,6 +36,7 @@
 #define DATA_PIECES  32u
 #define HOLE_PIECES  14u
 #define PIECES	     (DATA_PIECES + HOLE_PIECES + 2)
+#define RUNS_ASKED   65536u	/* blocks of which it is known whether they hold data */
 #define NO_BAT_ENTRY UINT32_MAX /* of a VHD: the block is not in the file */
 
 /* States of a payload block, [MS-VHDX] 2.5.1.1, and of a sector bitmap block, 2.5.1.2. */
@@ -44,10 +45,18 @@ enum { BITMAP_PRESENT = 6 };
 
 static const char source[] = "libvhdi";
 
+/* A part of a block allocation table. */
+struct window {
+	uint64_t off;
+	size_t len;
+	uint8_t bytes[4096];
+};
+
 struct opinion {
 	const struct ibb_chain *c;
 	libvhdi_file_t **files; /* one a link */
-	uint64_t *bats;		/* where the block allocation tables lie; 0: not known */
+	uint64_t *bats;		/* where the block allocation tables lie; 0: not known, or none */
+	struct window *windows; /* one a link */
 	uint8_t *ours, *theirs; /* PIECE bytes each */
 	uint32_t block_bytes;	/* the smallest of the chain's; the others are multiples of it */
 	uint64_t asked;
@@ -447,7 +456,7 @@ struct sample {
 	uint64_t bytes[2]; /* of holes, of data */
 	bool picking;
 	uint64_t seen[2], next[2]; /* bytes gone by, pieces picked */
-	uint64_t block_bytes;
+	uint64_t block_bytes, last_border;
 	size_t n;
 	uint64_t at[PIECES];
 };
@@ -458,12 +467,18 @@ static uint64_t spread(uint64_t bytes, uint64_t k, uint64_t n)
 	return k + 1 == n ? bytes - 1 : bytes / (n - 1) * k;
 }
 
-/* Every other piece of data lies over the border of a block. */
+/* Every other piece of data lies over the border of its block, once a border. */
 static void pick(struct sample *s, uint64_t off, bool over_border)
 {
-	const uint64_t block = off / s->block_bytes * s->block_bytes;
+	const uint64_t border = off / s->block_bytes * s->block_bytes;
 
-	s->at[s->n++] = over_border && block >= PIECE / 2 ? block - PIECE / 2 : off / PIECE * PIECE;
+	if (over_border && border >= PIECE / 2 && border != s->last_border) {
+		s->last_border = border;
+		off = border - PIECE / 2;
+	} else {
+		off = off / PIECE * PIECE;
+	}
+	s->at[s->n++] = off;
 }
 
 static int sample_run(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
@@ -486,6 +501,75 @@ static int sample_run(void *ctx, const struct ibb_extent *e, struct ibb_error *e
 	return IBB_OK;
 }
 
+/* Bytes of a table, n of them at a multiple of n, read a window at a time. */
+static int table_entry(struct opinion *o, size_t i, uint64_t off, size_t n, const uint8_t **ret,
+		       struct ibb_error *err)
+{
+	const struct ibb_link *l = &o->c->links[i];
+	struct window *w = &o->windows[i];
+	int r = IBB_OK;
+
+	if (off < w->off || !ibb_in_range(off - w->off, n, w->len)) {
+		const uint64_t left = l->file->size_bytes - off;
+
+		w->off = off;
+		w->len = left < sizeof(w->bytes) ? (size_t)left : sizeof(w->bytes);
+		r = ibb_disk_pread(l->file, w->bytes, w->len, off, err);
+	}
+	if (!r)
+		*ret = w->bytes + (off - w->off);
+	return r;
+}
+
+/* Has a file of the chain a place for the block at off? Of what has no table, yes. */
+static int held(struct opinion *o, uint64_t off, bool *ret, struct ibb_error *err)
+{
+	const struct ibb_chain *c = o->c;
+	bool is = false;
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < c->n && !is && !r; i++) {
+		const struct ibb_link *l = &c->links[i];
+		const bool vhdx = l->kind == IBB_CONTAINER_VHDX;
+		const uint64_t block = off / block_bytes(l);
+		const uint64_t ratio = ((uint64_t)l->disk->sector_bytes << 23) / block_bytes(l);
+		const uint64_t at = o->bats[i] + (vhdx ? (block + block / ratio) * 8 : block * 4);
+		const uint8_t *e = NULL;
+
+		if (off >= l->disk->size_bytes)
+			break;
+		if (o->bats[i] && ibb_in_range(at, 8, l->file->size_bytes))
+			r = table_entry(o, i, at, vhdx ? 8 : 4, &e, err);
+		is = !e || (vhdx ? (e[0] & 7) >= BLOCK_FULL : ibb_get_be32(e) != NO_BAT_ENTRY);
+	}
+	*ret = is;
+	return r;
+}
+
+/*
+ * Runs by the tables alone: the bitmaps, which lie all over the file, would cost a read each. Of
+ * very large disks, not every block is looked at.
+ */
+static int each_run(struct opinion *o, ibb_extent_fn fn, void *ctx, struct ibb_error *err)
+{
+	const struct ibb_disk *d = o->c->disk;
+	const uint64_t block = o->block_bytes, n = d->size_bytes / block;
+	const uint64_t step = (n / RUNS_ASKED + 1) * block;
+	int r = IBB_OK;
+
+	if (o->c->n == 1 && !o->bats[0])
+		return ibb_disk_extents(o->c->disk, 0, d->size_bytes, fn, ctx, err);
+	for (uint64_t off = 0; off < d->size_bytes && !r; off += step) {
+		const uint64_t left = d->size_bytes - off;
+		struct ibb_extent e = {off, left < block ? left : block, false};
+
+		r = held(o, off, &e.data, err);
+		if (!r)
+			r = fn(ctx, &e, err);
+	}
+	return r;
+}
+
 static int by_offset(const void *a, const void *b)
 {
 	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -498,13 +582,13 @@ static int compare_content(struct opinion *o, struct ibb_error *err)
 	const struct ibb_link *l = &o->c->links[0];
 	struct ibb_disk *d = o->c->disk;
 	struct sample s = {.block_bytes = block_bytes(l)};
-	int r = ibb_disk_extents(d, 0, d->size_bytes, sample_run, &s, err);
+	int r = each_run(o, sample_run, &s, err);
 
 	s.picking = true;
 	s.at[s.n++] = 0;
 	s.at[s.n++] = (d->size_bytes - 1) / PIECE * PIECE;
 	if (!r)
-		r = ibb_disk_extents(d, 0, d->size_bytes, sample_run, &s, err);
+		r = each_run(o, sample_run, &s, err);
 	qsort(s.at, s.n, sizeof(s.at[0]), by_offset);
 	for (size_t i = 0; i < s.n && !r; i++) {
 		const uint64_t left = d->size_bytes - s.at[i];
@@ -544,7 +628,7 @@ static int ask_link(struct opinion *o, size_t i, struct ibb_error *err)
 		r = check_parent_name(l, o->files[i], err);
 	if (!r && l->kind == IBB_CONTAINER_VHDX)
 		r = find_vhdx_bat(l, &o->bats[i], err);
-	else if (!r && l->parent.differencing)
+	else if (!r && l->kind != IBB_CONTAINER_VHD_FIXED)
 		r = find_vhd_bat(l, &o->bats[i], err);
 	return r;
 }
@@ -581,6 +665,7 @@ static void clear(struct opinion *o)
 			libvhdi_file_free(&o->files[i], NULL);
 	free(o->files);
 	free(o->bats);
+	free(o->windows);
 	free(o->ours);
 	free(o->theirs);
 }
@@ -598,9 +683,11 @@ int ibb_chain_second_opinion(const struct ibb_chain *c, uint64_t *ret_asked, str
 	libvhdi_notify_set_verbose(0);
 	o.files = ibb_calloc_array(c->n, sizeof(*o.files));
 	o.bats = ibb_calloc_array(c->n, sizeof(*o.bats));
+	o.windows = ibb_calloc_array(c->n, sizeof(*o.windows));
 	o.ours = ibb_alloc(PIECE);
 	o.theirs = ibb_alloc(PIECE);
-	r = o.files && o.bats && o.ours && o.theirs ? ask(&o, err) : ibb_err_nomem(err);
+	r = o.files && o.bats && o.windows && o.ours && o.theirs ? ask(&o, err)
+								 : ibb_err_nomem(err);
 	clear(&o);
 	if (!r)
 		*ret_asked = o.asked;
