@@ -7,3 +7,7 @@ ibb_unit_test(test_copy LABEL unit SOURCES unit/test_copy.c LAYERS base disk)
 ibb_unit_test(test_partition_oracle LABEL oracle
 	SOURCES unit/test_partition_oracle.c support/mkdisk.c LAYERS base disk)
 ibb_unit_test(test_vhdx LABEL unit SOURCES unit/test_vhdx.c support/mkvhdx.c LAYERS base disk)
+ibb_unit_test(test_vhdx_diff LABEL unit SOURCES unit/test_vhdx_diff.c support/mkvhdx.c
+	LAYERS base disk)
+ibb_unit_test(test_vhdx_write LABEL unit SOURCES unit/test_vhdx_write.c support/mkvhdx.c
+	LAYERS base disk)
