@@ -11,3 +11,5 @@ ibb_unit_test(test_vhdx_diff LABEL unit SOURCES unit/test_vhdx_diff.c support/mk
 	LAYERS base disk)
 ibb_unit_test(test_vhdx_write LABEL unit SOURCES unit/test_vhdx_write.c support/mkvhdx.c
 	LAYERS base disk)
+ibb_unit_test(test_vhdx_log LABEL unit SOURCES unit/test_vhdx_log.c support/mkvhdx.c
+	LAYERS base disk)
