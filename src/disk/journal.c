@@ -117,7 +117,7 @@ static int write_head(struct runs *x, struct ibb_error *err)
 	x->head.text_bytes = (uint32_t)text;
 	x->head.journal_bytes += n + UNIT;
 	x->pos = n;
-	if (ibb_sha256(b + UNIT, path + text, &x->head.manifest) ||
+	if (ibb_sha256(b + UNIT, n - UNIT, &x->head.manifest) ||
 	    ibb_journal_put_head(&x->head, b) ||
 	    ibb_hasher_update(x->all, x->head.digest, sizeof(x->head.digest)))
 		return ibb_err_nomem(err);

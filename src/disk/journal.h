@@ -27,7 +27,7 @@
  *            48 u32 container (0 raw, 1 fixed VHD)      52 u32 MBR signature
  *            56 unique ID of the VHD footer             72 GPT disk GUID
  *            88 u32 bytes of the manifest's path        92 u32 bytes of its text
- *            96 SHA-256 of path and text               480 SHA-256 of bytes 0..480
+ *            96 SHA-256 of path, text and padding      480 SHA-256 of bytes 0..480
  *     record  0 magic "ibbakeRR"   8 u64 its number     16 u64 offset     24 u64 bytes
  *            32 SHA-256 of sums, padding and new content
  *           480 SHA-256 of bytes 0..480

@@ -211,7 +211,7 @@ static int check_head(const struct ibb_journal_io *io, const uint8_t *b,
 static int read_manifest(struct journal *j, struct ibb_error *err)
 {
 	const struct journal_head *h = &j->head;
-	const size_t n = (size_t)h->path_bytes + h->text_bytes;
+	const size_t n = (size_t)ibb_journal_manifest_bytes(h->path_bytes, h->text_bytes);
 	IBB_AUTO_FREE uint8_t *b = ibb_alloc(n);
 	struct ibb_sha256 d;
 	int r;
@@ -227,7 +227,7 @@ static int read_manifest(struct journal *j, struct ibb_error *err)
 		return damaged(j->io, UNIT, "the digest of the manifest is not the header's", err);
 	if (!n)
 		return IBB_OK;
-	if (memchr(b, 0, n))
+	if (memchr(b, 0, (size_t)h->path_bytes + h->text_bytes))
 		return damaged(j->io, UNIT, "a NUL in the manifest", err);
 	j->path = ibb_strndup((char *)b, h->path_bytes);
 	j->text = ibb_strndup((char *)b + h->path_bytes, h->text_bytes);
