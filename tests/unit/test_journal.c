@@ -238,7 +238,7 @@ static void recover_and_cut(const struct sim *changed, const struct sim_state *m
 		return;
 	sim_init(&s, medium);
 	assert_ok(recover(&s, false, &report, &err), err);
-	each_cut(&s, medium, 2, after_recovery_cut);
+	each_cut(&s, medium, 1, after_recovery_cut);
 	ibb_journal_report_clear(&report);
 	sim_clear(&s);
 }
@@ -249,7 +249,7 @@ static void test_cut_while_recovering(void **state)
 
 	(void)state;
 	record_change(&s);
-	each_cut(&s, &old_state, 2, recover_and_cut);
+	each_cut(&s, &old_state, 0, recover_and_cut);
 	sim_clear(&s);
 }
 
@@ -519,7 +519,7 @@ static void test_every_byte(void **state)
 	m = sound;
 	for (size_t i = 0; i < sound.journal_len; i++) {
 		/* all of the heads, samples of the content */
-		if (i % UNIT > 200 && i % 97 && i % UNIT < 470)
+		if (i % UNIT > 120 ? i % 97 : i / UNIT % 8 > 2 && i % 31)
 			continue;
 		m.journal[i] ^= (uint8_t)(1u << i % 8);
 		if (i < sound.journal_len - UNIT) {
