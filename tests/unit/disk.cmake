@@ -8,3 +8,4 @@ ibb_unit_test(test_partition_oracle LABEL oracle
 	SOURCES unit/test_partition_oracle.c support/mkdisk.c LAYERS base disk)
 ibb_unit_test(test_journal LABEL fault SOURCES unit/test_journal.c LAYERS base disk)
 ibb_unit_test(test_spill LABEL fault SOURCES unit/test_spill.c LAYERS base disk)
+ibb_unit_test(test_inuse LABEL unit SOURCES unit/test_inuse.c LAYERS base disk)
