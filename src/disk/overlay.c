@@ -111,24 +111,32 @@ static int spill_read(struct overlay *o, const struct slot *s, size_t in, void *
 	return o->spill.broken;
 }
 
+static int what_to_do(const struct overlay *o, int code, struct ibb_error *err)
+{
+	return ibb_err_hint(err, code,
+			    "changed blocks past %llu MiB lie there: make room, or name another "
+			    "directory in TMPDIR",
+			    (unsigned long long)(o->limit_bytes >> 20));
+}
+
 static int spill_write(struct overlay *o, const struct slot *s, const void *buf, size_t n,
 		       struct ibb_error *err)
 {
 	int r = ibb_disk_pwrite(o->spill.file, buf, n, file_offset(s), err);
 
-	return r ? ibb_err_hint(err, r,
-				"changed blocks past %llu MiB lie there: make room, or name "
-				"another directory in TMPDIR",
-				(unsigned long long)(o->limit_bytes >> 20))
-		 : IBB_OK;
+	return r ? what_to_do(o, r, err) : IBB_OK;
 }
 
 static int spill_open(struct overlay *o, struct ibb_error *err)
 {
+	int r;
+
 	if (o->spill.file)
 		return IBB_OK;
-	if (o->spill.dir)
-		return ibb_disk_temp_new(o->spill.dir, IBB_LIMIT_SPILL_BYTES, &o->spill.file, err);
+	if (o->spill.dir) {
+		r = ibb_disk_temp_new(o->spill.dir, IBB_LIMIT_SPILL_BYTES, &o->spill.file, err);
+		return r ? what_to_do(o, r, err) : IBB_OK;
+	}
 	ibb_err(err, IBB_E_LIMIT, "%s: more than %llu MiB of changed blocks", o->d.name,
 		(unsigned long long)(o->limit_bytes >> 20));
 	return ibb_err_hint(err, IBB_E_LIMIT, "stage fewer or smaller driver packages in one run");
