@@ -533,12 +533,12 @@ def read_tail(path):
 # ---- more changed blocks than memory may hold ----
 
 def e2e_spill(world):
-    """Packages of 100 MiB: what does not fit goes to a temporary file, which nobody sees; without
+    """Packages of 80 MiB: what does not fit goes to a temporary file, which nobody sees; without
     room for it there is one clear error."""
-    image = world.image("--size", "1GiB")
+    image = world.image("--size", "512MiB")
     packages = world.path("packages")
     os.mkdir(packages)
-    for i in range(5):
+    for i in range(4):
         world.package("--inf", f"noise{i}.inf", "--service", f"noise{i}", "--noise",
                       str(20 << 20), name=f"packages/p{i}")
     temp, out = world.path("temp"), world.path("out.vhd")
