@@ -57,7 +57,7 @@ enum {
 /* Zero-initialise, set struct_bytes, fill what the task needs. All pointers are borrowed. */
 struct ibb_request {
 	size_t struct_bytes;	  /* sizeof(struct ibb_request) */
-	const char *image;	  /* path of the image; never written */
+	const char *image;	  /* path of the image; written with in_place only */
 	unsigned partition;	  /* number of the Windows partition; 0: look inside all */
 	const char *const *sizes; /* ARM size names */
 	size_t n_sizes;
@@ -65,7 +65,7 @@ struct ibb_request {
 	size_t n_driver_dirs;
 	const char *catalog;	/* path of a driver catalog; NULL: the built-in one */
 	const char *os;		/* ibb_resolve(): Windows by name or build */
-	const char *output;	/* ibb_bake(): the image to make; NULL: dry run */
+	const char *output;	/* ibb_bake(): the image to make; NULL: in_place, or a dry run */
 	const char *manifest;	/* ibb_bake(): written; ibb_verify(): read */
 	bool overwrite;		/* replace an existing output and manifest */
 	bool force;		/* go on although servicing is pending */
@@ -97,6 +97,12 @@ struct ibb_request {
 	unsigned require;	  /* IBB_REQUIRE_* */
 	enum ibb_digest digest;	  /* also digest whole images, for the manifest */
 	int64_t unix_time;	  /* time stamped on everything written, seconds since 1970 */
+	/* ibb_bake(), ibb_drivers_*(): change the image itself, by way of a journal beside it; raw
+	 * disks and fixed VHDs only; output must be NULL */
+	bool in_place;
+	bool drop; /* ibb_recover(): give the change up instead of finishing it */
+	/* a directory for what does not fit into memory; NULL: the one of the result */
+	const char *temp_dir;
 	ibb_progress_fn progress;
 	void *progress_ctx;
 };
@@ -130,10 +136,21 @@ IBB_API int ibb_plan(const struct ibb_request *q, char **ret_json,
 /*
  * Bake: plan, carry out in memory, read back, write the output image whole, then the manifest.
  * The document is the manifest (schema "ibbake-manifest/1"); it is also written to q->manifest
- * when that is set. Without q->output nothing is written (dry run).
+ * when that is set. With q->in_place the image itself is changed: at any moment it is the old one,
+ * the new one, or one that ibb_recover() makes the new one. Without q->output and q->in_place
+ * nothing is written (dry run).
  */
 IBB_API int ibb_bake(const struct ibb_request *q, char **ret_json,
 		     struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Finish a change in place that was interrupted, or with q->drop give it up while nothing of it is
+ * in the image. Schema "ibbake-recover/1". IBB_E_CONFLICT: the journal belongs to another image, or
+ * the image was changed by something else; nothing is written then. Until this is done every other
+ * function refuses the image with IBB_E_CONFLICT.
+ */
+IBB_API int ibb_recover(const struct ibb_request *q, char **ret_json,
+			struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
  * Does the image still hold what the manifest says? Schema "ibbake-verify/1". IBB_E_DIFFERS when

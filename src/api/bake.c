@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "api/doc.h"
+#include "api/inplace.h"
 #include "api/output.h"
 #include "api/trust.h"
 
@@ -56,7 +57,7 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 			    .n_trust_anchors = s->trust_files ? s->q->n_trust_anchors : 0,
 			    .crls = s->trust_files ? s->trust_files + s->q->n_trust_anchors : NULL,
 			    .n_crls = s->trust_files ? s->q->n_crls : 0,
-			    .dry_run = !s->q->output,
+			    .dry_run = !s->q->output && !s->q->in_place,
 			    .catalog_as_of = ibb_catalog_version(s->catalog),
 			    .catalog_sha256 = ibb_catalog_sha256(s->catalog),
 			    .version = ibb_version(),
@@ -99,6 +100,8 @@ static int finish(struct ibb_session *s, const struct ibb_applied *applied,
 	struct ibb_identity out = {0};
 	int r;
 
+	if (s->q->in_place)
+		return ibb_inplace_write(s, make_manifest, &c, err);
 	if (s->q->output)
 		return ibb_output_write(s, applied, make_manifest, &c, err);
 	/* a dry run's result is the input with the overlay over it: its identity is the input's */
@@ -116,8 +119,14 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	struct ibb_applied applied = {0};
 	struct ibb_lock lock = {.fd = -1};
 	IBB_AUTO_FREE char *text = NULL;
-	int r = ibb_session_open(s, true, err);
+	int r = IBB_OK;
 
+	if (s->q->in_place && s->q->output)
+		r = ibb_err(err, IBB_E_INVALID, "an output and in_place exclude each other");
+	if (!r)
+		r = ibb_session_open(s, true, err);
+	if (!r && s->q->in_place)
+		r = ibb_inplace_begin(s, err);
 	if (!r)
 		r = ibb_output_check(s, err);
 	if (!r && s->q->output)
@@ -132,13 +141,13 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 		r = apply_all(s, &applied, err);
 	if (!r)
 		r = finish(s, &applied, &in, &text, err);
-	if (!r && s->q->lock && s->q->output && !s->lockfile && s->n_chosen) {
+	if (!r && s->q->lock && (s->q->output || s->q->in_place) && !s->lockfile && s->n_chosen) {
 		r = ibb_lockfile_write(s->q->lock, s->chosen, s->n_chosen, err);
 		if (r)
 			(void)ibb_err_prefix(
 				err, r,
 				"the image %s is complete, but the lock file is not written",
-				s->q->output);
+				s->q->output ? s->q->output : s->q->image);
 	}
 	ibb_lock_release(&lock);
 	ibb_applied_clear(&applied);

@@ -23,6 +23,8 @@ int ibb_do_inspect(const struct ibb_request *q, char **ret_json,
 		   struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_do_plan(const struct ibb_request *q, char **ret_json, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_do_bake(const struct ibb_request *q, char **ret_json, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_recover(const struct ibb_request *q, char **ret_json,
+		   struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_do_verify(const struct ibb_request *q, char **ret_json,
 		  struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_do_drivers_list(const struct ibb_request *q, char **ret_json,

@@ -116,7 +116,7 @@ int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 	    (same_existing_file(q->output, q->manifest) || same_new_file(q->output, q->manifest)))
 		r = ibb_err(err, IBB_E_EXISTS, "%s: output and manifest are the same file",
 			    q->output);
-	if (!r && q->lock && q->output)
+	if (!r && q->lock && (q->output || q->in_place))
 		r = check_lock(q, err);
 	return r;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/inplace.h"
 #include "api/trust.h"
 #include "base/limits.h"
 #include "catalog/builtin.h"
@@ -116,6 +117,13 @@ static int warn_chain(struct ibb_session *s, struct ibb_error *err)
 	return r;
 }
 
+static int spill_somewhere(struct ibb_session *s, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *dir = ibb_spill_dir(s->q);
+
+	return dir ? ibb_disk_overlay_spill(s->image->overlay, dir, err) : ibb_err_nomem(err);
+}
+
 int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err)
 {
 	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off};
@@ -125,6 +133,8 @@ int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err
 		r = ibb_image_open(s->q->image, &o, &s->image, err);
 	if (!r)
 		r = warn_chain(s, err);
+	if (!r)
+		r = spill_somewhere(s, err);
 	if (!r)
 		r = ibb_image_open_windows(s->image, s->q->partition, writable, err);
 	if (!r)

@@ -46,7 +46,9 @@ enum {
 	CLI_HIVES = 32768,  /* --hives */
 	CLI_DIRTY = 65536,  /* --accept-dirty-hives */
 	CLI_TRUST = 131072, /* --allow, --trust-anchor, --crl */
-	CLI_LOCK = 262144   /* --lock */
+	CLI_LOCK = 262144,  /* --lock */
+	CLI_IN_PLACE = 1 << 24,
+	CLI_DROP = 1 << 25
 };
 
 struct cli_command {
@@ -96,6 +98,7 @@ int cli_cmd_plan(struct cli *c);
 int cli_cmd_bake(struct cli *c);
 int cli_cmd_verify(struct cli *c);
 int cli_cmd_drivers(struct cli *c);
+int cli_cmd_recover(struct cli *c);
 
 /* shared renderings */
 void cli_render_resolution(const struct ibb_json *res, bool verbose, struct ibb_buf *out);

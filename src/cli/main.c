@@ -26,10 +26,11 @@ const struct cli_command cli_commands[] = {
 		 CLI_PROGRESS | CLI_DIRTY | CLI_TRUST | CLI_LOCK,
 	 cli_cmd_plan},
 	{"bake", "IMAGE", "make an image that has the InfiniBand driver, and its manifest",
-	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n",
+	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n"
+	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ --in-place\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_PARTITION |
 		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS | CLI_DIRTY | CLI_TRUST |
-		 CLI_LOCK,
+		 CLI_LOCK | CLI_IN_PLACE,
 	 cli_cmd_bake},
 	{"verify", "IMAGE", "does an image still hold what its manifest says?",
 	 "  ibbake verify out.vhd --manifest out.vhd.manifest.json\n",
@@ -41,8 +42,10 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake drivers check winof2/ --os server2022\n",
 	 CLI_PARTITION | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_FORCE | CLI_ADD |
 		 CLI_CATALOG | CLI_PROGRESS | CLI_FILTER | CLI_DIRTY | CLI_TRUST | CLI_LOCK |
-		 CLI_OS,
+		 CLI_OS | CLI_IN_PLACE,
 	 cli_cmd_drivers},
+	{"recover", "IMAGE", "finish, or drop, a change in place that was interrupted",
+	 "  ibbake recover base.vhd\n", CLI_DROP, cli_cmd_recover},
 };
 const size_t cli_n_commands = IBB_ARRAY_SIZE(cli_commands);
 
@@ -144,6 +147,9 @@ int main(int argc, char **argv)
 	if (!read_time(&c))
 		return 2;
 	c.q.now = (int64_t)time(NULL);
+	c.q.temp_dir = getenv("TMPDIR");
+	if (c.q.temp_dir && !*c.q.temp_dir)
+		c.q.temp_dir = NULL;
 	cli_catch_signals();
 	c.q.progress = cli_progress;
 	c.q.progress_ctx = &c;

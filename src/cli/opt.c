@@ -25,8 +25,12 @@ static const struct option {
 	{"drivers", 'd', "DIR", CLI_DRIVERS, LIST, AT(dirs), AT(q.n_driver_dirs), CLI_MAX_LIST,
 	 "directory with driver packages, searched recursively; may be repeated"},
 	{"output", 'o', "OUT", CLI_OUTPUT, TEXT, AT(q.output), 0, 0, "the image to make"},
+	{"in-place", 0, NULL, CLI_IN_PLACE, FLAG, AT(q.in_place), 0, 0,
+	 "change the image itself (raw, fixed VHD), by way of a journal beside it"},
+	{"drop", 0, NULL, CLI_DROP, FLAG, AT(q.drop), 0, 0,
+	 "give the change up, when nothing of it is in the image so far"},
 	{"manifest", 'm', "FILE", CLI_MANIFEST, TEXT, AT(q.manifest), 0, 0,
-	 "the manifest (bake: default OUT.manifest.json)"},
+	 "the manifest (bake: default OUT.manifest.json, or IMAGE.manifest.json)"},
 	{"no-manifest", 0, NULL, CLI_NO_MANIFEST, FLAG, AT(no_manifest), 0, 0, "write no manifest"},
 	{"partition", 'p', "N", CLI_PARTITION, NUMBER, AT(q.partition), 0, 0,
 	 "the Windows partition, when several hold one"},
@@ -270,15 +274,19 @@ bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 
 int cli_default_output(struct cli *c)
 {
-	if (!c->q.output && !c->dry_run)
-		return cli_usage(c, "%s needs -o OUT (or --dry-run)", c->command);
+	if (c->q.output && c->q.in_place)
+		return cli_usage(c, "-o and --in-place exclude each other");
+	if (!c->q.output && !c->q.in_place && !c->dry_run)
+		return cli_usage(c, "%s needs -o OUT (or --in-place, or --dry-run)", c->command);
 	if (c->no_manifest && c->q.manifest)
 		return cli_usage(c, "--manifest and --no-manifest exclude each other");
 	if (c->dry_run) {
 		c->q.output = NULL;
+		c->q.in_place = false;
 		c->q.manifest = NULL;
 	} else if (!c->q.manifest && !c->no_manifest) {
-		c->manifest_path = ibb_asprintf("%s.manifest.json", c->q.output);
+		c->manifest_path =
+			ibb_asprintf("%s.manifest.json", c->q.output ? c->q.output : c->q.image);
 		if (!c->manifest_path)
 			return ibb_exit_status(IBB_E_NOMEM);
 		c->q.manifest = c->manifest_path;

@@ -140,7 +140,7 @@ void cli_render_outcome(const struct cli *c, const struct ibb_json *doc, struct 
 	if (c->dry_run)
 		cli_printf(out, "dry run: nothing was written\n");
 	else
-		cli_printf(out, "output   %s\n", c->q.output);
+		cli_printf(out, "output   %s\n", c->q.in_place ? c->q.image : c->q.output);
 	if (c->q.manifest)
 		cli_printf(out, "manifest %s\n", c->q.manifest);
 }

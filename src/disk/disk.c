@@ -153,3 +153,8 @@ int ibb_disk_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn
 			       d->name, d->ops->name);
 	return fn(ctx, &j.run, err);
 }
+
+const char *ibb_disk_spill_dir(const struct ibb_disk *d)
+{
+	return d->ops->spill_dir ? d->ops->spill_dir(d) : NULL;
+}

@@ -38,6 +38,8 @@ struct ibb_disk_ops {
 		       struct ibb_error *err);
 	/* NULL: nothing to release */
 	void (*close)(struct ibb_disk *d);
+	/* NULL: none; see ibb_disk_spill_dir() */
+	const char *(*spill_dir)(const struct ibb_disk *d);
 };
 
 /*
@@ -75,12 +77,16 @@ int ibb_disk_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn
 
 /*
  * A regular file, opened read-only (also never written through /proc). Takes a shared flock, so
- * that it cooperates with an exclusive holder: IBB_E_CONFLICT when somebody writes the image.
+ * that it cooperates with an exclusive holder: IBB_E_CONFLICT when somebody writes the image, and
+ * when a journal beside it says that a change in place was interrupted (disk/journal.h).
  * Refuses directories, devices and pipes (IBB_E_UNSUPPORTED) and the empty file (IBB_E_CORRUPT).
  * Extents by SEEK_DATA/SEEK_HOLE. *ret_id is the state at open time.
  */
 int ibb_disk_file_open(const char *path, struct ibb_file_id *ret_id, struct ibb_disk **ret,
 		       struct ibb_error *err) IBB_MUST_CHECK;
+/* The same although there is a journal: for the one who finishes the change. */
+int ibb_disk_file_open_with_journal(const char *path, struct ibb_file_id *ret_id,
+				    struct ibb_disk **ret, struct ibb_error *err) IBB_MUST_CHECK;
 /* IBB_E_CHANGED when dev, inode, size or mtime are not as `id` says (checked by descriptor and
  * by name). */
 int ibb_disk_file_unchanged(struct ibb_disk *file, const struct ibb_file_id *id,
@@ -105,11 +111,30 @@ int ibb_disk_grow_new(struct ibb_disk *lower, uint64_t size_bytes, struct ibb_di
 
 /*
  * Copy-on-write: every changed block is kept in memory (blocks of 4 KiB, at most limit_bytes of
- * them: IBB_E_LIMIT), the lower disk is never written. Writing a block the bytes it already has
- * does not make it dirty.
+ * them: then the rest is spilled, or IBB_E_LIMIT), the lower disk is never written. Writing a block
+ * the bytes it already has does not make it dirty.
  */
 int ibb_disk_overlay_new(struct ibb_disk *lower, uint64_t limit_bytes, struct ibb_disk **ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * What does not fit into memory goes to an unnamed temporary file in `dir`, which is made when it
+ * is needed; at most IBB_LIMIT_SPILL_BYTES. Its first error stays, like that of any write.
+ */
+int ibb_disk_overlay_spill(struct ibb_disk *overlay, const char *dir,
+			   struct ibb_error *err) IBB_MUST_CHECK;
+/* The same to a disk that is there already, in tests; a reference is taken. */
+void ibb_disk_overlay_spill_to(struct ibb_disk *overlay, struct ibb_disk *d);
+/* The directory that the nearest overlay of this stack spills to, for one that is laid over it;
+ * NULL: none. */
+const char *ibb_disk_spill_dir(const struct ibb_disk *d);
+/* How much of the changed blocks lies in memory, and how long the temporary file is. */
+void ibb_disk_overlay_usage(const struct ibb_disk *overlay, uint64_t *ret_memory_bytes,
+			    uint64_t *ret_file_bytes);
+/* A read-write disk in an unnamed file of `dir`, which goes with the disk. Only what was written
+ * before may be read. */
+int ibb_disk_temp_new(const char *dir, uint64_t size_bytes, struct ibb_disk **ret,
+		      struct ibb_error *err) IBB_MUST_CHECK;
+
 uint64_t ibb_disk_overlay_dirty_bytes(const struct ibb_disk *overlay);
 /* One call per dirty block, ascending; data points at len_bytes of new content. The set is exact:
  * a block that equals the lower disk's is not in it. fn must not write to the overlay. */

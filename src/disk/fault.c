@@ -72,6 +72,11 @@ static void fault_close(struct ibb_disk *d)
 	ibb_disk_unref(((struct fault *)d)->lower);
 }
 
+static const char *fault_spill_dir(const struct ibb_disk *d)
+{
+	return ibb_disk_spill_dir(((const struct fault *)d)->lower);
+}
+
 static const struct ibb_disk_ops fault_ops = {
 	.name = "fault",
 	.pread = fault_pread,
@@ -79,6 +84,7 @@ static const struct ibb_disk_ops fault_ops = {
 	.flush = fault_flush,
 	.extents = fault_extents,
 	.close = fault_close,
+	.spill_dir = fault_spill_dir,
 };
 
 int ibb_disk_fault_new(struct ibb_disk *lower, struct ibb_fault *plan, struct ibb_disk **ret,

@@ -7,6 +7,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "disk/inuse.h"
+#include "disk/journal.h"
+
 struct file {
 	struct ibb_disk d;
 	int fd;
@@ -121,7 +124,18 @@ static int lock_shared(int fd, const char *path, struct ibb_error *err)
 		"wait until it is done, or stop the virtual machine that uses the image");
 }
 
-static int open_checked(const char *path, int *ret_fd, struct ibb_file_id *ret_id,
+/* An image whose change was interrupted is not to be read, but for finishing the change. */
+static int check_state(int fd, const char *path, bool journal, struct ibb_error *err)
+{
+	int r = lock_shared(fd, path, err);
+
+	if (!r)
+		r = ibb_inuse_check_writer(fd, path, err);
+	/* with the lock: who changes the image in place holds it until the journal is gone */
+	return r || journal ? r : ibb_journal_check(path, err);
+}
+
+static int open_checked(const char *path, bool journal, int *ret_fd, struct ibb_file_id *ret_id,
 			struct ibb_error *err)
 {
 	/* O_NONBLOCK: a pipe without a writer must not hang the open that refuses it */
@@ -135,7 +149,7 @@ static int open_checked(const char *path, int *ret_fd, struct ibb_file_id *ret_i
 		return ibb_err_os(err, errno, "%s: stat", path);
 	r = check_kind(path, st.st_mode, err);
 	if (!r)
-		r = lock_shared(fd, path, err);
+		r = check_state(fd, path, journal, err);
 	if (!r)
 		r = ibb_file_id_fd(fd, path, ret_id, err);
 	if (r)
@@ -147,8 +161,8 @@ static int open_checked(const char *path, int *ret_fd, struct ibb_file_id *ret_i
 	return IBB_OK;
 }
 
-int ibb_disk_file_open(const char *path, struct ibb_file_id *ret_id, struct ibb_disk **ret,
-		       struct ibb_error *err)
+static int file_open(const char *path, bool journal, struct ibb_file_id *ret_id,
+		     struct ibb_disk **ret, struct ibb_error *err)
 {
 	IBB_AUTO_FREE struct file *f = ibb_zalloc(sizeof(*f));
 	IBB_AUTO_FD int fd = -1;
@@ -157,7 +171,7 @@ int ibb_disk_file_open(const char *path, struct ibb_file_id *ret_id, struct ibb_
 
 	if (!f)
 		return ibb_err_nomem(err);
-	r = open_checked(path, &fd, &id, err);
+	r = open_checked(path, journal, &fd, &id, err);
 	if (!r)
 		r = ibb_disk_init(&f->d, &file_ops, path, id.size_bytes, 512, err);
 	if (r)
@@ -167,6 +181,18 @@ int ibb_disk_file_open(const char *path, struct ibb_file_id *ret_id, struct ibb_
 	*ret_id = id;
 	*ret = &IBB_TAKE(f)->d;
 	return IBB_OK;
+}
+
+int ibb_disk_file_open(const char *path, struct ibb_file_id *ret_id, struct ibb_disk **ret,
+		       struct ibb_error *err)
+{
+	return file_open(path, false, ret_id, ret, err);
+}
+
+int ibb_disk_file_open_with_journal(const char *path, struct ibb_file_id *ret_id,
+				    struct ibb_disk **ret, struct ibb_error *err)
+{
+	return file_open(path, true, ret_id, ret, err);
 }
 
 int ibb_disk_file_unchanged(struct ibb_disk *file, const struct ibb_file_id *id,

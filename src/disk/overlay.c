@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Copy-on-write in memory. Changed blocks hang in a hash table (open addressing, linear probing)
- * keyed by block index; a sorted list of the indices is made when runs are asked for.
+ * keyed by block index; a sorted list of the indices is made when runs are asked for. Blocks past
+ * the memory limit lie in a temporary file; a slot says which place of it.
  *
  * Every write compares the outcome with the lower disk and drops a block that equals it, so the
  * set of dirty blocks is exact at any time. That costs a read of the lower disk per write, which
@@ -13,12 +14,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
+
 #define BLOCK	     4096u
 #define WRITE_BLOCKS 32u /* blocks compared with the lower disk at a time */
 
+/* A table of millions of these: one word says where the content is. */
 struct slot {
 	uint64_t block;
-	uint8_t *data; /* NULL: the slot is free */
+	uintptr_t ref; /* 0: free; even: address of the content; odd: 2 * place in the file + 1 */
+};
+
+/* What lies in the temporary file. */
+struct spill {
+	char *dir;	       /* NULL: none was named */
+	struct ibb_disk *file; /* NULL: not needed so far */
+	uint64_t n;	       /* places used at one time or another */
+	uint64_t *free;	       /* places that are free again */
+	size_t n_free, cap_free;
+	int broken; /* first failed read: writes have their own memory */
+	struct ibb_error why;
 };
 
 struct overlay {
@@ -26,12 +41,30 @@ struct overlay {
 	struct ibb_disk *lower;
 	uint64_t limit_bytes;
 	uint64_t dirty_bytes;
+	uint64_t memory_bytes; /* of these, in memory */
+	struct spill spill;
 	struct slot *slots;
 	size_t n_slots; /* a power of two, or 0 */
 	size_t n_used;
 	uint64_t *order; /* n_used indices, ascending; NULL: to be made */
 	uint8_t *scratch;
+	uint8_t *block; /* one that was read back from the file */
 };
+
+static bool is_spilled(const struct slot *s)
+{
+	return s->ref & 1;
+}
+
+static uint8_t *in_memory(const struct slot *s)
+{
+	return (uint8_t *)s->ref;
+}
+
+static uint64_t file_offset(const struct slot *s)
+{
+	return (uint64_t)(s->ref >> 1) * BLOCK;
+}
 
 static size_t block_len(const struct overlay *o, uint64_t block)
 {
@@ -51,15 +84,100 @@ static struct slot *find(const struct overlay *o, uint64_t block)
 {
 	size_t i = home_of(o, block);
 
-	while (o->slots[i].data && o->slots[i].block != block)
+	while (o->slots[i].ref && o->slots[i].block != block)
 		i = (i + 1) & (o->n_slots - 1);
 	return &o->slots[i];
 }
 
-static uint8_t *dirty_data(const struct overlay *o, uint64_t block)
+/* NULL: the block is clean. */
+static struct slot *dirty_slot(const struct overlay *o, uint64_t block)
 {
-	return o->n_used ? find(o, block)->data : NULL;
+	struct slot *s = o->n_used ? find(o, block) : NULL;
+
+	return s && s->ref ? s : NULL;
 }
+
+/* ---- the temporary file ---- */
+
+/* What was put there once and cannot be read any more is lost: no later read may pretend. */
+static int spill_read(struct overlay *o, const struct slot *s, size_t in, void *buf, size_t n,
+		      struct ibb_error *err)
+{
+	if (!o->spill.broken)
+		o->spill.broken =
+			ibb_disk_pread(o->spill.file, buf, n, file_offset(s) + in, &o->spill.why);
+	if (o->spill.broken && err)
+		*err = o->spill.why;
+	return o->spill.broken;
+}
+
+static int what_to_do(const struct overlay *o, int code, struct ibb_error *err)
+{
+	return ibb_err_hint(err, code,
+			    "changed blocks past %llu MiB lie there: make room, or name another "
+			    "directory in TMPDIR",
+			    (unsigned long long)(o->limit_bytes >> 20));
+}
+
+static int spill_write(struct overlay *o, const struct slot *s, const void *buf, size_t n,
+		       struct ibb_error *err)
+{
+	int r = ibb_disk_pwrite(o->spill.file, buf, n, file_offset(s), err);
+
+	return r ? what_to_do(o, r, err) : IBB_OK;
+}
+
+static int spill_open(struct overlay *o, struct ibb_error *err)
+{
+	int r;
+
+	if (o->spill.file)
+		return IBB_OK;
+	if (o->spill.dir) {
+		r = ibb_disk_temp_new(o->spill.dir, IBB_LIMIT_SPILL_BYTES, &o->spill.file, err);
+		return r ? what_to_do(o, r, err) : IBB_OK;
+	}
+	ibb_err(err, IBB_E_LIMIT, "%s: more than %llu MiB of changed blocks", o->d.name,
+		(unsigned long long)(o->limit_bytes >> 20));
+	return ibb_err_hint(err, IBB_E_LIMIT, "stage fewer or smaller driver packages in one run");
+}
+
+/* Put a block into a place of the file, one that was freed first. */
+static int spill_block(struct overlay *o, const uint8_t *data, size_t len, struct slot *ret,
+		       struct ibb_error *err)
+{
+	struct spill *x = &o->spill;
+	int r = spill_open(o, err);
+
+	if (r)
+		return r;
+	if (!x->n_free && (x->n + 1) * BLOCK > x->file->size_bytes) {
+		ibb_err(err, IBB_E_LIMIT, "%s: more than %llu MiB of changed blocks", o->d.name,
+			(unsigned long long)((o->limit_bytes + x->file->size_bytes) >> 20));
+		return ibb_err_hint(err, IBB_E_LIMIT,
+				    "stage fewer or smaller driver packages in one run");
+	}
+	ret->ref = (uintptr_t)(x->n_free ? x->free[x->n_free - 1] : x->n) << 1 | 1;
+	r = spill_write(o, ret, data, len, err);
+	if (r)
+		return r;
+	if (x->n_free)
+		x->n_free--;
+	else
+		x->n++;
+	return IBB_OK;
+}
+
+/* Without memory for the list a place is lost until the overlay goes, which only costs space. */
+static void spill_release(struct overlay *o, const struct slot *s)
+{
+	struct spill *x = &o->spill;
+
+	if (!ibb_grow(&x->free, &x->cap_free, x->n_free, sizeof(*x->free)))
+		x->free[x->n_free++] = (uint64_t)(s->ref >> 1);
+}
+
+/* ---- blocks ---- */
 
 static void forget_order(struct overlay *o)
 {
@@ -78,7 +196,7 @@ static int grow_table(struct overlay *o, struct ibb_error *err)
 	o->slots = slots;
 	o->n_slots = n;
 	for (size_t i = 0; i < n_old; i++)
-		if (old[i].data)
+		if (old[i].ref)
 			*find(o, old[i].block) = old[i];
 	free(old);
 	return IBB_OK;
@@ -86,29 +204,38 @@ static int grow_table(struct overlay *o, struct ibb_error *err)
 
 static int add_block(struct overlay *o, uint64_t block, const uint8_t *data, struct ibb_error *err)
 {
-	size_t len = block_len(o, block);
-	uint8_t *copy;
-	int r;
+	const size_t len = block_len(o, block);
+	const bool spilled = len > o->limit_bytes - o->memory_bytes;
+	struct slot s = {.block = block};
+	int r = IBB_OK;
 
-	if (len > o->limit_bytes - o->dirty_bytes) {
-		ibb_err(err, IBB_E_LIMIT, "%s: more than %llu MiB of changed blocks", o->d.name,
-			(unsigned long long)(o->limit_bytes >> 20));
-		return ibb_err_hint(err, IBB_E_LIMIT,
-				    "stage fewer or smaller driver packages in one run");
-	}
-	if (o->n_used >= o->n_slots / 2) {
+	if (o->n_used >= o->n_slots / 2)
 		r = grow_table(o, err);
-		if (r)
-			return r;
-	}
-	copy = ibb_memdup(data, len);
-	if (!copy)
-		return ibb_err_nomem(err);
-	*find(o, block) = (struct slot){block, copy};
+	if (!r && spilled)
+		r = spill_block(o, data, len, &s, err);
+	if (!r && !spilled)
+		s.ref = (uintptr_t)ibb_memdup(data, len);
+	if (!r && !s.ref)
+		r = ibb_err_nomem(err);
+	if (r)
+		return r;
+	*find(o, block) = s;
 	o->n_used++;
 	o->dirty_bytes += len;
+	o->memory_bytes += spilled ? 0 : len;
 	forget_order(o);
 	return IBB_OK;
+}
+
+static void release_block(struct overlay *o, const struct slot *s)
+{
+	o->dirty_bytes -= block_len(o, s->block);
+	if (is_spilled(s)) {
+		spill_release(o, s);
+		return;
+	}
+	free(in_memory(s));
+	o->memory_bytes -= block_len(o, s->block);
 }
 
 /* Remove and close the gap, so that no probe sequence is cut (Knuth, 6.4, algorithm R). */
@@ -117,8 +244,8 @@ static void drop_block(struct overlay *o, uint64_t block)
 	size_t mask = o->n_slots - 1;
 	size_t gap = (size_t)(find(o, block) - o->slots);
 
-	free(o->slots[gap].data);
-	for (size_t i = (gap + 1) & mask; o->slots[i].data; i = (i + 1) & mask) {
+	release_block(o, &o->slots[gap]);
+	for (size_t i = (gap + 1) & mask; o->slots[i].ref; i = (i + 1) & mask) {
 		size_t home = home_of(o, o->slots[i].block);
 
 		/* the block may move to the gap unless its home lies behind it */
@@ -129,7 +256,6 @@ static void drop_block(struct overlay *o, uint64_t block)
 	}
 	o->slots[gap] = (struct slot){0};
 	o->n_used--;
-	o->dirty_bytes -= block_len(o, block);
 	forget_order(o);
 }
 
@@ -139,7 +265,7 @@ static size_t same_run(const struct overlay *o, uint64_t off, size_t n)
 	uint64_t block = off / BLOCK;
 	size_t len = BLOCK - (size_t)(off % BLOCK);
 
-	while (len < n && !dirty_data(o, ++block))
+	while (len < n && !dirty_slot(o, ++block))
 		len += BLOCK;
 	return len < n ? len : n;
 }
@@ -147,26 +273,27 @@ static size_t same_run(const struct overlay *o, uint64_t off, size_t n)
 static int overlay_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off,
 			 struct ibb_error *err)
 {
-	const struct overlay *o = (const struct overlay *)d;
+	struct overlay *o = (struct overlay *)d;
 	uint8_t *out = buf;
 
 	if (!o->n_used)
 		return ibb_disk_pread(o->lower, buf, n, off, err);
 	while (n) {
-		const uint8_t *data = dirty_data(o, off / BLOCK);
+		const struct slot *s = dirty_slot(o, off / BLOCK);
 		size_t in = (size_t)(off % BLOCK);
 		size_t k = BLOCK - in < n ? BLOCK - in : n;
+		int r = IBB_OK;
 
-		if (data) {
-			memcpy(out, data + in, k);
-		} else {
-			int r;
-
+		if (!s) {
 			k = same_run(o, off, n);
 			r = ibb_disk_pread(o->lower, out, k, off, err);
-			if (r)
-				return r;
+		} else if (is_spilled(s)) {
+			r = spill_read(o, s, in, out, k, err);
+		} else {
+			memcpy(out, in_memory(s) + in, k);
 		}
+		if (r)
+			return r;
 		out += k;
 		off += k;
 		n -= k;
@@ -180,13 +307,21 @@ static int overlay_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off,
 static int write_block(struct overlay *o, uint64_t block, size_t in, size_t n, const uint8_t *bytes,
 		       uint8_t *lower, struct ibb_error *err)
 {
-	uint8_t *data = dirty_data(o, block);
+	const struct slot *s = dirty_slot(o, block);
+	const size_t len = block_len(o, block);
 
-	if (data) {
+	if (s) {
+		uint8_t *data = is_spilled(s) ? o->block : in_memory(s);
+		int r = is_spilled(s) ? spill_read(o, s, 0, data, len, err) : IBB_OK;
+
+		if (r)
+			return r;
 		memcpy(data + in, bytes, n);
-		if (memcmp(data, lower, block_len(o, block)) == 0)
+		if (memcmp(data, lower, len) == 0)
 			drop_block(o, block);
-		return IBB_OK;
+		else if (is_spilled(s))
+			r = spill_write(o, s, data, len, err);
+		return r;
 	}
 	if (memcmp(lower + in, bytes, n) == 0)
 		return IBB_OK;
@@ -246,7 +381,7 @@ static int make_order(struct overlay *o, struct ibb_error *err)
 	if (!o->order)
 		return ibb_err_nomem(err);
 	for (size_t i = 0; i < o->n_slots; i++)
-		if (o->slots[i].data)
+		if (o->slots[i].ref)
 			o->order[n++] = o->slots[i].block;
 	qsort(o->order, n, sizeof(*o->order), cmp_u64);
 	return IBB_OK;
@@ -321,11 +456,20 @@ static void overlay_close(struct ibb_disk *d)
 	struct overlay *o = (struct overlay *)d;
 
 	for (size_t i = 0; i < o->n_slots; i++)
-		free(o->slots[i].data);
+		if (!is_spilled(&o->slots[i]))
+			free(in_memory(&o->slots[i]));
 	free(o->slots);
 	free(o->order);
 	free(o->scratch);
+	free(o->spill.dir);
+	free(o->spill.free);
+	ibb_disk_unref(o->spill.file);
 	ibb_disk_unref(o->lower);
+}
+
+static const char *overlay_spill_dir(const struct ibb_disk *d)
+{
+	return ((const struct overlay *)d)->spill.dir;
 }
 
 static const struct ibb_disk_ops overlay_ops = {
@@ -334,12 +478,13 @@ static const struct ibb_disk_ops overlay_ops = {
 	.pwrite = overlay_pwrite,
 	.extents = overlay_extents,
 	.close = overlay_close,
+	.spill_dir = overlay_spill_dir,
 };
 
 int ibb_disk_overlay_new(struct ibb_disk *lower, uint64_t limit_bytes, struct ibb_disk **ret,
 			 struct ibb_error *err)
 {
-	IBB_AUTO_FREE uint8_t *scratch = ibb_alloc(WRITE_BLOCKS * BLOCK);
+	IBB_AUTO_FREE uint8_t *scratch = ibb_alloc((WRITE_BLOCKS + 1) * BLOCK);
 	IBB_AUTO_FREE struct overlay *o = ibb_zalloc(sizeof(*o));
 	int r;
 
@@ -351,6 +496,7 @@ int ibb_disk_overlay_new(struct ibb_disk *lower, uint64_t limit_bytes, struct ib
 		return r;
 	o->limit_bytes = limit_bytes;
 	o->scratch = IBB_TAKE(scratch);
+	o->block = o->scratch + WRITE_BLOCKS * BLOCK;
 	o->lower = ibb_disk_ref(lower);
 	*ret = &IBB_TAKE(o)->d;
 	return IBB_OK;
@@ -362,6 +508,37 @@ uint64_t ibb_disk_overlay_dirty_bytes(const struct ibb_disk *overlay)
 	return ((const struct overlay *)overlay)->dirty_bytes;
 }
 
+int ibb_disk_overlay_spill(struct ibb_disk *overlay, const char *dir, struct ibb_error *err)
+{
+	struct overlay *o = (struct overlay *)overlay;
+	char *copy = ibb_strdup(dir);
+
+	IBB_ASSERT(overlay->ops == &overlay_ops);
+	if (!copy)
+		return ibb_err_nomem(err);
+	free(o->spill.dir);
+	o->spill.dir = copy;
+	return IBB_OK;
+}
+
+void ibb_disk_overlay_spill_to(struct ibb_disk *overlay, struct ibb_disk *d)
+{
+	struct overlay *o = (struct overlay *)overlay;
+
+	IBB_ASSERT(overlay->ops == &overlay_ops && !o->spill.file);
+	o->spill.file = ibb_disk_ref(d);
+}
+
+void ibb_disk_overlay_usage(const struct ibb_disk *overlay, uint64_t *ret_memory_bytes,
+			    uint64_t *ret_file_bytes)
+{
+	const struct overlay *o = (const struct overlay *)overlay;
+
+	IBB_ASSERT(overlay->ops == &overlay_ops);
+	*ret_memory_bytes = o->memory_bytes;
+	*ret_file_bytes = o->spill.n * BLOCK;
+}
+
 int ibb_disk_overlay_dirty(struct ibb_disk *overlay, ibb_dirty_fn fn, void *ctx,
 			   struct ibb_error *err)
 {
@@ -370,8 +547,15 @@ int ibb_disk_overlay_dirty(struct ibb_disk *overlay, ibb_dirty_fn fn, void *ctx,
 
 	IBB_ASSERT(overlay->ops == &overlay_ops);
 	r = make_order(o, err);
-	for (size_t i = 0; !r && i < o->n_used; i++)
-		r = fn(ctx, o->order[i] * BLOCK, find(o, o->order[i])->data,
-		       block_len(o, o->order[i]), err);
+	for (size_t i = 0; !r && i < o->n_used; i++) {
+		const struct slot *s = find(o, o->order[i]);
+		const size_t len = block_len(o, s->block);
+
+		if (is_spilled(s))
+			r = spill_read(o, s, 0, o->block, len, err);
+		if (!r)
+			r = fn(ctx, s->block * BLOCK, is_spilled(s) ? o->block : in_memory(s), len,
+			       err);
+	}
 	return r;
 }

@@ -58,6 +58,11 @@ static void slice_close(struct ibb_disk *d)
 	ibb_disk_unref(((struct slice *)d)->lower);
 }
 
+static const char *slice_spill_dir(const struct ibb_disk *d)
+{
+	return ibb_disk_spill_dir(((const struct slice *)d)->lower);
+}
+
 /* Read-only when the lower disk is, so that writes fail here, with the same sticky code. */
 static const struct ibb_disk_ops slice_ops = {
 	.name = "slice",
@@ -66,6 +71,7 @@ static const struct ibb_disk_ops slice_ops = {
 	.flush = slice_flush,
 	.extents = slice_extents,
 	.close = slice_close,
+	.spill_dir = slice_spill_dir,
 };
 
 static const struct ibb_disk_ops slice_ro_ops = {
@@ -73,6 +79,7 @@ static const struct ibb_disk_ops slice_ro_ops = {
 	.pread = slice_pread,
 	.extents = slice_extents,
 	.close = slice_close,
+	.spill_dir = slice_spill_dir,
 };
 
 int ibb_disk_slice_new(struct ibb_disk *lower, uint64_t off, uint64_t len, struct ibb_disk **ret,

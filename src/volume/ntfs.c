@@ -580,6 +580,8 @@ int ibb_volume_open_ntfs(struct ibb_disk *d, bool writable, struct ibb_volume **
 	rc = ibb_ntfs_probe(d, n->serial, err);
 	if (!rc)
 		rc = ibb_disk_overlay_new(d, IBB_LIMIT_OVERLAY_BYTES, &n->staged, err);
+	if (!rc && ibb_disk_spill_dir(d))
+		rc = ibb_disk_overlay_spill(n->staged, ibb_disk_spill_dir(d), err);
 	n->dev.disk = n->staged;
 	if (!rc)
 		rc = ibb_ntfs_mount(n, err);

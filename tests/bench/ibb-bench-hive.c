@@ -172,6 +172,8 @@ static int commit(const char *path, const char *n, struct ibb_error *err)
 	if (!r)
 		r = ibb_disk_overlay_new(file, IBB_LIMIT_OVERLAY_BYTES, &overlay, err);
 	if (!r)
+		r = ibb_disk_overlay_spill(overlay, "/tmp", err);
+	if (!r)
 		r = ibb_volume_open_ntfs(overlay, true, &v, err);
 	if (!r)
 		r = open_hive(v, &l, &h, err);

@@ -18,6 +18,7 @@ import cases_bake  # noqa: E402
 import cases_container  # noqa: E402
 import cases_drivers  # noqa: E402
 import cases_hives  # noqa: E402
+import cases_inplace  # noqa: E402
 import cases_input  # noqa: E402
 import cases_output  # noqa: E402
 import cases_state  # noqa: E402
@@ -27,8 +28,8 @@ from world import Failure, Skip, World  # noqa: E402
 
 def cases():
     found = {}
-    for module in (cases_bake, cases_container, cases_drivers, cases_hives, cases_input,
-                   cases_output, cases_state, cases_trust):
+    for module in (cases_bake, cases_container, cases_drivers, cases_hives, cases_inplace,
+                   cases_input, cases_output, cases_state, cases_trust):
         for name, fn in inspect.getmembers(module, inspect.isfunction):
             if fn.__module__ == module.__name__ and name.startswith("e2e_"):
                 found[name] = fn

@@ -10,7 +10,7 @@
 set(IBB_FUZZ_SEEDS ${PROJECT_BINARY_DIR}/fuzz/seeds)
 set(hive_targets hive_base hive_walk hive_edit)
 set(mkcorpus_sources fuzz/mkcorpus.c fuzz/mkcorpus_cut.c fuzz/fuzz_hive.c support/hivebuild.c
-	support/mksd.c)
+	support/mksd.c fuzz/mkcorpus_journal.c fuzz/fuzz_journal_world.c)
 if(EXISTS ${PROJECT_SOURCE_DIR}/src/hive/log.c) # else its sources wait
 	list(APPEND hive_targets hive_log)
 	list(APPEND mkcorpus_sources fuzz/mkcorpus_log.c fuzz/fuzz_log.c)
@@ -67,6 +67,8 @@ foreach(target ${hive_targets})
 	endif()
 	ibb_fuzz_target(${target} SOURCES ${sources} LAYERS base hive)
 endforeach()
+ibb_fuzz_target(journal SOURCES fuzz/fuzz_journal.c fuzz/fuzz_journal_world.c
+	LAYERS base disk)
 foreach(target ${cat_targets})
 	ibb_fuzz_target(${target} SOURCES fuzz/fuzz_${target}.c LAYERS base authenticode)
 endforeach()

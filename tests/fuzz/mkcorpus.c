@@ -321,6 +321,7 @@ int main(int argc, char **argv)
 	from_nothing();
 	from_real();
 	mkcorpus_vhds();
+	mkcorpus_journals();
 #ifdef IBB_FUZZ_LOG
 	mkcorpus_logs();
 #endif

@@ -42,5 +42,7 @@ void mkcorpus_logs(void);
 void mkcorpus_vhds(void);
 /* mkcorpus_cat.c */
 void mkcorpus_catalogs(void);
+/* mkcorpus_journal.c */
+void mkcorpus_journals(void);
 
 #endif

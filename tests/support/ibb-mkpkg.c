@@ -32,6 +32,7 @@ static int usage(FILE *f, int status)
 	      "  --no-catalog            leave the package unsigned\n"
 	      "  --omit FILE             do not write FILE, though the INF asks for it\n"
 	      "  --pad BYTES             so many zeros behind the driver image\n"
+	      "  --noise BYTES           the same, of bytes that nothing can compress\n"
 	      "  --root FILE             also write the signer's root certificate (PEM)\n"
 	      "  --key-dir DIR           where demo-key.pem and demo-root-key.pem are\n",
 	      f);
@@ -66,17 +67,27 @@ static int write_root(const char *key_dir, const char *path, struct ibb_error *e
 	return rc;
 }
 
-static const struct option options[] = {
-	{"inf", required_argument, NULL, 'i'},	    {"date", required_argument, NULL, 'd'},
-	{"version", required_argument, NULL, 'v'},  {"service", required_argument, NULL, 's'},
-	{"ids", required_argument, NULL, 'I'},	    {"bare-only", no_argument, NULL, 'b'},
-	{"encoding", required_argument, NULL, 'e'}, {"class", required_argument, NULL, 'c'},
-	{"boot-start", no_argument, NULL, 'B'},	    {"feature-score", required_argument, NULL, 'f'},
-	{"copy-inf", required_argument, NULL, 'C'}, {"eku", required_argument, NULL, 'E'},
-	{"no-catalog", no_argument, NULL, 'n'},	    {"omit", required_argument, NULL, 'o'},
-	{"provider", required_argument, NULL, 'p'}, {"pad", required_argument, NULL, 'P'},
-	{"root", required_argument, NULL, 'r'},	    {"key-dir", required_argument, NULL, 'k'},
-	{"help", no_argument, NULL, 'h'},	    {NULL, 0, NULL, 0}};
+static const struct option options[] = {{"inf", required_argument, NULL, 'i'},
+					{"date", required_argument, NULL, 'd'},
+					{"version", required_argument, NULL, 'v'},
+					{"service", required_argument, NULL, 's'},
+					{"ids", required_argument, NULL, 'I'},
+					{"bare-only", no_argument, NULL, 'b'},
+					{"encoding", required_argument, NULL, 'e'},
+					{"class", required_argument, NULL, 'c'},
+					{"boot-start", no_argument, NULL, 'B'},
+					{"feature-score", required_argument, NULL, 'f'},
+					{"copy-inf", required_argument, NULL, 'C'},
+					{"eku", required_argument, NULL, 'E'},
+					{"no-catalog", no_argument, NULL, 'n'},
+					{"omit", required_argument, NULL, 'o'},
+					{"provider", required_argument, NULL, 'p'},
+					{"pad", required_argument, NULL, 'P'},
+					{"noise", required_argument, NULL, 'N'},
+					{"root", required_argument, NULL, 'r'},
+					{"key-dir", required_argument, NULL, 'k'},
+					{"help", no_argument, NULL, 'h'},
+					{NULL, 0, NULL, 0}};
 
 struct args {
 	struct mkpkg_opts o;
@@ -138,8 +149,10 @@ static int take(struct args *a, int c, char *value)
 	case 'p':
 		o->provider = value;
 		return 0;
+	case 'N':
 	case 'P':
 		o->pad_bytes = strtoul(value, NULL, 10);
+		o->noise = c == 'N';
 		return 0;
 	case 'r':
 		a->root = value;

@@ -36,8 +36,22 @@ static int fd_flush(struct ibb_disk *d, struct ibb_error *err)
 	return IBB_OK; /* a test image need not survive a power cut */
 }
 
+/* Volumes are filled through an overlay, which may be large. */
+static const char *fd_spill_dir(const struct ibb_disk *d)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	(void)d;
+	return tmp && *tmp ? tmp : "/tmp";
+}
+
 static const struct ibb_disk_ops fd_ops = {
-	.name = "fd", .pread = fd_pread, .pwrite = fd_pwrite, .flush = fd_flush};
+	.name = "fd",
+	.pread = fd_pread,
+	.pwrite = fd_pwrite,
+	.flush = fd_flush,
+	.spill_dir = fd_spill_dir,
+};
 
 int imgfile_disk(int fd, const char *name, uint64_t len, uint32_t sector, struct ibb_disk **ret,
 		 struct ibb_error *err)

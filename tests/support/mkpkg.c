@@ -284,6 +284,21 @@ static int write_catalog(const char *dir, const struct mkpkg_opts *o,
 	return rc ? rc : write_file(dir, o, name, &cat, err);
 }
 
+/* splitmix64, begun with the name */
+static void make_noise(uint8_t *p, size_t n, const char *seed)
+{
+	uint64_t state = 0;
+
+	while (*seed)
+		state = state * 31 + (uint8_t)*seed++;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t z = (state += 0x9e3779b97f4a7c15u);
+
+		z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+		p[i] = (uint8_t)(z >> 27);
+	}
+}
+
 int mkpkg_write(const char *dir, const struct mkpkg_opts *o, struct ibb_error *err)
 {
 	IBB_AUTO_BUF struct ibb_buf inf = {0};
@@ -298,6 +313,8 @@ int mkpkg_write(const char *dir, const struct mkpkg_opts *o, struct ibb_error *e
 	if (!sys_name || mkpe_driver(either(o->version, "1.0.0.0"), &sys) ||
 	    ibb_buf_append_zero(&sys, o->pad_bytes))
 		return ibb_err_nomem(err);
+	if (o->noise)
+		make_noise(sys.data + sys.len - o->pad_bytes, o->pad_bytes, sys_name);
 	rc = mkpkg_inf(o, &inf, err);
 	if (rc)
 		return rc;

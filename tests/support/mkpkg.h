@@ -26,6 +26,7 @@ struct mkpkg_opts {
 	bool utf16;	  /* UTF-16LE with byte order mark instead of ANSI */
 	const char *omit; /* this file is not written, though the INF asks for it */
 	size_t pad_bytes; /* behind the driver image, as an overlay */
+	bool noise;	  /* they are not zeros, but anything, by the service's name */
 	bool no_catalog;  /* no CatalogFile, no catalog */
 	const char *feature_score; /* FeatureScore of all install sections, or NULL */
 	const char *copy_inf;	   /* CopyINF of all install sections, or NULL */

@@ -12,6 +12,11 @@ if(TARGET ibb_volume AND TARGET ibb_hive)
 	ibb_objects(ibb-extract base disk hive volume)
 endif()
 
+# Records what a program does to a directory's files.
+add_library(ibb-powercut MODULE support/powercut.c)
+set_target_properties(ibb-powercut PROPERTIES PREFIX "")
+target_link_libraries(ibb-powercut PRIVATE ibb_flags ${CMAKE_DL_LIBS})
+
 if(TARGET ibb_hive)
 	add_executable(ibb-hive support/ibb-hive.c support/hiveedit.c support/hivenames.c
 		support/hivemodel.c support/hivedump.c)

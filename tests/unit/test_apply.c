@@ -881,6 +881,35 @@ static void overlay_is_full(void **state)
 	ibb_package_free(x.p);
 }
 
+/* Whatever memory has no room for goes to a file, in both overlays, and the result is the same. */
+static void overlay_spills(void **state)
+{
+	static const uint64_t limits[] = {1u << 30, 32u << 10, 4096, 0};
+	struct ibb_sha256 good, d;
+	struct ntfs x = {0};
+
+	(void)state;
+	make_volume(&x);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(limits); i++) {
+		struct ibb_disk *overlay = NULL;
+		struct ibb_error err = {0};
+		uint64_t in_memory, in_file;
+
+		assert_ok(ibb_disk_overlay_new(x.file, limits[i], &overlay, &err), err);
+		assert_ok(ibb_disk_overlay_spill(overlay, test_dir(), &err), err);
+		assert_ok(stage(&x, overlay, &err), err);
+		overlay_digest(overlay, i ? &d : &good);
+		assert_true(!i || memcmp(&d, &good, sizeof(d)) == 0);
+		ibb_disk_overlay_usage(overlay, &in_memory, &in_file);
+		assert_true(in_memory <= limits[i]);
+		assert_true(i ? in_file >= ibb_disk_overlay_dirty_bytes(overlay) - limits[i]
+			      : !in_file);
+		ibb_disk_unref(overlay);
+	}
+	ibb_disk_unref(x.file);
+	ibb_package_free(x.p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -900,6 +929,7 @@ int main(void)
 		cmocka_unit_test(reads_of_the_source_fail),
 		cmocka_unit_test(writes_fail),
 		cmocka_unit_test(overlay_is_full),
+		cmocka_unit_test(overlay_spills),
 	};
 
 	return cmocka_run_group_tests(tests, test_dir_setup, test_dir_teardown) ? 1 : 0;

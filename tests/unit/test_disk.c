@@ -369,13 +369,13 @@ static void random_op(struct model *m, uint64_t *rng)
 	memcpy(m->now + off, buf, n);
 }
 
-static void test_overlay_model(void **state)
+/* limit: of the blocks in memory; the others lie in a file. */
+static void run_model(uint64_t limit)
 {
 	static struct model m;
 	struct ibb_error err = {0};
-	uint64_t seed = test_seed(), rng = seed;
+	uint64_t seed = test_seed(), rng = seed, in_memory, in_file;
 
-	(void)state;
 	print_message("seed %llu\n", (unsigned long long)seed);
 	assert_ok(ibb_disk_mem_new(MODEL_SIZE, 512, &m.low, &err), err);
 	/* two thirds of the lower disk hold data, the rest is a hole */
@@ -388,20 +388,34 @@ static void test_overlay_model(void **state)
 				  MODEL_SIZE - MODEL_SIZE / 3, &err),
 		  err);
 	memcpy(m.now, m.lower, MODEL_SIZE);
-	assert_ok(ibb_disk_overlay_new(m.low, MODEL_SIZE, &m.ov, &err), err);
+	assert_ok(ibb_disk_overlay_new(m.low, limit, &m.ov, &err), err);
+	assert_ok(ibb_disk_overlay_spill(m.ov, test_dir(), &err), err);
 	check_model(&m);
 	for (int i = 0; i < 3000; i++) {
 		random_op(&m, &rng);
 		if (i % 100 == 0)
 			check_model(&m);
+		ibb_disk_overlay_usage(m.ov, &in_memory, &in_file);
+		assert_true(in_memory <= limit && in_file <= MODEL_SIZE + 4096);
+		assert_true(limit == MODEL_SIZE ? !in_file : i < 2000 || in_file > 0);
 	}
 	/* undo everything: nothing is dirty */
 	assert_ok(ibb_disk_pwrite(m.ov, m.lower, MODEL_SIZE, 0, &err), err);
 	memcpy(m.now, m.lower, MODEL_SIZE);
 	check_model(&m);
 	assert_int_equal(ibb_disk_overlay_dirty_bytes(m.ov), 0);
+	ibb_disk_overlay_usage(m.ov, &in_memory, &in_file);
+	assert_int_equal(in_memory, 0);
 	ibb_disk_unref(m.low);
 	ibb_disk_unref(m.ov);
+}
+
+static void test_overlay_model(void **state)
+{
+	(void)state;
+	run_model(MODEL_SIZE);
+	run_model(10 * 4096);
+	run_model(0);
 }
 
 static void test_overlay_clean_write(void **state)

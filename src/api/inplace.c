@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "api/inplace.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "api/doc.h"
+#include "base/limits.h"
+#include "base/path.h"
+#include "disk/inuse.h"
+#include "disk/journal.h"
+
+static int check_kind(const struct ibb_image *im, struct ibb_error *err)
+{
+	struct stat st;
+	const enum ibb_container kind = ibb_image_kind(im);
+
+	if (kind != IBB_CONTAINER_RAW && kind != IBB_CONTAINER_VHD_FIXED) {
+		ibb_err(err, IBB_E_UNSUPPORTED,
+			"%s: is a %s, which cannot be changed in place; raw disks and fixed VHDs "
+			"can",
+			im->path, ibb_link_kind_name(&im->chain.links[0]));
+		return ibb_err_hint(err, IBB_E_UNSUPPORTED, "make a new image: use -o OUT");
+	}
+	if (fstat(ibb_disk_file_fd(ibb_image_file(im)), &st) == 0 && st.st_nlink > 1) {
+		ibb_err(err, IBB_E_CONFLICT,
+			"%s: has %lu names (hard links); a journal can lie beside one of them only",
+			im->path, (unsigned long)st.st_nlink);
+		return ibb_err_hint(err, IBB_E_CONFLICT,
+				    "remove the other names, or make a new image with -o OUT");
+	}
+	return IBB_OK;
+}
+
+/* The files that are written must not be the image; an existing manifest is checked elsewhere. */
+static int check_names(const struct ibb_session *s, struct ibb_error *err)
+{
+	const char *const names[] = {s->q->manifest, s->q->lock};
+	IBB_AUTO_FREE char *journal = ibb_journal_path(s->q->image);
+
+	if (!journal)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(names); i++) {
+		if (!names[i])
+			continue;
+		if (ibb_path_is(names[i], &s->image->chain.links[0].id))
+			return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the image itself",
+				       names[i], i ? "lock file" : "manifest");
+		if (strcmp(ibb_path_base(names[i]), ibb_path_base(journal)) == 0)
+			return ibb_err(err, IBB_E_EXISTS, "%s: that is the name of the journal",
+				       names[i]);
+	}
+	return IBB_OK;
+}
+
+int ibb_inplace_begin(struct ibb_session *s, struct ibb_error *err)
+{
+	const struct ibb_image *im = s->image;
+	const bool vhd = ibb_image_kind(im) == IBB_CONTAINER_VHD_FIXED;
+	int r = check_kind(im, err);
+
+	if (!r)
+		r = check_names(s, err);
+	if (!r)
+		r = ibb_inuse_claim(ibb_disk_file_fd(ibb_image_file(im)), im->path, "/sys", err);
+	return r ? r
+		 : ibb_inuse_children(im->path,
+				      vhd ? im->chain.links[0].vhd.footer.unique_id.b : NULL, err);
+}
+
+char *ibb_spill_dir(const struct ibb_request *q)
+{
+	const char *beside = q->output ? q->output : q->image;
+	const char *slash = strrchr(beside, '/');
+
+	if (q->temp_dir)
+		return ibb_strdup(q->temp_dir);
+	return slash ? ibb_strndup(beside, (size_t)(slash - beside) + 1) : ibb_strdup(".");
+}
+
+/* ---- what is recorded ---- */
+
+static struct ibb_journal_id journal_id(const struct ibb_disk *file, enum ibb_container kind,
+					const struct ibb_vhd_footer *footer,
+					const struct ibb_ptable *t)
+{
+	struct ibb_journal_id id = {.image_bytes = file->size_bytes};
+
+	if (kind == IBB_CONTAINER_VHD_FIXED) {
+		id.flags |= IBB_JOURNAL_HAS_VHD_ID;
+		id.container = 1;
+		id.vhd_id = footer->unique_id;
+	}
+	if (t->kind == IBB_PTABLE_GPT) {
+		id.flags |= IBB_JOURNAL_HAS_GPT_ID;
+		id.gpt_id = t->disk_id;
+	} else if (t->kind == IBB_PTABLE_MBR) {
+		id.flags |= IBB_JOURNAL_HAS_MBR_ID;
+		id.mbr_signature = t->mbr_signature;
+	}
+	return id;
+}
+
+/* The directory of a path, resolved; NULL with errno. */
+static char *real_dir(const char *path)
+{
+	const char *base = ibb_path_base(path);
+	IBB_AUTO_FREE char *dir =
+		base == path ? ibb_strdup(".") : ibb_strndup(path, (size_t)(base - path));
+
+	return dir ? realpath(dir, NULL) : NULL;
+}
+
+/* As the journal names it: without a directory when it lies beside the image, which may move. */
+static int manifest_name(const struct ibb_request *q, char **ret, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *real = realpath(q->image, NULL);
+	IBB_AUTO_FREE char *image_dir = real ? real_dir(real) : NULL;
+	IBB_AUTO_FREE char *dir = real_dir(q->manifest);
+	const char *base = ibb_path_base(q->manifest);
+
+	if (!image_dir || !dir)
+		return ibb_err_os(err, errno, "%s: its directory", q->manifest);
+	*ret = strcmp(image_dir, dir) == 0 ? ibb_strdup(base) : ibb_asprintf("%s/%s", dir, base);
+	return *ret ? IBB_OK : ibb_err_nomem(err);
+}
+
+static int put_block(void *ctx, uint64_t off, const uint8_t *data, size_t n, struct ibb_error *err)
+{
+	return ibb_disk_pwrite(ctx, data, n, off, err);
+}
+
+/* The digest of the file as it will be: the overlay's blocks lie at the same offsets in it. */
+static int digest_of_result(struct ibb_session *s, struct ibb_identity *id, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *d = NULL;
+	IBB_AUTO_FREE char *dir = ibb_spill_dir(s->q);
+	int r;
+
+	if (s->q->digest == IBB_DIGEST_NONE)
+		return IBB_OK;
+	if (!dir)
+		return ibb_err_nomem(err);
+	r = ibb_disk_overlay_new(ibb_image_file(s->image), IBB_LIMIT_OVERLAY_BYTES, &d, err);
+	if (!r)
+		r = ibb_disk_overlay_spill(d, dir, err);
+	if (!r)
+		r = ibb_disk_overlay_dirty(s->image->overlay, put_block, d, err);
+	return r ? r : ibb_output_digest(s->q, d, id, err);
+}
+
+static int write_change(struct ibb_session *s, const char *text, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_journal_host_free) struct ibb_journal_host *host = NULL;
+	IBB_AUTO_FREE char *manifest = NULL;
+	struct ibb_image *im = s->image;
+	struct ibb_journal_stats stats;
+	struct ibb_journal_change c = {
+		.id = journal_id(ibb_image_file(im), ibb_image_kind(im),
+				 &im->chain.links[0].vhd.footer, &im->table),
+		.overlay = im->overlay,
+		.lower = ibb_image_disk(im),
+		.text = text,
+	};
+	int r = IBB_OK;
+
+	if (s->q->manifest)
+		r = manifest_name(s->q, &manifest, err);
+	c.manifest = manifest;
+	if (!r)
+		r = ibb_journal_host_new(s->q->image, ibb_disk_file_fd(ibb_image_file(im)), &host,
+					 err);
+	return r ? r : ibb_journal_change(ibb_journal_host_io(host), &c, &stats, err);
+}
+
+int ibb_inplace_write(struct ibb_session *s, ibb_manifest_fn fn, void *ctx, struct ibb_error *err)
+{
+	struct ibb_image *im = s->image;
+	struct ibb_identity id = {0};
+	const char *text = NULL;
+	int r = ibb_output_check(s, err);
+
+	if (!r)
+		r = ibb_image_identity(im, s->q->image, &id, err);
+	if (!r)
+		r = digest_of_result(s, &id, err);
+	if (!r)
+		r = fn(ctx, s, &id, &text, err);
+	/* the last moment at which it can be stopped */
+	if (!r)
+		r = ibb_session_phase(s->q, "copy", 0, 0, err);
+	if (!r)
+		r = ibb_chain_unchanged(&im->chain, err);
+	if (!r)
+		r = write_change(s, text, err);
+	ibb_identity_clear(&id);
+	return r;
+}
+
+/* ---- ibb_recover() ---- */
+
+static int read_id(struct ibb_disk *file, struct ibb_journal_id *ret, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *disk = NULL;
+	struct ibb_vhd_footer footer = {0};
+	struct ibb_ptable table = {0};
+	enum ibb_container kind;
+	int r = ibb_container_detect(file, &kind, err);
+
+	if (!r && kind == IBB_CONTAINER_VHD_FIXED)
+		r = ibb_disk_vhd_fixed_open(file, &footer, &disk, err);
+	else if (!r && kind == IBB_CONTAINER_RAW)
+		disk = ibb_disk_ref(file);
+	else if (!r)
+		r = ibb_err(err, IBB_E_CONFLICT,
+			    "%s: is a %s, which is never changed in place: the journal beside it "
+			    "is not its own",
+			    file->name, ibb_container_name(kind));
+	if (!r)
+		r = ibb_ptable_read(disk, &table, err);
+	if (r)
+		return r;
+	*ret = journal_id(file, kind, &footer, &table);
+	ibb_ptable_clear(&table);
+	return IBB_OK;
+}
+
+static int report_json(const struct ibb_request *q, const char *action,
+		       const struct ibb_journal_report *r, char **ret_json, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *journal = ibb_journal_path(q->image);
+	const bool found = strcmp(action, "nothing") != 0;
+	const bool complete = found && r->state == IBB_JOURNAL_COMPLETE;
+	struct ibb_jb b = {0};
+	struct ibb_json *root;
+
+	if (!journal)
+		return ibb_err_nomem(err);
+	root = ibb_doc_begin(&b, "ibbake-recover/1");
+	ibb_jb_str(&b, root, "image", q->image);
+	ibb_jb_str(&b, root, "journal", found ? journal : NULL);
+	ibb_jb_str(&b, root, "state", !found ? NULL : complete ? "complete" : "incomplete");
+	ibb_jb_str(&b, root, "action", action);
+	ibb_jb_u64(&b, root, "changed_bytes", complete ? r->stats.changed_bytes : 0);
+	ibb_jb_u64(&b, root, "sectors_written_before", complete ? r->sectors_new : 0);
+	ibb_jb_u64(&b, root, "sectors_written_now",
+		   strcmp(action, "finished") == 0 ? r->sectors_old : 0);
+	ibb_jb_str(&b, root, "manifest", r->manifest);
+	return ibb_doc_print(&b, ret_json, err);
+}
+
+static int recover(const struct ibb_request *q, struct ibb_journal_report *report,
+		   const char **ret_action, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_journal_host_free) struct ibb_journal_host *host = NULL;
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = NULL;
+	struct ibb_journal_id id;
+	struct ibb_file_id state;
+	bool found = false;
+	int r = ibb_disk_file_open_with_journal(q->image, &state, &file, err);
+
+	if (!r)
+		r = ibb_journal_host_new(q->image, ibb_disk_file_fd(file), &host, err);
+	if (!r)
+		r = ibb_journal_host_open(host, &found, err);
+	if (r || !found)
+		return r;
+	r = ibb_inuse_claim(ibb_disk_file_fd(file), q->image, "/sys", err);
+	if (!r)
+		r = read_id(file, &id, err);
+	if (!r)
+		r = ibb_journal_recover(ibb_journal_host_io(host), &id, q->drop, report, err);
+	if (!r)
+		*ret_action =
+			report->state == IBB_JOURNAL_COMPLETE && !q->drop ? "finished" : "dropped";
+	return r;
+}
+
+int ibb_do_recover(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_journal_report report = {0};
+	const char *action = "nothing";
+	int r = ibb_doc_check_request(q, true, false, err);
+
+	if (!r)
+		r = recover(q, &report, &action, err);
+	if (!r)
+		r = report_json(q, action, &report, ret_json, err);
+	ibb_journal_report_clear(&report);
+	return r;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
+#include "cli/cli.h"
+
+static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+{
+	const char *action = cli_str(doc, "action");
+	const bool complete = strcmp(cli_str(doc, "state"), "complete") == 0;
+	char bytes[32];
+
+	(void)c;
+	if (strcmp(action, "nothing") == 0) {
+		cli_printf(out, "nothing to do: no journal lies beside the image\n");
+		return;
+	}
+	if (strcmp(action, "dropped") == 0) {
+		cli_printf(out, "journal  %s removed\n", cli_str(doc, "journal"));
+		cli_printf(out, "image    as it was before: %s\n",
+			   complete ? "nothing of the change had been written"
+				    : "the journal was not complete");
+		return;
+	}
+	cli_bytes(cli_str(doc, "changed_bytes"), bytes);
+	cli_printf(out, "journal  %s finished and removed\n", cli_str(doc, "journal"));
+	cli_printf(out, "image    changed as it was meant to be: %s, read back\n", bytes);
+	if (ibb_json_str(doc, "manifest"))
+		cli_printf(out, "manifest %s\n", cli_str(doc, "manifest"));
+}
+
+int cli_cmd_recover(struct cli *c)
+{
+	struct ibb_error err = {0};
+	char *json = NULL;
+	int r;
+
+	if (c->n_args != 1)
+		return cli_usage(c, "recover needs one IMAGE");
+	c->q.image = c->args[0];
+	r = ibb_recover(&c->q, &json, &err);
+	return cli_finish(c, r, &err, json, text);
+}

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "disk/journal_int.h"
+
+#define UNIT  IBB_JOURNAL_UNIT
+#define PIECE IBB_LIMIT_JOURNAL_RECORD
+
+/* ---- neighbouring blocks become one run ---- */
+
+struct runs {
+	const struct ibb_journal_change *c;
+	struct ibb_journal_io *io;
+	uint64_t off;
+	size_t len;
+	uint8_t *unit; /* a record as it is written: head, sums, content */
+	uint8_t *data; /* the run's content; moves into its place in `unit` */
+	uint8_t *old;
+	int (*emit)(struct runs *x, struct ibb_error *err);
+	uint64_t pos; /* in the journal */
+	struct journal_head head;
+	struct ibb_hasher *all;
+};
+
+static int flush_run(struct runs *x, struct ibb_error *err)
+{
+	int r = x->len ? x->emit(x, err) : IBB_OK;
+
+	x->len = 0;
+	return r;
+}
+
+static int add_block(void *ctx, uint64_t off, const uint8_t *data, size_t n, struct ibb_error *err)
+{
+	struct runs *x = ctx;
+
+	IBB_ASSERT(n <= PIECE && n % UNIT == 0 && off % UNIT == 0);
+	if (off != x->off + x->len || n > PIECE - x->len) {
+		int r = flush_run(x, err);
+
+		if (r)
+			return r;
+		x->off = off;
+	}
+	memcpy(x->data + x->len, data, n);
+	x->len += n;
+	return IBB_OK;
+}
+
+static int each_run(struct runs *x, int (*emit)(struct runs *x, struct ibb_error *err),
+		    struct ibb_error *err)
+{
+	int r;
+
+	x->emit = emit;
+	x->off = 0;
+	r = ibb_disk_overlay_dirty(x->c->overlay, add_block, x, err);
+	return r ? r : flush_run(x, err);
+}
+
+/* ---- writing the journal ---- */
+
+static int count_run(struct runs *x, IBB_UNUSED struct ibb_error *err)
+{
+	x->head.records++;
+	x->head.data_bytes += x->len;
+	x->head.journal_bytes += ibb_journal_record_bytes(x->len);
+	return IBB_OK;
+}
+
+static int write_run(struct runs *x, struct ibb_error *err)
+{
+	const size_t all = (size_t)ibb_journal_record_bytes(x->len);
+	struct journal_record rec = {
+		.number = x->head.records++, .off_bytes = x->off, .len_bytes = x->len};
+	uint8_t digest[IBB_SHA256_SIZE];
+	int r = ibb_disk_pread(x->c->lower, x->old, x->len, x->off, err);
+
+	if (r)
+		return r;
+	memset(x->unit, 0, all - x->len);
+	for (size_t i = 0; i < x->len / UNIT; i++)
+		if (ibb_journal_sum(x->old + i * UNIT, x->unit + UNIT + i * JOURNAL_SUM_BYTES))
+			return ibb_err_nomem(err);
+	memcpy(x->unit + all - x->len, x->data, x->len);
+	if (ibb_journal_put_record(&rec, x->unit, digest) ||
+	    ibb_hasher_update(x->all, digest, sizeof(digest)))
+		return ibb_err_nomem(err);
+	r = x->io->ops->pwrite(x->io, IBB_JOURNAL_SELF, x->unit, all, x->pos, err);
+	x->pos += all;
+	return r;
+}
+
+/* Header and manifest, in one write. */
+static int write_head(struct runs *x, struct ibb_error *err)
+{
+	const struct ibb_journal_change *c = x->c;
+	const size_t path = c->manifest ? strlen(c->manifest) : 0;
+	const size_t text = c->manifest ? strlen(c->text) : 0;
+	const size_t n = UNIT + (size_t)ibb_journal_manifest_bytes(path, text);
+	IBB_AUTO_FREE uint8_t *b = NULL;
+
+	if (path > IBB_LIMIT_PATH_CHARS || text > IBB_LIMIT_JSON_BYTES)
+		return ibb_err(err, IBB_E_LIMIT, "%s: the manifest is too large for the journal",
+			       x->io->journal);
+	b = ibb_zalloc(n);
+	if (!b)
+		return ibb_err_nomem(err);
+	if (path) {
+		memcpy(b + UNIT, c->manifest, path);
+		memcpy(b + UNIT + path, c->text, text);
+		x->head.id.flags |= IBB_JOURNAL_HAS_MANIFEST;
+	}
+	x->head.path_bytes = (uint32_t)path;
+	x->head.text_bytes = (uint32_t)text;
+	x->head.journal_bytes += n + UNIT;
+	x->pos = n;
+	if (ibb_sha256(b + UNIT, n - UNIT, &x->head.manifest) ||
+	    ibb_journal_put_head(&x->head, b) ||
+	    ibb_hasher_update(x->all, x->head.digest, sizeof(x->head.digest)))
+		return ibb_err_nomem(err);
+	return x->io->ops->pwrite(x->io, IBB_JOURNAL_SELF, b, n, 0, err);
+}
+
+static int write_trailer(struct runs *x, struct ibb_error *err)
+{
+	const struct ibb_journal_ops *ops = x->io->ops;
+	uint8_t b[UNIT];
+	struct ibb_sha256 all;
+	int r;
+
+	if (ibb_hasher_final(IBB_TAKE(x->all), &all) ||
+	    ibb_journal_put_trailer(x->head.records, &all, b))
+		return ibb_err_nomem(err);
+	/* only now: a trailer must never be there without what it vouches for */
+	r = ops->sync(x->io, IBB_JOURNAL_SELF, err);
+	if (!r)
+		r = ops->pwrite(x->io, IBB_JOURNAL_SELF, b, UNIT, x->pos, err);
+	if (!r)
+		r = ops->sync(x->io, IBB_JOURNAL_SELF, err);
+	return r ? r : ops->sync_dir(x->io, err);
+}
+
+static int write_journal(struct runs *x, struct ibb_error *err)
+{
+	int r = each_run(x, count_run, err);
+
+	if (!r)
+		r = write_head(x, err);
+	x->head.records = 0;
+	if (!r)
+		r = each_run(x, write_run, err);
+	return r ? r : write_trailer(x, err);
+}
+
+/* ---- applying it ---- */
+
+/* The whole journal, as its trailer vouches for it. */
+static int load(struct ibb_journal_io *io, uint64_t records, const struct ibb_sha256 *vouched,
+		struct journal *ret, struct ibb_error *err)
+{
+	struct ibb_sha256 all;
+	uint64_t size;
+	int r = ibb_journal_read_head(io, ret, err);
+
+	if (!r)
+		r = io->ops->size(io, IBB_JOURNAL_SELF, &size, err);
+	if (r)
+		return r;
+	if (size != ret->head.journal_bytes || records != ret->head.records)
+		r = ibb_err(err, IBB_E_CORRUPT, "%s: header and trailer do not fit each other",
+			    io->journal);
+	if (!r)
+		r = ibb_journal_each(ret, NULL, NULL, &all, err);
+	if (!r && memcmp(all.b, vouched->b, sizeof(all.b)) != 0)
+		r = ibb_err(err, IBB_E_CORRUPT, "%s: the trailer vouches for other records",
+			    io->journal);
+	if (r)
+		ibb_journal_clear(ret);
+	return r;
+}
+
+struct applying {
+	struct ibb_journal_io *io;
+	uint8_t *buf;
+	struct ibb_journal_report *report;
+};
+
+static int put_record(void *ctx, const struct journal_record *rec, struct ibb_error *err)
+{
+	struct applying *a = ctx;
+
+	return a->io->ops->pwrite(a->io, IBB_JOURNAL_IMAGE, rec->data, rec->len_bytes,
+				  rec->off_bytes, err);
+}
+
+static int compare_record(void *ctx, const struct journal_record *rec, struct ibb_error *err)
+{
+	struct applying *a = ctx;
+	size_t i = 0;
+	int r = a->io->ops->pread(a->io, IBB_JOURNAL_IMAGE, a->buf, rec->len_bytes, rec->off_bytes,
+				  err);
+
+	if (r || memcmp(a->buf, rec->data, rec->len_bytes) == 0)
+		return r;
+	while (a->buf[i] == rec->data[i])
+		i++;
+	return ibb_err(err, IBB_E_IO,
+		       "%s: what was written at offset %llu reads back differently: 0x%02x instead "
+		       "of 0x%02x",
+		       a->io->image, (unsigned long long)(rec->off_bytes + i), a->buf[i],
+		       rec->data[i]);
+}
+
+/* From here on the image is changed: the journal stays until the end. */
+static int apply(const struct journal *j, struct ibb_error *err)
+{
+	struct ibb_journal_io *io = j->io;
+	struct applying a = {.io = io, .buf = ibb_alloc(PIECE)};
+	int r = a.buf ? IBB_OK : ibb_err_nomem(err);
+
+	if (!r)
+		r = ibb_journal_each(j, put_record, &a, NULL, err);
+	if (!r)
+		r = io->ops->sync(io, IBB_JOURNAL_IMAGE, err);
+	if (!r)
+		r = ibb_journal_each(j, compare_record, &a, NULL, err);
+	free(a.buf);
+	if (!r && j->path)
+		r = io->ops->manifest(io, j->path, j->text, strlen(j->text), err);
+	if (!r)
+		r = io->ops->unlink(io, err);
+	if (!r)
+		r = io->ops->sync_dir(io, err);
+	return r;
+}
+
+static int unfinished(const struct ibb_journal_io *io, int r, struct ibb_error *err)
+{
+	(void)ibb_err_prefix(err, r, "the change of %s is not finished", io->image);
+	return ibb_err_hint(err, r, "remove the cause, then finish it: ibbake recover '%s'",
+			    io->image);
+}
+
+/* The image is as it was: take the journal away, and keep the error that led here. */
+static int give_up(struct ibb_journal_io *io, int r, struct ibb_error *err)
+{
+	struct ibb_error second = {0};
+
+	if (io->ops->unlink(io, &second) || io->ops->sync_dir(io, &second))
+		return ibb_err_hint(err, r,
+				    "the image is unchanged; 'ibbake recover' removes the journal");
+	return r;
+}
+
+static int change(struct runs *x, struct ibb_journal_stats *ret, struct ibb_error *err)
+{
+	struct ibb_journal_io *io = x->io;
+	struct journal j = {0};
+	struct ibb_sha256 all;
+	uint64_t records;
+	bool complete = false;
+	int r = write_journal(x, err);
+
+	if (!r)
+		r = ibb_journal_has_trailer(io, &complete, &records, &all, err);
+	if (!r && !complete)
+		r = ibb_err(err, IBB_E_IO, "%s: does not read back as it was written", io->journal);
+	if (!r)
+		r = load(io, records, &all, &j, err);
+	if (!r)
+		r = io->ops->begin(io, err);
+	if (r) {
+		ibb_journal_clear(&j);
+		return give_up(io, r, err);
+	}
+	*ret = (struct ibb_journal_stats){j.head.records, j.head.data_bytes,
+					  j.head.journal_bytes + j.head.data_bytes};
+	r = apply(&j, err);
+	ibb_journal_clear(&j);
+	return r ? unfinished(io, r, err) : IBB_OK;
+}
+
+int ibb_journal_change(struct ibb_journal_io *io, const struct ibb_journal_change *c,
+		       struct ibb_journal_stats *ret, struct ibb_error *err)
+{
+	struct runs x = {.c = c, .io = io, .head = {.id = c->id}};
+	int r = IBB_OK;
+
+	*ret = (struct ibb_journal_stats){0};
+	if (!ibb_disk_overlay_dirty_bytes(c->overlay))
+		return c->manifest
+			       ? io->ops->manifest(io, c->manifest, c->text, strlen(c->text), err)
+			       : IBB_OK;
+	x.unit = ibb_alloc((size_t)ibb_journal_record_bytes(PIECE));
+	x.data = ibb_alloc(PIECE);
+	x.old = ibb_alloc(PIECE);
+	if (!x.unit || !x.data || !x.old || ibb_hasher_new(&x.all))
+		r = ibb_err_nomem(err);
+	if (!r)
+		r = io->ops->create(io, err);
+	if (!r)
+		r = change(&x, ret, err);
+	ibb_hasher_free(x.all);
+	free(x.unit);
+	free(x.data);
+	free(x.old);
+	return r;
+}
+
+/* ---- recovering ---- */
+
+void ibb_journal_report_clear(struct ibb_journal_report *r)
+{
+	free(r->manifest);
+	*r = (struct ibb_journal_report){0};
+}
+
+/* Each sector as it was, or as it shall be: anything else is not ours to write over. */
+static int judge_record(void *ctx, const struct journal_record *rec, struct ibb_error *err)
+{
+	struct applying *a = ctx;
+	int r = a->io->ops->pread(a->io, IBB_JOURNAL_IMAGE, a->buf, rec->len_bytes, rec->off_bytes,
+				  err);
+
+	for (size_t at = 0; !r && at < rec->len_bytes; at += UNIT) {
+		const uint8_t *want = rec->sums + at / UNIT * JOURNAL_SUM_BYTES;
+		bool is_new = memcmp(a->buf + at, rec->data + at, UNIT) == 0, is_old;
+		uint8_t sum[JOURNAL_SUM_BYTES];
+
+		if (ibb_journal_sum(a->buf + at, sum))
+			return ibb_err_nomem(err);
+		is_old = memcmp(sum, want, sizeof(sum)) == 0;
+		a->report->sectors_same += is_old && is_new;
+		a->report->sectors_old += is_old && !is_new;
+		a->report->sectors_new += is_new && !is_old;
+		if (!is_old && !is_new)
+			r = ibb_err(err, IBB_E_CONFLICT,
+				    "%s: the sector at offset %llu is neither as it was before the "
+				    "change of %s nor as it shall be: something else wrote to it",
+				    a->io->image, (unsigned long long)(rec->off_bytes + at),
+				    a->io->journal);
+	}
+	return r;
+}
+
+static int judge(const struct journal *j, struct ibb_journal_report *report, struct ibb_error *err)
+{
+	struct applying a = {.io = j->io, .buf = ibb_alloc(PIECE), .report = report};
+	int r = a.buf ? ibb_journal_each(j, judge_record, &a, NULL, err) : ibb_err_nomem(err);
+
+	free(a.buf);
+	return r == IBB_E_CONFLICT
+		       ? ibb_err_hint(err, r,
+				      "restore the image from a copy, or, when it is sound as it "
+				      "is, remove the journal by hand")
+		       : r;
+}
+
+static int other_image(const struct ibb_journal_io *io, const char *what, struct ibb_error *err)
+{
+	ibb_err(err, IBB_E_CONFLICT, "%s: belongs to another image than %s: %s differs",
+		io->journal, io->image, what);
+	return ibb_err_hint(err, IBB_E_CONFLICT,
+			    "nothing was written; put the image back that the journal was made "
+			    "for, or move the journal away");
+}
+
+static int check_id(const struct journal *j, const struct ibb_journal_id *id, struct ibb_error *err)
+{
+	const struct ibb_journal_id *have = &j->head.id;
+
+	if (have->image_bytes != id->image_bytes)
+		return other_image(j->io, "the size", err);
+	if (have->container != id->container)
+		return other_image(j->io, "the container", err);
+	if ((have->flags & ~(unsigned)IBB_JOURNAL_HAS_MANIFEST) != id->flags)
+		return other_image(j->io, "the partition table", err);
+	if (!ibb_guid_equal(&have->vhd_id, &id->vhd_id))
+		return other_image(j->io, "the unique ID of the VHD", err);
+	if (!ibb_guid_equal(&have->gpt_id, &id->gpt_id))
+		return other_image(j->io, "the GPT disk GUID", err);
+	if (have->mbr_signature != id->mbr_signature)
+		return other_image(j->io, "the MBR signature", err);
+	return IBB_OK;
+}
+
+static int remove_journal(struct ibb_journal_io *io, struct ibb_error *err)
+{
+	int r = io->ops->unlink(io, err);
+
+	return r ? r : io->ops->sync_dir(io, err);
+}
+
+/*
+ * Without a trailer nothing was applied. What is left of the records must agree: it would not, if
+ * the trailer was there once and the medium lost it.
+ */
+static int recover_incomplete(struct ibb_journal_io *io, const struct ibb_journal_id *id,
+			      struct ibb_journal_report *report, struct ibb_error *err)
+{
+	struct ibb_error why = {0};
+	struct journal j = {0};
+	int r = ibb_journal_read_head(io, &j, &why);
+
+	report->state = IBB_JOURNAL_INCOMPLETE;
+	if (!r)
+		r = check_id(&j, id, &why);
+	if (!r)
+		r = judge(&j, report, &why);
+	ibb_journal_clear(&j);
+	if (r && r != IBB_E_CORRUPT) { /* where it was torn there is nothing more to ask */
+		if (err)
+			*err = why;
+		return r;
+	}
+	if (report->sectors_new) {
+		ibb_err(err, IBB_E_CONFLICT,
+			"%s: has no end, but %llu sectors of %s are as it would make them",
+			io->journal, (unsigned long long)report->sectors_new, io->image);
+		return ibb_err_hint(err, IBB_E_CONFLICT,
+				    "the journal was damaged after it was complete: restore the "
+				    "image from a copy");
+	}
+	return remove_journal(io, err);
+}
+
+static int drop(struct ibb_journal_io *io, const struct ibb_journal_report *report,
+		struct ibb_error *err)
+{
+	if (!report->sectors_new)
+		return remove_journal(io, err);
+	ibb_err(err, IBB_E_CONFLICT, "%s: %llu of %llu changed sectors of %s are written already",
+		io->journal, (unsigned long long)report->sectors_new,
+		(unsigned long long)(report->sectors_new + report->sectors_old), io->image);
+	return ibb_err_hint(err, IBB_E_CONFLICT,
+			    "it cannot be dropped any more; finish it without --drop");
+}
+
+int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id, bool dropping,
+			struct ibb_journal_report *ret, struct ibb_error *err)
+{
+	struct ibb_journal_report report = {0};
+	struct journal j = {0};
+	struct ibb_sha256 all;
+	uint64_t records;
+	bool complete = false;
+	int r = ibb_journal_has_trailer(io, &complete, &records, &all, err);
+
+	if (!r && !complete) {
+		r = recover_incomplete(io, id, &report, err);
+		if (!r)
+			*ret = report;
+		return r;
+	}
+	if (!r)
+		r = load(io, records, &all, &j, err);
+	if (r == IBB_E_CORRUPT)
+		return ibb_err_hint(err, r,
+				    "the journal was complete and is damaged, and the image may be "
+				    "half changed: restore it from a copy");
+	if (r)
+		return r;
+	report.state = IBB_JOURNAL_COMPLETE;
+	report.stats =
+		(struct ibb_journal_stats){j.head.records, j.head.data_bytes, j.head.data_bytes};
+	r = check_id(&j, id, err);
+	if (!r)
+		r = judge(&j, &report, err);
+	if (!r && dropping) {
+		r = drop(io, &report, err);
+	} else if (!r) {
+		r = io->ops->begin(io, err);
+		if (!r)
+			r = apply(&j, err);
+	}
+	report.manifest = r || dropping ? NULL : IBB_TAKE(j.path);
+	ibb_journal_clear(&j);
+	if (!r)
+		*ret = report;
+	return r;
+}

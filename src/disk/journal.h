@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The redo journal of an in-place change: all of the new content lies in a file beside the image
+ * before the first byte of the image changes, so that a crash at any moment leaves an image that
+ * is the old one, the new one, or one that the journal turns into the new one.
+ *
+ * Order of a change, each step durable before the next one begins:
+ *
+ *     journal but its trailer, fsync -> trailer, fsync -> directory fsync ->
+ *     journal read back and checked ->
+ *     image written -> image fdatasync -> image read back and compared ->
+ *     manifest written atomically -> journal removed, directory fsync
+ *
+ * So a trailer that is there proves that everything before it was written, and a journal without
+ * one that the image was not touched.
+ *
+ * The file, "<image>.ibbake-journal", little-endian, in units of 512 bytes:
+ *
+ *     header      512 bytes, see below
+ *     manifest    its path and its text, as the header says, zeros up to a multiple of 512
+ *     records     each: 512 bytes of head, the sums of the old content, zeros up to a multiple of
+ *                 512, then the new content of one run of the image
+ *     trailer     512 bytes; it makes the journal complete
+ *
+ *     header  0 magic "ibbakeRJ"   8 u32 version 1      12 u32 flags (IBB_JOURNAL_HAS_*)
+ *            16 u64 image bytes   24 u64 journal bytes  32 u64 records  40 u64 new content bytes
+ *            48 u32 container (0 raw, 1 fixed VHD)      52 u32 MBR signature
+ *            56 unique ID of the VHD footer             72 GPT disk GUID
+ *            88 u32 bytes of the manifest's path        92 u32 bytes of its text
+ *            96 SHA-256 of path, text and padding      480 SHA-256 of bytes 0..480
+ *     record  0 magic "ibbakeRR"   8 u64 its number     16 u64 offset     24 u64 bytes
+ *            32 SHA-256 of sums, padding and new content
+ *           480 SHA-256 of bytes 0..480
+ *     sums    per 512-byte sector the first 8 bytes of the SHA-256 of its old content
+ *     trailer 0 magic "ibbakeRT"   8 u64 records
+ *            32 SHA-256 over the last 32 bytes of the header and of every record's head
+ *           480 SHA-256 of bytes 0..480
+ *
+ * A journal is untrusted input: it may be torn, and it may be somebody else's.
+ */
+#ifndef IBB_DISK_JOURNAL_H
+#define IBB_DISK_JOURNAL_H
+
+#include "disk/disk.h"
+
+#define IBB_JOURNAL_SUFFIX ".ibbake-journal"
+#define IBB_JOURNAL_UNIT   512u
+
+enum {
+	IBB_JOURNAL_HAS_VHD_ID = 1,
+	IBB_JOURNAL_HAS_GPT_ID = 2,
+	IBB_JOURNAL_HAS_MBR_ID = 4,
+	IBB_JOURNAL_HAS_MANIFEST = 8
+};
+
+/* Which image: what stands in places that a change never touches. */
+struct ibb_journal_id {
+	uint64_t image_bytes;
+	unsigned flags;	    /* IBB_JOURNAL_HAS_*_ID */
+	uint32_t container; /* 0 raw, 1 fixed VHD */
+	uint32_t mbr_signature;
+	struct ibb_guid vhd_id, gpt_id;
+};
+
+/* The two files and their directory, as the machine has them or as a test pretends. */
+enum ibb_journal_file { IBB_JOURNAL_IMAGE, IBB_JOURNAL_SELF };
+struct ibb_journal_io {
+	const char *image, *journal; /* names for messages */
+	const struct ibb_journal_ops {
+		int (*size)(struct ibb_journal_io *io, enum ibb_journal_file f, uint64_t *ret,
+			    struct ibb_error *err);
+		int (*pread)(struct ibb_journal_io *io, enum ibb_journal_file f, void *buf,
+			     size_t n, uint64_t off, struct ibb_error *err);
+		int (*pwrite)(struct ibb_journal_io *io, enum ibb_journal_file f, const void *buf,
+			      size_t n, uint64_t off, struct ibb_error *err);
+		/* what was written is durable, and is read from the medium afterwards, as far as
+		 * the system lets us have that */
+		int (*sync)(struct ibb_journal_io *io, enum ibb_journal_file f,
+			    struct ibb_error *err);
+		int (*sync_dir)(struct ibb_journal_io *io, struct ibb_error *err);
+		/* a new, empty journal under its name; IBB_E_CONFLICT when there is one */
+		int (*create)(struct ibb_journal_io *io, struct ibb_error *err);
+		/* make the image writable; it is unchanged when this fails */
+		int (*begin)(struct ibb_journal_io *io, struct ibb_error *err);
+		int (*unlink)(struct ibb_journal_io *io, struct ibb_error *err);
+		/* replace the manifest whole; durable on return */
+		int (*manifest)(struct ibb_journal_io *io, const char *path, const void *text,
+				size_t n, struct ibb_error *err);
+	} * ops;
+};
+
+/* What a change is: the overlay's blocks over the image, whose file begins with the disk. */
+struct ibb_journal_change {
+	struct ibb_journal_id id;
+	struct ibb_disk *overlay; /* over the image as it is */
+	struct ibb_disk *lower;	  /* the image as it is */
+	const char *manifest;	  /* path, NULL: none; without '/': beside the image */
+	const char *text;
+};
+
+struct ibb_journal_stats {
+	uint64_t records, changed_bytes;
+	uint64_t written_bytes; /* journal and image together */
+};
+
+/*
+ * Carry out a change in the order above. A failure before the first byte of the image is written
+ * removes the journal again; one afterwards leaves it, and the hint names the remedy. Nothing to
+ * change: only the manifest is written.
+ */
+int ibb_journal_change(struct ibb_journal_io *io, const struct ibb_journal_change *c,
+		       struct ibb_journal_stats *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* What was found of a journal. */
+enum ibb_journal_state {
+	IBB_JOURNAL_INCOMPLETE, /* the image was not touched: it was still being written */
+	IBB_JOURNAL_COMPLETE
+};
+struct ibb_journal_report {
+	enum ibb_journal_state state;
+	struct ibb_journal_stats stats;			 /* of a complete one */
+	uint64_t sectors_old, sectors_new, sectors_same; /* of the image as found; same: both */
+	char *manifest; /* path of the manifest that belongs to it; owned; NULL: none */
+};
+void ibb_journal_report_clear(struct ibb_journal_report *r);
+
+/*
+ * Finish an interrupted change. A complete journal is applied when it belongs to this image (id is
+ * what the image says of itself now) and each sector it covers is as it was before, or as it shall
+ * be; otherwise IBB_E_CONFLICT with the place, and nothing is written. An incomplete one is
+ * removed once what is left of it agrees that the image is as it was. With `drop`, a complete one
+ * is removed as well, when nothing of it was applied. May be interrupted and repeated.
+ * IBB_E_CORRUPT: the journal is complete by its trailer, but damaged.
+ */
+int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id, bool drop,
+			struct ibb_journal_report *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* "<real path of the image>.ibbake-journal"; when the path cannot be resolved, of the path. */
+char *ibb_journal_path(const char *image) IBB_MUST_CHECK;
+/* IBB_E_CONFLICT, with the remedy, when a journal lies beside the image. */
+int ibb_journal_check(const char *image, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- the real files ---- */
+
+/*
+ * Files of the host. image_fd is open for reading and stays the caller's; begin() opens the same
+ * file a second time, for writing, and locks it (see disk/inuse.h). The journal is made with mode
+ * 0600.
+ */
+struct ibb_journal_host;
+int ibb_journal_host_new(const char *image, int image_fd, struct ibb_journal_host **ret,
+			 struct ibb_error *err) IBB_MUST_CHECK;
+struct ibb_journal_io *ibb_journal_host_io(struct ibb_journal_host *h);
+/*
+ * Open an existing journal. *ret_found false: there is none. Refused (IBB_E_CONFLICT): one that is
+ * no regular file, has further names, can be written by others, or belongs neither to us nor to the
+ * image's owner. A manifest outside the image's directory is written only for a journal of ours.
+ */
+int ibb_journal_host_open(struct ibb_journal_host *h, bool *ret_found,
+			  struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_journal_host_free(struct ibb_journal_host *h);
+IBB_DEFINE_CLEANUP(struct ibb_journal_host *, ibb_journal_host_free)
+
+#endif
