@@ -673,17 +673,48 @@ static void test_real_dynamic(void **state)
 	close_vhd(&o);
 }
 
+/* The sectors of the only block (at sector 0x9f) whose bits Windows set; half of them are zeros. */
+static const unsigned orphans[] = {134, 143, 152, 153, 154, 155, 156, 157, 158,
+				   159, 184, 185, 188, 190, 191, 192, 194, 196};
+
+/* Over a parent that is 0x11 all over. */
+static void check_orphan(struct ibb_disk *d, const char *path)
+{
+	struct ibb_disk *parent = NULL;
+	struct ibb_error err = {0};
+	struct ibb_buf file = {0};
+	uint8_t *want = malloc(4 * MIB), *got = malloc(4 * MIB);
+
+	assert_non_null(want);
+	assert_non_null(got);
+	memset(want, 0x11, 4 * MIB);
+	assert_ok(ibb_disk_mem_new(4 * MIB, 512, &parent, &err), err);
+	assert_ok(ibb_disk_pwrite(parent, want, 4 * MIB, 0, &err), err);
+	assert_ok(ibb_disk_vhd_set_parent(d, parent, &err), err);
+	assert_ok(ibb_read_file(path, 64 * MIB, &file, &err), err);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(orphans); i++)
+		memcpy(want + orphans[i] * 512, file.data + (0xa0 + orphans[i]) * 512, 512);
+	assert_ok(ibb_disk_pread(d, got, 4 * MIB, 0, &err), err);
+	assert_memory_equal(got, want, 4 * MIB);
+	ibb_disk_unref(parent);
+	ibb_buf_clear(&file);
+	free(want);
+	free(got);
+}
+
 static void test_real_orphan(void **state)
 {
 	static const struct ibb_guid parent = {{0x5f, 0xa2, 0x1a, 0x55, 0xf3, 0x94, 0xaa, 0x4d,
 						0x99, 0x58, 0x19, 0x51, 0xa6, 0x7d, 0x55, 0x40}};
-	struct opened o = open_vhd(unpack_vhd("differencing-parent-absent.vhd"));
+	const char *path = unpack_vhd("differencing-parent-absent.vhd");
+	struct opened o = open_vhd(path);
 	struct ibb_error err = {0};
 	uint8_t b[512];
 
 	(void)state;
 	assert_int_equal(o.d->size_bytes, 4 * MIB);
 	assert_int_equal(o.info.footer.type, IBB_VHD_DIFFERENCING);
+	assert_int_equal(o.info.allocated_blocks, 1);
 	assert_int_equal(o.info.block_bytes, 2 * MIB);
 	assert_true(o.link.differencing);
 	assert_memory_equal(&o.link.id, &parent, 16);
@@ -701,6 +732,7 @@ static void test_real_orphan(void **state)
 			    "C:\\Projects\\dfvfs\\test_data\\fat-parent.vhd");
 	assert_fails(ibb_disk_pread(o.d, b, 512, 0, &err), IBB_E_INTERNAL, err,
 		     "a differencing disk without its parent");
+	check_orphan(o.d, path);
 	close_vhd(&o);
 }
 
