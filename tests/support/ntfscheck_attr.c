@@ -208,12 +208,13 @@ static void all_listed(struct nc *c, uint64_t no, const uint8_t *list, size_t n)
 
 static void walk_list(struct nc *c, struct nc_inode *in, const uint8_t *list, size_t n)
 {
-	const char *at = nc_at(c, "record %llu attribute list", (unsigned long long)in->no);
 	uint32_t len, type = 0;
 
 	for (size_t pos = 0; pos < n && !c->rc; pos += len) {
 		const uint8_t *e = list + pos;
+		const char *at;
 
+		at = nc_at(c, "record %llu attribute list", (unsigned long long)in->no);
 		len = n - pos >= 0x1a ? ibb_get_le16(e + 4) : 0;
 		if (len < 0x1a || (len & 7) || len > n - pos) {
 			nc_error(c, "attrlist-entry", at, "%u bytes at 0x%zx", len, pos);

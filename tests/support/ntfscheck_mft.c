@@ -78,8 +78,7 @@ static bool attr_ok(struct nc *c, uint64_t no, const uint8_t *a, uint32_t len)
 	const char *at = nc_at_attr(c, no, type, NULL, 0);
 
 	if (type < 0x10 || type > 0x1000 || (type & 0xf)) {
-		nc_error(c, "attr-type", at, "unknown");
-		return false;
+		nc_error(c, "attr-type", at, "unknown"); /* its length may be right still */
 	}
 	if (a[8] > 1) {
 		nc_error(c, "attr-form", at, "%u", a[8]);
@@ -93,12 +92,31 @@ static bool attr_ok(struct nc *c, uint64_t no, const uint8_t *a, uint32_t len)
 	return a[8] ? mapped_ok(c, at, a, len) : resident_ok(c, at, a, len);
 }
 
-/* By type, then by name (here without folding case: only equality matters with $-names). */
+static int compare_names(const uint8_t *a, const uint8_t *b)
+{
+	const uint8_t *x = a + ibb_get_le16(a + 0x0a), *y = b + ibb_get_le16(b + 0x0a);
+
+	for (unsigned i = 0; i < a[9] && i < b[9]; i++) {
+		uint16_t p = ibb_upcase(ibb_get_le16(x + 2 * (size_t)i));
+		uint16_t q = ibb_upcase(ibb_get_le16(y + 2 * (size_t)i));
+
+		if (p != q)
+			return p < q ? -1 : 1;
+	}
+	return a[9] < b[9] ? -1 : a[9] > b[9];
+}
+
+/* By type, then by name, then the pieces of one stream by their first cluster. */
 static void order(struct nc *c, uint64_t no, const uint8_t *prev, const uint8_t *a)
 {
-	if (prev && ibb_get_le32(a) < ibb_get_le32(prev))
-		nc_error(c, "attr-order", nc_at_attr(c, no, ibb_get_le32(a), NULL, 0),
-			 "behind 0x%x", ibb_get_le32(prev));
+	uint32_t was = prev ? ibb_get_le32(prev) : 0, is = ibb_get_le32(a);
+	int names = prev && was == is ? compare_names(prev, a) : 0;
+	bool wrong = was > is || names > 0;
+
+	if (prev && was == is && !names && prev[8] && a[8])
+		wrong = ibb_get_le64(prev + 0x10) >= ibb_get_le64(a + 0x10);
+	if (wrong)
+		nc_error(c, "attr-order", nc_at_attr(c, no, is, NULL, 0), "behind 0x%x", was);
 }
 
 static void ids(struct nc *c, uint64_t no)
@@ -172,6 +190,12 @@ static void record(struct nc *c, uint64_t no)
 		return;
 	ids(c, no);
 	x->state = ibb_get_le64(r + 0x20) ? NC_EXTENSION : NC_BASE;
+	if (x->state == NC_EXTENSION && no <= REC_EXTEND) {
+		nc_error(c, "mft-record-base", nc_at(c, "record %llu", (unsigned long long)no),
+			 "0x%llx of a file of the file system",
+			 (unsigned long long)ibb_get_le64(r + 0x20));
+		x->state = NC_BASE;
+	}
 }
 
 /* Read and judge the records up to what the runs of $MFT found so far hold. */
@@ -282,8 +306,10 @@ bool nc_mft_load(struct nc *c)
 		c->quiet = false;
 		data = nc_attr(&in, AT_STREAM, "");
 		ok = data && !data->broken && !data->resident;
+		if (!data)
+			nc_error(c, "attr-missing", "record 0 attribute 0x80", "$MFT without data");
 		if (!ok)
-			nc_error(c, "mft-unreadable", "record 0", "no sound $DATA");
+			nc_error(c, "mft-unreadable", "record 0", "nothing else can be checked");
 	}
 	if (ok)
 		ok = table(c, data);
