@@ -167,13 +167,21 @@ const struct ntfscheck_finding *ntfscheck_find(const struct ntfscheck *r, const 
 	return NULL;
 }
 
+/* A name that its directory lacked is no more lost when the directory is gone: an orphan stays one.
+ */
+static bool same_code(const char *before, const char *after)
+{
+	return !strcmp(before, after) ||
+	       (!strcmp(before, "index-entry-missing") && !strcmp(after, "name-parent"));
+}
+
 /* A run that shrank is no new finding. */
 static bool covered(const struct ntfscheck *before, const struct ntfscheck_finding *f)
 {
 	for (size_t i = 0; i < before->n; i++) {
 		const struct ntfscheck_finding *b = &before->items[i];
 
-		if (!b->note && !strcmp(b->code, f->code) && !strcmp(b->place, f->place) &&
+		if (!b->note && same_code(b->code, f->code) && !strcmp(b->place, f->place) &&
 		    b->first <= f->first && f->n <= b->n && f->first - b->first <= b->n - f->n)
 			return true;
 	}

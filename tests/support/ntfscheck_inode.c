@@ -149,7 +149,10 @@ static void needed(struct nc *c, struct nc_inode *in, const struct nc_rec *x)
 	/* records 12 to 23 are reserved and have no names */
 	if (!x->n_names && (in->no <= REC_EXTEND || in->no >= REC_USER))
 		nc_error(c, "name-none", at, "a file that nobody can open");
-	if (x->links != x->n_names)
+	/* Linux' ntfs3 did not count 8.3 names until 6.9, and chkdsk does not mind */
+	if (x->links == x->plain_names && x->links != x->n_names)
+		nc_note(c, "link-count-without-dos", at, "%u, %zu names", x->links, x->n_names);
+	else if (x->links != x->n_names)
 		nc_error(c, "link-count", at, "%u, %zu names", x->links, x->n_names);
 	if (((x->flags & FLAG_DIR) != 0) != x->has_i30)
 		nc_error(c, "directory-flag", at, "flags 0x%x", x->flags);

@@ -22,10 +22,14 @@ static struct ibb_disk *open_image(const char *path, uint64_t off, uint64_t len)
 	return d;
 }
 
+#define VICTIMS 12 /* files that are edited, each in a copy of its own */
+
 struct tour {
 	struct ibb_volume *v;
 	const char *dir;
 	unsigned depth, *seen;
+	char **victims; /* VICTIMS of them, or NULL */
+	size_t *n_victims;
 };
 
 /* Everything that can be reached is read; what cannot be read must say so and no more. */
@@ -42,6 +46,8 @@ static int visit(void *ctx, const char *name, enum ibb_file_type type, struct ib
 	path = ibb_asprintf("%s%s%s", t->dir, *t->dir ? "/" : "", name);
 	if (!path)
 		return ibb_err_nomem(err);
+	if (t->victims && *t->n_victims < VICTIMS)
+		t->victims[(*t->n_victims)++] = strdup(path);
 	(void)!ibb_volume_stat(t->v, path, &st, &e);
 	(void)!ibb_volume_security(t->v, path, &b, &e);
 	ibb_buf_clear(&b);
@@ -49,7 +55,7 @@ static int visit(void *ctx, const char *name, enum ibb_file_type type, struct ib
 		(void)!ibb_volume_read(t->v, path, 4u << 20, &b, &e);
 		ibb_buf_clear(&b);
 	} else if (type == IBB_FILE_DIRECTORY && t->depth < 8) {
-		sub = (struct tour){t->v, path, t->depth + 1, t->seen};
+		sub = (struct tour){t->v, path, t->depth + 1, t->seen, t->victims, t->n_victims};
 		(void)!ibb_volume_list(t->v, path, visit, &sub, &e);
 	}
 	free(path);
@@ -70,7 +76,7 @@ static int tour_and_edit(struct ibb_disk *d, unsigned *ret_seen, struct ibb_erro
 		return rc;
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(i * 13 + i / 777);
-	t = (struct tour){v, "", 0, ret_seen};
+	t = (struct tour){v, "", 0, ret_seen, NULL, NULL};
 	rc = ibb_volume_list(v, "", visit, &t, err);
 	if (!rc)
 		rc = ibb_volume_mkdir(v, "ibbake test", &dir_meta, err);
@@ -144,6 +150,84 @@ static const struct {
 	{"mft_record_bad_fields", IBB_OK, "mft-record-size", "record 73"},
 };
 
+enum deed { DEED_REPLACE, DEED_IN_PLACE, DEED_REMOVE, DEED_BESIDE, DEEDS };
+
+static int do_deed(struct ibb_volume *v, const char *path, enum deed deed, struct ibb_error *err)
+{
+	static const uint8_t data[5000] = {1, 2, 3};
+	const struct ibb_bytes large = {data, sizeof(data)}, small = {data, 77};
+	char beside[600];
+
+	switch (deed) {
+	case DEED_REPLACE:
+		return ibb_volume_put(v, path, large, IBB_PUT_REPLACE, &file_meta, err);
+	case DEED_IN_PLACE:
+		return ibb_volume_put(v, path, small, IBB_PUT_IN_PLACE, &file_meta, err);
+	case DEED_REMOVE:
+		return ibb_volume_remove(v, path, err);
+	default:
+		snprintf(beside, sizeof(beside), "%.500s-beside", path);
+		return ibb_volume_put(v, beside, small, IBB_PUT_REPLACE, &file_meta, err);
+	}
+}
+
+/* One edit in a fresh copy. What the back end does not refuse must not add an error. */
+static bool harm(const char *image, const char *path, enum deed deed,
+		 const struct ntfscheck *before, bool *ret_harm)
+{
+	static const char *const deeds[] = {"replacing", "change", "removal", "a file beside"};
+	struct ibb_disk *d = open_image(image, 0, 0);
+	struct ibb_volume *v = NULL;
+	struct ibb_error err = {0};
+	int rc = ibb_volume_open_ntfs(d, true, &v, &err);
+
+	if (!rc)
+		rc = do_deed(v, path, deed, &err);
+	if (!rc)
+		rc = ibb_volume_commit(v, &err);
+	ibb_volume_close(v);
+	if (!rc) {
+		struct ntfscheck after = findings(d);
+
+		const struct ntfscheck_finding *f = ntfscheck_worse(before, &after);
+
+		if (f)
+			print_message("  %s of %s: %s %s\n", deeds[deed], path, f->code, f->place);
+		*ret_harm |= f != NULL;
+		ntfscheck_clear(&after);
+	}
+	ibb_disk_unref(d);
+	return !rc;
+}
+
+static void harm_all(const char *image, const struct ntfscheck *before)
+{
+	char *victims[VICTIMS];
+	struct ibb_disk *d = open_image(image, 0, 0);
+	struct ibb_volume *v = NULL;
+	struct ibb_error err = {0};
+	unsigned seen = 0, done = 0;
+	size_t n = 0;
+	bool bad = false;
+	struct tour t;
+
+	if (!ibb_volume_open_ntfs(d, true, &v, &err)) {
+		t = (struct tour){v, "", 0, &seen, victims, &n};
+		(void)!ibb_volume_list(v, "", visit, &t, &err);
+	}
+	ibb_volume_close(v);
+	ibb_disk_unref(d);
+	for (size_t i = 0; i < n; i++) {
+		for (enum deed k = 0; k < DEEDS; k++)
+			done += harm(image, victims[i], k, before, &bad);
+		free(victims[i]);
+	}
+	assert_false(bad);
+	if (n)
+		print_message("  %-32s %zu files, %u of %zu edits done, none did harm\n",
+			      strrchr(image, '/') + 1, n, done, n * DEEDS);
+}
+
 /* In a child: its exit status is the code, without its sign. */
 static void child(const char *path, size_t i)
 {
@@ -166,6 +250,7 @@ static void child(const char *path, size_t i)
 	print_message("  %-32s %3zu -> %3zu errors, %s %s\n", strrchr(path, '/') + 1,
 		      before.n_errors, after.n_errors, rc ? ibb_code_name(rc) : "edited",
 		      rc ? err.msg : "");
+	harm_all(path, &before);
 	ntfscheck_clear(&before);
 	ntfscheck_clear(&after);
 	ibb_disk_unref(d);
