@@ -16,3 +16,5 @@ ibb_unit_test(test_volume_dir LABEL unit SOURCES unit/test_volume_dir.c ${ntfsch
 ibb_unit_test(test_wof LABEL unit SOURCES unit/test_wof.c ${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_hive_sweep LABEL fault SOURCES unit/test_hive_sweep.c ${ntfscheck} support/mklog.c
 	LAYERS base disk hive volume)
+ibb_unit_test(test_ntfscheck LABEL bad SOURCES unit/test_ntfscheck.c ${ntfscheck}
+	LAYERS base disk volume)
