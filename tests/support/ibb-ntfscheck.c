@@ -10,8 +10,10 @@
 #include "ntfscheck.h"
 
 static const char usage[] =
-	"usage: ibb-ntfscheck FILE [--offset N --size N | --partition N] [--json]\n"
-	"Check the NTFS volume in a disk image: without options the file is the volume.\n"
+	"usage: ibb-ntfscheck FILE [--offset N --size N | --partition N | --all] [--json]\n"
+	"Check the NTFS volume in a disk image: without options the file is the volume; with "
+	"--all\n"
+	"every partition that holds NTFS is checked.\n"
 	"One line a finding: 'error CODE: PLACE: DETAIL', or 'note ...' for what is no error.\n"
 	"Exit status: 0 sound, 3 errors found, 255 cannot be read.\n";
 
@@ -19,7 +21,7 @@ struct options {
 	const char *file;
 	uint64_t offset, size;
 	unsigned partition;
-	bool json;
+	bool json, all;
 };
 
 static bool number(const char *s, uint64_t *ret)
@@ -39,6 +41,8 @@ static bool parse(char **argv, struct options *o)
 	for (char **p = argv; *p; p++) {
 		if (!strcmp(*p, "--json"))
 			o->json = true;
+		else if (!strcmp(*p, "--all"))
+			o->all = true;
 		else if (!strcmp(*p, "--offset") && number(p[1], &o->offset))
 			p++;
 		else if (!strcmp(*p, "--size") && number(p[1], &o->size))
@@ -74,11 +78,65 @@ static int find_partition(struct ibb_disk *d, struct options *o, struct ibb_erro
 	return r;
 }
 
+static int check_slice(struct ibb_disk *disk, uint64_t off, uint64_t len, struct ntfscheck *ret,
+		       struct ibb_error *err)
+{
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *part = NULL;
+	int r = ibb_disk_slice_new(disk, off, len, &part, err);
+
+	return r ? r : ntfscheck_run(part, ret, err);
+}
+
+/* Add the findings of one partition, each place with its number in front. */
+static int append(struct ntfscheck *all, const struct ntfscheck *one, unsigned number)
+{
+	for (size_t i = 0; i < one->n; i++) {
+		struct ntfscheck_finding *f;
+
+		if (ibb_grow(&all->items, &all->cap, all->n, sizeof(*all->items)))
+			return IBB_E_NOMEM;
+		f = &all->items[all->n++];
+		*f = one->items[i];
+		snprintf(f->place, sizeof(f->place), "partition %u %.180s", number,
+			 one->items[i].place);
+	}
+	all->n_errors += one->n_errors;
+	all->n_records += one->n_records;
+	all->n_names += one->n_names;
+	all->n_clusters += one->n_clusters;
+	return IBB_OK;
+}
+
+static int check_all(struct ibb_disk *disk, struct ntfscheck *ret, struct ibb_error *err)
+{
+	struct ibb_ptable table;
+	int r = ibb_ptable_read(disk, &table, err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < table.n && !r; i++) {
+		const struct ibb_partition *p = &table.parts[i];
+		struct ntfscheck one = {0};
+		uint8_t head[11];
+
+		if (p->len_bytes < 512)
+			continue;
+		r = ibb_disk_pread(disk, head, sizeof(head), p->off_bytes, err);
+		if (r || memcmp(head + 3, "NTFS    ", 8))
+			continue;
+		r = check_slice(disk, p->off_bytes, p->len_bytes, &one, err);
+		if (!r && append(ret, &one, p->number))
+			r = ibb_err_nomem(err);
+		ntfscheck_clear(&one);
+	}
+	ibb_ptable_clear(&table);
+	return r;
+}
+
 static int check(struct options *o, struct ntfscheck *ret, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = NULL;
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *disk = NULL;
-	IBB_AUTO(ibb_disk_unref) struct ibb_disk *part = NULL;
 	struct ibb_file_id id;
 	struct ibb_vhd_footer footer;
 	enum ibb_container kind;
@@ -86,15 +144,15 @@ static int check(struct options *o, struct ntfscheck *ret, struct ibb_error *err
 
 	if (!r)
 		r = ibb_container_open(file, &kind, &footer, &disk, err);
-	if (!r && o->partition)
+	if (r || o->all)
+		return r ? r : check_all(disk, ret, err);
+	if (o->partition)
 		r = find_partition(disk, o, err);
 	if (!r && o->offset > disk->size_bytes)
 		r = ibb_err(err, IBB_E_INVALID, "%s: the offset lies past the end", o->file);
-	if (!r)
-		r = ibb_disk_slice_new(disk, o->offset,
-				       o->size ? o->size : disk->size_bytes - o->offset, &part,
-				       err);
-	return r ? r : ntfscheck_run(part, ret, err);
+	return r ? r
+		 : check_slice(disk, o->offset, o->size ? o->size : disk->size_bytes - o->offset,
+			       ret, err);
 }
 
 static int lines(const struct ntfscheck *r, struct ibb_buf *out)
