@@ -58,6 +58,28 @@ def e2e_output_is_checked(world):
     same(world.volumes_checked, 2, "volumes checked")
 
 
+def e2e_ntfscheck_tool(world):
+    """The checker as a program: exit status, lines, places."""
+    image = world.image(*SMALL)
+    part = image.partition()
+    tool = world.args.ntfscheck
+    by_number = [tool, image.path, "--partition", part["number"]]
+    by_offset = [tool, image.path, "--offset", part["offset"], "--size", part["length"]]
+    for argv in (by_number, by_offset, [tool, image.path, "--all"]):
+        r = world.run(argv)
+        check("error" not in r.out, f"errors in a fresh image\n{r}")
+    check(int(world.run([*by_number, "--json"]).json()["records"]) > 24, "no records")
+    count_one_link_more(image)
+    for argv in (by_number, by_offset):
+        r = world.run(argv, rc=3)
+        check("error link-count: record 5: 2, 1 names\n" in r.out, f"no such line\n{r}")
+    r = world.run([tool, image.path, "--all"], rc=3)
+    check(f"error link-count: partition {part['number']} record 5: " in r.out, f"no place\n{r}")
+    world.run([tool, world.path("nothing")], rc=255).says("nothing")
+    world.run([tool, image.path, "--partition", "77"], rc=255).says("no partition 77")
+    world.run([tool], rc=2).says("usage")
+
+
 def e2e_mode(world):
     """Who may not read the source may not read the result; the owner may always write it."""
     image, package = world.image(*SMALL), world.package()

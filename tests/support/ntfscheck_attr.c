@@ -261,6 +261,8 @@ static void by_list(struct nc *c, struct nc_inode *in, const uint8_t *a)
 void nc_assemble(struct nc *c, uint64_t no, struct nc_inode *in)
 {
 	*in = (struct nc_inode){.no = no};
+	if (c->recs[no].state != NC_BASE)
+		return;
 	for (const uint8_t *a = nc_next(c, no, NULL); a; a = nc_next(c, no, a))
 		if (ibb_get_le32(a) == AT_LIST) {
 			by_list(c, in, a);

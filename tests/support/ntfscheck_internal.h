@@ -151,7 +151,7 @@ bool nc_ref_ok(const struct nc *c, uint64_t ref);
 /* ntfscheck_attr.c */
 void nc_add_piece(struct nc *c, struct nc_inode *in, uint64_t no, const uint8_t *a);
 bool nc_same_attr(const struct nc_attr *x, uint32_t type, const uint8_t *name, unsigned n);
-/* Everything of a base record. */
+/* Everything of a base record; nothing of another. */
 void nc_assemble(struct nc *c, uint64_t no, struct nc_inode *in);
 void nc_inode_clear(struct nc_inode *in);
 /* By an ASCII name; NULL when there is none. */

@@ -313,6 +313,9 @@ bool nc_mft_load(struct nc *c)
 	}
 	if (ok)
 		ok = table(c, data);
+	if (ok && (!data->n_runs || data->runs[0].hole || data->runs[0].lcn != c->mft_lcn))
+		nc_error(c, "mft-cluster", "record 0", "$DATA begins elsewhere than at %llu",
+			 (unsigned long long)c->mft_lcn);
 	if (ok) {
 		load(c, data);
 		rest(c);

@@ -629,6 +629,17 @@ static void run_outside(struct ibb_disk *d)
 	save(&b);
 }
 
+/* By its own record $MFT begins a cluster later: record 0 is not what the boot sector found. */
+static void mft_elsewhere(struct ibb_disk *d)
+{
+	struct block b = record(d, REC_MFT);
+	uint8_t *x = attr(&b, AT_STREAM);
+
+	x += ibb_get_le16(x + 0x20);
+	x[1 + (x[0] & 15)]++;
+	save(&b);
+}
+
 static void run_hole(struct ibb_disk *d)
 {
 	struct block b = record(d, r_big);
@@ -837,6 +848,7 @@ static const struct plant {
 	{data_first, "attr-vcn-gap", "0x80"},
 	{crossed, "cluster-shared", "0x80"},
 	{crossed, "bitmap-cluster-lost", "$Bitmap"},
+	{mft_elsewhere, "mft-cluster", "record 0"},
 	{run_outside, "attr-runs", "0x80"},
 	{run_hole, "attr-hole", "0x80"},
 	{security_id, "security-id-missing", NULL},

@@ -22,7 +22,7 @@ static struct ibb_disk *open_image(const char *path, uint64_t off, uint64_t len)
 	return d;
 }
 
-#define VICTIMS 12 /* files that are edited, each in a copy of its own */
+#define VICTIMS 16 /* files that are edited, each in a copy of its own */
 
 struct tour {
 	struct ibb_volume *v;
@@ -150,6 +150,43 @@ static const struct {
 	{"mft_record_bad_fields", IBB_OK, "mft-record-size", "record 73"},
 };
 
+/*
+ * Two of the images are marked dirty, and nothing more would come of them. Taken away in the record
+ * of $Volume (number 3) and its mirror: the flags lie in front of the first fixup.
+ */
+static void take_dirty_away(struct ibb_disk *d)
+{
+	struct ibb_error err = {0};
+	uint8_t boot[512], r[1024];
+	uint64_t cluster, at[2];
+
+	assert_ok(ibb_disk_pread(d, boot, sizeof(boot), 0, &err), err);
+	cluster = (uint64_t)ibb_get_le16(boot + 11) * boot[13];
+	at[0] = ibb_get_le64(boot + 0x30) * cluster + 3072;
+	at[1] = ibb_get_le64(boot + 0x38) * cluster + 3072;
+	for (size_t i = 0; i < 2; i++) {
+		size_t pos;
+
+		assert_ok(ibb_disk_pread(d, r, sizeof(r), at[i], &err), err);
+		pos = ibb_get_le16(r + 0x14);
+		while (pos < 480 && ibb_get_le32(r + pos) != 0x70)
+			pos += ibb_get_le32(r + pos + 4);
+		pos += ibb_get_le16(r + pos + 0x14) + 10;
+		assert_true(pos < 510);
+		r[pos] &= 0xfe;
+		assert_ok(ibb_disk_pwrite(d, r, sizeof(r), at[i], &err), err);
+	}
+}
+
+static struct ibb_disk *open_mounting(const char *image, int code)
+{
+	struct ibb_disk *d = open_image(image, 0, 0);
+
+	if (code == IBB_E_DIRTY)
+		take_dirty_away(d);
+	return d;
+}
+
 enum deed { DEED_REPLACE, DEED_IN_PLACE, DEED_REMOVE, DEED_BESIDE, DEEDS };
 
 static int do_deed(struct ibb_volume *v, const char *path, enum deed deed, struct ibb_error *err)
@@ -172,11 +209,11 @@ static int do_deed(struct ibb_volume *v, const char *path, enum deed deed, struc
 }
 
 /* One edit in a fresh copy. What the back end does not refuse must not add an error. */
-static bool harm(const char *image, const char *path, enum deed deed,
+static bool harm(const char *image, int code, const char *path, enum deed deed,
 		 const struct ntfscheck *before, bool *ret_harm)
 {
 	static const char *const deeds[] = {"replacing", "change", "removal", "a file beside"};
-	struct ibb_disk *d = open_image(image, 0, 0);
+	struct ibb_disk *d = open_mounting(image, code);
 	struct ibb_volume *v = NULL;
 	struct ibb_error err = {0};
 	int rc = ibb_volume_open_ntfs(d, true, &v, &err);
@@ -200,10 +237,10 @@ static bool harm(const char *image, const char *path, enum deed deed,
 	return !rc;
 }
 
-static void harm_all(const char *image, const struct ntfscheck *before)
+static void harm_all(const char *image, int code, const struct ntfscheck *before)
 {
 	char *victims[VICTIMS];
-	struct ibb_disk *d = open_image(image, 0, 0);
+	struct ibb_disk *d = open_mounting(image, code);
 	struct ibb_volume *v = NULL;
 	struct ibb_error err = {0};
 	unsigned seen = 0, done = 0;
@@ -219,7 +256,7 @@ static void harm_all(const char *image, const struct ntfscheck *before)
 	ibb_disk_unref(d);
 	for (size_t i = 0; i < n; i++) {
 		for (enum deed k = 0; k < DEEDS; k++)
-			done += harm(image, victims[i], k, before, &bad);
+			done += harm(image, code, victims[i], k, before, &bad);
 		free(victims[i]);
 	}
 	assert_false(bad);
@@ -250,7 +287,7 @@ static void child(const char *path, size_t i)
 	print_message("  %-32s %3zu -> %3zu errors, %s %s\n", strrchr(path, '/') + 1,
 		      before.n_errors, after.n_errors, rc ? ibb_code_name(rc) : "edited",
 		      rc ? err.msg : "");
-	harm_all(path, &before);
+	harm_all(path, expected[i].code, &before);
 	ntfscheck_clear(&before);
 	ntfscheck_clear(&after);
 	ibb_disk_unref(d);
