@@ -18,3 +18,5 @@ ibb_unit_test(test_hive_sweep LABEL fault SOURCES unit/test_hive_sweep.c ${ntfsc
 	LAYERS base disk hive volume)
 ibb_unit_test(test_ntfscheck LABEL bad SOURCES unit/test_ntfscheck.c ${ntfscheck}
 	LAYERS base disk volume)
+ibb_unit_test(test_ntfscheck_plant LABEL bad SOURCES unit/test_ntfscheck_plant.c ${ntfscheck}
+	LAYERS base disk volume)
