@@ -85,6 +85,24 @@ unsigned ibb_ntfs_links(ntfs_inode *ni)
 	return links;
 }
 
+int ibb_ntfs_check_links(struct ntfs_be *n, ntfs_inode *ni, const char *path, struct ibb_error *err)
+{
+	unsigned names = 0, counted = le16_to_cpu(ni->mrec->link_count);
+	ntfs_attr_search_ctx *ctx = ntfs_attr_get_search_ctx(ni, NULL);
+
+	if (!ctx)
+		return ibb_err_nomem(err);
+	while (!ntfs_attr_lookup(AT_FILE_NAME, AT_UNNAMED, 0, CASE_SENSITIVE, 0, NULL, 0, ctx))
+		names++;
+	ntfs_attr_put_search_ctx(ctx);
+	if (names == counted)
+		return IBB_OK;
+	ibb_err(err, IBB_E_CORRUPT, "NTFS of %s: %s: its record counts %u names, but has %u",
+		n->lower->name, path, counted, names);
+	return ibb_err_hint(err, IBB_E_CORRUPT,
+			    "attach the image to Windows and run chkdsk /f on the volume");
+}
+
 /*
  * For an inode without a descriptor, and for one whose $Secure id leads nowhere, the library makes
  * one up and only logs that; the first is recognised beforehand, the second by the log.

@@ -207,7 +207,9 @@ static int unlink_name(struct ntfs_be *n, const char *path, const struct ntfs_lo
 
 	if (rc)
 		return rc;
-	rc = ibb_ntfs_open(n, loc->parent, path, &dir, err);
+	rc = ibb_ntfs_check_links(n, ni, path, err);
+	if (!rc)
+		rc = ibb_ntfs_open(n, loc->parent, path, &dir, err);
 	if (rc) {
 		ibb_ntfs_drop(&ni);
 		return rc;

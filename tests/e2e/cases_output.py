@@ -6,12 +6,13 @@ import os
 import random
 import resource
 import signal
+import struct
 import subprocess
 import time
 
 from cases_bake import EPOCH, bake
 from cases_input import SMALL, try_bake
-from world import SIZE, Snapshot, check, content_digest, same
+from world import SIZE, Failure, Snapshot, check, content_digest, same
 
 
 def e2e_out_exists(world):
@@ -24,6 +25,59 @@ def e2e_out_exists(world):
     kept.unchanged()
     bake(world, image, package, out, "--overwrite")
     same(os.path.getsize(out), os.path.getsize(image.path), "size of the new output")
+
+
+def count_one_link_more(image):
+    """Damage that mounts: the root directory of the Windows volume counts a name too many."""
+    with open(image.path, "r+b") as f:
+        start = image.partition()["offset"]
+        f.seek(start)
+        boot = f.read(512)
+        sector, per, = struct.unpack_from("<HB", boot, 11)
+        f.seek(start + struct.unpack_from("<Q", boot, 0x30)[0] * sector * per + 5 * 1024 + 0x12)
+        n, = struct.unpack("<H", f.read(2))
+        f.seek(-2, os.SEEK_CUR)
+        f.write(struct.pack("<H", n + 1))
+
+
+def e2e_output_is_checked(world):
+    """The NTFS checker looks at every result, and what the source had already is no news."""
+    image, package = world.image(*SMALL), world.package()
+    out = image.at(world.path("out.vhd"))
+    bake(world, image, package, out.path)
+    same(world.volumes_checked, 1, "volumes checked")
+    count_one_link_more(out)
+    try:
+        world.not_worse(out.path, image.path)
+    except Failure as e:
+        check("'link-count', 'partition" in str(e), f"another finding: {e}")
+    else:
+        raise Failure("the checker does not see a wrong link count")
+    count_one_link_more(image)
+    bake(world, image, package, world.path("again.vhd"))
+    same(world.volumes_checked, 2, "volumes checked")
+
+
+def e2e_ntfscheck_tool(world):
+    """The checker as a program: exit status, lines, places."""
+    image = world.image(*SMALL)
+    part = image.partition()
+    tool = world.args.ntfscheck
+    by_number = [tool, image.path, "--partition", part["number"]]
+    by_offset = [tool, image.path, "--offset", part["offset"], "--size", part["length"]]
+    for argv in (by_number, by_offset, [tool, image.path, "--all"]):
+        r = world.run(argv)
+        check("error" not in r.out, f"errors in a fresh image\n{r}")
+    check(int(world.run([*by_number, "--json"]).json()["records"]) > 24, "no records")
+    count_one_link_more(image)
+    for argv in (by_number, by_offset):
+        r = world.run(argv, rc=3)
+        check("error link-count: record 5: 2, 1 names\n" in r.out, f"no such line\n{r}")
+    r = world.run([tool, image.path, "--all"], rc=3)
+    check(f"error link-count: partition {part['number']} record 5: " in r.out, f"no place\n{r}")
+    world.run([tool, world.path("nothing")], rc=255).says("nothing")
+    world.run([tool, image.path, "--partition", "77"], rc=255).says("no partition 77")
+    world.run([tool], rc=2).says("usage")
 
 
 def e2e_mode(world):

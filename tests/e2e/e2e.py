@@ -3,7 +3,7 @@
 """End-to-end tests of the ibbake program.
 
 e2e.py --list                                       the names of all cases
-e2e.py NAME --ibbake P --mkimage P --extract P --mkpkg P --source DIR
+e2e.py NAME --ibbake P --mkimage P --extract P --mkpkg P --ntfscheck P --source DIR
                                                     run one; exit status 77: skipped
 """
 import argparse
@@ -45,7 +45,8 @@ def run(fn, args):
         fn(world)
         for note in sorted(set(world.notes)):
             print(f"note: {note}")
-        print(f"{fn.__name__}: passed in {time.monotonic() - began:.1f} s")
+        print(f"{fn.__name__}: passed in {time.monotonic() - began:.1f} s, "
+              f"{world.volumes_checked} edited volumes checked")
         return 0
     except Skip as e:
         print(f"SKIPPED: {e}")
@@ -66,7 +67,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("name", nargs="?")
     p.add_argument("--list", action="store_true")
-    for tool in ("ibbake", "mkimage", "extract", "mkpkg", "source"):
+    for tool in ("ibbake", "mkimage", "extract", "mkpkg", "ntfscheck", "source"):
         p.add_argument("--" + tool, type=os.path.abspath)
     args = p.parse_args()
     known = cases()

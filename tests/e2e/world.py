@@ -134,6 +134,25 @@ class Snapshot:
         same(now.digest, self.digest, f"{self.path}: content")
 
 
+def edited_image(args):
+    """(the image that a command line writes a Windows into, the image it comes from)"""
+    if args[:1] == ["bake"]:
+        rest = args[1:]
+    elif args[:2] in (["drivers", "add"], ["drivers", "remove"]):
+        rest = args[2:]
+    else:
+        return None, None
+    source = next((a for a in rest if not a.startswith("-")), None)
+    if source is None or "--dry-run" in rest:
+        return None, None
+    if "--in-place" in rest:
+        return source, source
+    for option in ("-o", "--output"):
+        if option in rest[:-1]:
+            return rest[rest.index(option) + 1], source
+    return None, None
+
+
 class Image:
     def __init__(self, path, layout):
         self.path, self.layout = path, layout
@@ -155,6 +174,7 @@ class World:
         self.dir = tempfile.mkdtemp(prefix="ibbake-e2e-", dir=os.environ.get("TMPDIR") or None)
         self.counter = 0
         self.notes = []
+        self.volumes_checked = 0  # after an edit
         self.side = tempfile.mkdtemp(prefix="ibbake-e2e-", dir=os.environ.get("TMPDIR") or None)
         self.root = None   # certificate of the root of generated packages, once it is needed
         self.trust = True  # in the root of generated packages
@@ -162,7 +182,7 @@ class World:
 
     def check_tools(self):
         args = self.args
-        for tool in (args.ibbake, args.mkimage, args.extract, args.mkpkg):
+        for tool in (args.ibbake, args.mkimage, args.extract, args.mkpkg, args.ntfscheck):
             if not os.access(tool, os.X_OK):
                 raise Skip(f"an ordinary user cannot run {tool}")
 
@@ -221,10 +241,34 @@ class World:
         return [args[0], *self.anchor, *args[1:]]
 
     def ibbake(self, *args, rc=0, env=None, timeout=120):
+        edited, source = edited_image([str(a) for a in args])
+        # in place: what it was like must be looked at now; what cannot be read will be refused
+        before = self.ntfs_errors(source, rc=(0, 3, 255)) if edited and edited == source else None
         r = self.run([self.args.ibbake, *self.trusting(list(args))], rc=rc, env=env,
                      timeout=timeout)
         check("runtime error" not in r.err and "Sanitizer" not in r.err, f"sanitizer report\n{r}")
+        if edited and r.rc == 0:
+            self.not_worse(edited, source, before)
         return r
+
+    def ntfs_errors(self, path, rc=(0, 3)):
+        """What our checker for NTFS says against the volumes of an image."""
+        r = self.run([self.args.ntfscheck, path, "--all", "--json"], rc=rc)
+        if r.rc == 255:
+            return set()
+        found = {(f["code"], f["place"], f["first"], f["n"]) for f in r.json()["findings"]
+                 if f["kind"] == "error"}
+        same(bool(found), r.rc == 3, "exit status of ibb-ntfscheck")
+        return found
+
+    def not_worse(self, edited, source, before=None):
+        """An edit leaves no error in a volume that its source does not have."""
+        after = self.ntfs_errors(edited)
+        if after and before is None:
+            before = self.ntfs_errors(source)
+        worse = sorted(after - (before or set()))
+        check(not worse, f"{edited}: the volume is not sound any more: {worse[:20]}")
+        self.volumes_checked += 1
 
     def listing(self):
         found = set()

@@ -27,3 +27,8 @@ if(TARGET ibb_hive)
 		target_compile_definitions(ibb-hive PRIVATE IBB_HAVE_RECOVER)
 	endif()
 endif()
+
+if(TARGET ibb_disk)
+	add_executable(ibb-ntfscheck support/ibb-ntfscheck.c ${ntfscheck})
+	ibb_objects(ibb-ntfscheck base disk)
+endif()

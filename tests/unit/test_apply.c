@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "mkimage.h"
 #include "plan_fixture.h"
+#include "soundtest.h"
 #include "volume/backend.h"
 
 #define CLASS_NET "{4d36e972-e325-11ce-bfc1-08002be10318}"
@@ -793,6 +794,7 @@ static void reads_of_the_source_fail(void **state)
 		r = stage(&x, overlay, &err);
 		if (n < 0) {
 			assert_ok(r, err);
+			expect_sound(overlay);
 			overlay_digest(overlay, &good);
 			total = fault.count[IBB_FAULT_READ];
 			stride = total / 60 + 1;

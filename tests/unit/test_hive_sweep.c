@@ -150,6 +150,7 @@ static struct found look(struct ibb_disk *d)
 	struct ibb_volume *v = NULL;
 	struct found ret = {0};
 
+	expect_sound(d);
 	assert_ok(ibb_volume_open_ntfs(d, false, &v, &E), E);
 	assert_ok(ibb_volume_read(v, HIVE, IBB_LIMIT_HIVE_BYTES, &ret.hive, &E), E);
 	assert_ok(ibb_volume_read(v, LOG, IBB_LIMIT_HIVE_BYTES, &ret.log, &E), E);

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "mkimage.h"
 #include "plan_fixture.h"
+#include "soundtest.h"
 
 #define CLASS_NET "{4d36e972-e325-11ce-bfc1-08002be10318}"
 #define ONE	  "PCI\\VEN_15B3&DEV_0001"
@@ -1308,6 +1309,7 @@ static void make_volume(struct ntfs *x)
 	x->p = package("x.inf", NULL, one_shared, 2, MKPKG_NET);
 	assert_ok(ibb_disk_overlay_new(x->file, 1u << 30, &x->staged, &err), err);
 	assert_ok(change_volume(x->staged, x->p, &err), err);
+	expect_sound(x->staged);
 }
 
 static void drop_volume(struct ntfs *x)
@@ -1353,6 +1355,7 @@ static void reads_fail(void **state)
 		r = change_volume(overlay, NULL, &err);
 		if (n < 0) {
 			assert_ok(r, err);
+			expect_sound(overlay);
 			overlay_digest(overlay, &good);
 			total = fault.count[IBB_FAULT_READ];
 			stride = total / 60 + 1;

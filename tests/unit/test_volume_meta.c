@@ -37,6 +37,7 @@ static void security(void **state)
 	struct ibb_volume *v = open_rw(d);
 	struct ibb_error err = {0};
 	struct ibb_buf b = {0};
+	struct ntfscheck found;
 	struct raw *r;
 	ntfs_inode *ni;
 	uint32_t id;
@@ -90,7 +91,12 @@ static void security(void **state)
 		IBB_E_CORRUPT, err, "broken/f: security of its directory");
 	/* refused before anything changed, so the rest can be committed */
 	commit_close(v);
-	check_ntfs(d);
+	ask_ntfs_tools(d);
+	/* what was planted is the only thing wrong */
+	found = findings(d);
+	assert_int_equal(found.n_errors, 1);
+	assert_non_null(ntfscheck_find(&found, "security-id-missing", NULL));
+	ntfscheck_clear(&found);
 	v = open_rw(d);
 	assert_int_equal(stat_of(v, "store/b.inf").security_id, id);
 	/* a replaced file gets what its directory gives, and in place keeps what it has */

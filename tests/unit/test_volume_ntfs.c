@@ -515,13 +515,60 @@ static void reparse_in_path(void **state)
 	ibb_disk_unref(d);
 }
 
+/* Counted wrong, the library would never free the record, or free it under a name that is left. */
+static void wrong_link_count(void **state)
+{
+	struct ibb_disk *d = make_ntfs(16, 512, 4096);
+	struct ibb_volume *v = open_rw(d);
+	struct ibb_error err = {0};
+	struct raw *r;
+	ntfs_inode *ni;
+
+	(void)state;
+	put(v, "none", "none");
+	put(v, "two", "two");
+	put(v, "right", "right");
+	commit_close(v);
+	r = raw_open(d);
+	ni = raw_inode(r, "none");
+	ni->mrec->link_count = cpu_to_le16(0);
+	ntfs_inode_mark_dirty(ni);
+	raw_done(ni);
+	ni = raw_inode(r, "two");
+	ni->mrec->link_count = cpu_to_le16(2);
+	ntfs_inode_mark_dirty(ni);
+	raw_done(ni);
+	raw_close(r);
+	v = open_rw(d);
+	assert_fails(ibb_volume_remove(v, "none", &err), IBB_E_CORRUPT, err,
+		     "none: its record counts 0 names, but has 1");
+	assert_non_null(strstr(err.hint, "chkdsk"));
+	assert_fails(ibb_volume_put(v, "two", bytes("2", 1), IBB_PUT_REPLACE, &file_meta, &err),
+		     IBB_E_CORRUPT, err, "two: its record counts 2 names, but has 1");
+	/* refused before anything changed: the rest goes on, and so does a change in place */
+	put_bytes(v, "two", "TWO", 3, IBB_PUT_IN_PLACE);
+	assert_ok(ibb_volume_remove(v, "right", &err), err);
+	commit_close(v);
+	v = open_rw(d);
+	expect_list(v, "", "none|two");
+	ibb_volume_close(v);
+	ibb_disk_unref(d);
+}
+
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(names_and_case),     cmocka_unit_test(expected_codes),
-	cmocka_unit_test(dos_names),	      cmocka_unit_test(hard_link_replaced),
-	cmocka_unit_test(hard_link_in_place), cmocka_unit_test(in_place_is_delta),
-	cmocka_unit_test(in_place_patterns),  cmocka_unit_test(sizes),
-	cmocka_unit_test(large_directory),    cmocka_unit_test(compressed_directory),
-	cmocka_unit_test(wof_and_efs),	      cmocka_unit_test(reparse_in_path),
+	cmocka_unit_test(names_and_case),
+	cmocka_unit_test(expected_codes),
+	cmocka_unit_test(dos_names),
+	cmocka_unit_test(wrong_link_count),
+	cmocka_unit_test(hard_link_replaced),
+	cmocka_unit_test(hard_link_in_place),
+	cmocka_unit_test(in_place_is_delta),
+	cmocka_unit_test(in_place_patterns),
+	cmocka_unit_test(sizes),
+	cmocka_unit_test(large_directory),
+	cmocka_unit_test(compressed_directory),
+	cmocka_unit_test(wof_and_efs),
+	cmocka_unit_test(reparse_in_path),
 };
 
 int main(void)

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 ibb_unit_test(test_security LABEL unit SOURCES unit/test_security.c LAYERS base disk volume)
-ibb_unit_test(test_volume_ntfs LABEL unit SOURCES unit/test_volume_ntfs.c
+ibb_unit_test(test_volume_ntfs LABEL unit SOURCES unit/test_volume_ntfs.c ${ntfscheck}
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_meta LABEL unit SOURCES unit/test_volume_meta.c
+ibb_unit_test(test_volume_meta LABEL unit SOURCES unit/test_volume_meta.c ${ntfscheck}
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_state LABEL bad SOURCES unit/test_volume_state.c
+ibb_unit_test(test_volume_state LABEL bad SOURCES unit/test_volume_state.c ${ntfscheck}
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_conformance LABEL conformance SOURCES unit/test_volume_conformance.c
+ibb_unit_test(test_volume_conformance LABEL conformance SOURCES unit/test_volume_conformance.c ${ntfscheck}
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_fault LABEL fault SOURCES unit/test_volume_fault.c
+ibb_unit_test(test_volume_fault LABEL fault SOURCES unit/test_volume_fault.c ${ntfscheck}
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_images LABEL bad SOURCES unit/test_volume_images.c
+ibb_unit_test(test_volume_images LABEL bad SOURCES unit/test_volume_images.c ${ntfscheck}
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_dir LABEL unit SOURCES unit/test_volume_dir.c LAYERS base disk volume)
-ibb_unit_test(test_wof LABEL unit SOURCES unit/test_wof.c LAYERS base disk volume)
-ibb_unit_test(test_hive_sweep LABEL fault SOURCES unit/test_hive_sweep.c support/mklog.c
+ibb_unit_test(test_volume_dir LABEL unit SOURCES unit/test_volume_dir.c ${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wof LABEL unit SOURCES unit/test_wof.c ${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_hive_sweep LABEL fault SOURCES unit/test_hive_sweep.c ${ntfscheck} support/mklog.c
 	LAYERS base disk hive volume)
+ibb_unit_test(test_ntfscheck LABEL bad SOURCES unit/test_ntfscheck.c ${ntfscheck}
+	LAYERS base disk volume)
+ibb_unit_test(test_ntfscheck_plant LABEL bad SOURCES unit/test_ntfscheck_plant.c ${ntfscheck}
+	LAYERS base disk volume)

@@ -5,7 +5,7 @@
 add_library(ibb_workflow_support OBJECT support/wintree.c support/winhives.c
 	support/winreleases.c support/hivebuild.c support/mksd.c support/pkgtest.c support/mkpkg.c
 	support/mkpe.c ${mkcat} support/dirsource.c support/mkimage.c support/mkdisk.c
-	support/imgfile.c support/mklog.c support/mkwindows.c support/ntfsprep.c)
+	support/imgfile.c support/mklog.c support/mkwindows.c support/ntfsprep.c ${ntfscheck})
 target_include_directories(ibb_workflow_support PRIVATE ${PROJECT_SOURCE_DIR}/src
 	${PROJECT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR}/support)
 target_link_libraries(ibb_workflow_support PRIVATE ibb_flags PkgConfig::CMOCKA OpenSSL::Crypto
