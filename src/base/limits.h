@@ -50,5 +50,6 @@
 #define IBB_LIMIT_ARCHIVE_MEMBERS  65535u /* a cabinet counts them in 16 bits */
 #define IBB_LIMIT_OVERLAY_BYTES	   (256u << 20)
 #define IBB_LIMIT_DIRENTS	   1000000u
+#define IBB_LIMIT_FAT_DIR_ENTRIES  65536u /* of one directory: 2 MiB, Microsoft's limit */
 
 #endif

@@ -16,3 +16,4 @@ ibb_unit_test(test_volume_dir LABEL unit SOURCES unit/test_volume_dir.c LAYERS b
 ibb_unit_test(test_wof LABEL unit SOURCES unit/test_wof.c LAYERS base disk volume)
 ibb_unit_test(test_hive_sweep LABEL fault SOURCES unit/test_hive_sweep.c support/mklog.c
 	LAYERS base disk hive volume)
+ibb_unit_test(test_fat LABEL bad SOURCES unit/test_fat.c support/mkfat.c LAYERS base disk volume)
