@@ -2,6 +2,7 @@
 /* ibb_bake(). */
 #include <stdlib.h>
 
+#include "api/azure.h"
 #include "api/doc.h"
 #include "api/output.h"
 #include "api/trust.h"
@@ -39,6 +40,8 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 		.input = in,
 		.output = out,
 		.facts = s->facts,
+		.azure = &s->azure,
+		.azure_enforced = s->q->azure,
 		.selections = s->selections,
 		.n_selections = s->n_targets,
 		.plan = s->plan,
@@ -115,6 +118,8 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	IBB_AUTO_FREE char *text = NULL;
 	int r = ibb_session_open(s, true, err);
 
+	if (!r)
+		r = ibb_session_azure_enforce(s, true, err);
 	if (!r)
 		r = ibb_output_check(s, err);
 	if (!r && s->q->output)

@@ -46,7 +46,8 @@ enum {
 	CLI_HIVES = 32768,  /* --hives */
 	CLI_DIRTY = 65536,  /* --accept-dirty-hives */
 	CLI_TRUST = 131072, /* --allow, --trust-anchor, --crl */
-	CLI_LOCK = 262144   /* --lock */
+	CLI_LOCK = 262144,  /* --lock */
+	CLI_AZURE = 1 << 24 /* --azure */
 };
 
 struct cli_command {
@@ -105,6 +106,7 @@ void cli_render_readiness(const struct ibb_json *readiness, struct ibb_buf *out)
 void cli_render_packages(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_outcome(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_warnings(const struct ibb_json *doc, struct ibb_buf *out);
+void cli_render_azure(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_image(const struct ibb_json *image, struct ibb_buf *out);
 
 #endif
