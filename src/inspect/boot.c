@@ -189,6 +189,8 @@ static int look_for_bitlocker(struct ibb_boot *b, struct ibb_disk *slice, unsign
 	bool encrypted = false;
 	int r = ibb_volume_is_bitlocker(slice, &encrypted, &why);
 
+	if (r == IBB_E_NOMEM)
+		return ibb_err_nomem(err);
 	if (r)
 		b->n_unread++;
 	if (r || !encrypted)
