@@ -75,7 +75,11 @@ struct ibb_request {
 	bool accept_dirty_hives;
 	bool second_opinion_off; /* do not ask libvhdi whether it sees the same disk; recorded */
 	bool check_hives; /* ibb_inspect(): check every cell of the hives; unsound: IBB_E_CORRUPT */
-	unsigned allow;	  /* IBB_ALLOW_*: signatures that Windows does not accept */
+	/* refuse what is not fit for Azure: ibb_inspect() the image, the others what they would
+	 * write
+	 */
+	bool azure;
+	unsigned allow; /* IBB_ALLOW_*: signatures that Windows does not accept */
 	/* PEM files with roots that count like the pinned ones (tests); CRLs, PEM or DER */
 	const char *const *trust_anchors;
 	size_t n_trust_anchors;

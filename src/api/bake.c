@@ -2,6 +2,7 @@
 /* ibb_bake(). */
 #include <stdlib.h>
 
+#include "api/azure.h"
 #include "api/doc.h"
 #include "api/inplace.h"
 #include "api/output.h"
@@ -40,6 +41,8 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 		.input = in,
 		.output = out,
 		.facts = s->facts,
+		.azure = &s->azure,
+		.azure_enforced = s->q->azure,
 		.selections = s->selections,
 		.n_selections = s->n_targets,
 		.plan = s->plan,
@@ -127,6 +130,8 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 		r = ibb_session_open(s, true, err);
 	if (!r && s->q->in_place)
 		r = ibb_inplace_begin(s, err);
+	if (!r)
+		r = ibb_session_azure_enforce(s, true, err);
 	if (!r)
 		r = ibb_output_check(s, err);
 	if (!r && s->q->output)

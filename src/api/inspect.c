@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/azure.h"
 #include "api/doc.h"
 #include "api/session.h"
 
@@ -32,24 +33,6 @@ static void partitions_json(const struct ibb_image *im, struct ibb_jb *b, struct
 		ibb_jb_bool(b, o, "windows", f->windows);
 		ibb_jb_str(b, o, "problem", f->problem.code ? f->problem.msg : NULL);
 	}
-}
-
-/* Generation 2 boots from an EFI system partition, generation 1 from an active MBR partition. */
-static const char *generation(const struct ibb_image *im)
-{
-	static const char esp[] = "{c12a7328-f81f-11d2-ba4b-00a0c93ec93b}";
-	char guid[IBB_GUID_STR_SIZE];
-
-	for (size_t i = 0; i < im->table.n; i++) {
-		const struct ibb_partition *p = &im->table.parts[i];
-
-		ibb_guid_format(&p->type, guid);
-		if (im->table.kind == IBB_PTABLE_GPT && strcmp(guid, esp) == 0)
-			return "V2";
-		if (im->table.kind == IBB_PTABLE_MBR && p->active)
-			return "V1";
-	}
-	return NULL;
 }
 
 static int readiness_of_functions(const struct ibb_session *s, struct ibb_jb *b,
@@ -88,8 +71,8 @@ static int readiness_of_functions(const struct ibb_session *s, struct ibb_jb *b,
 	return IBB_OK;
 }
 
-static int inspect_doc(struct ibb_session *s, int problem, const struct ibb_error *why,
-		       char **ret_json, struct ibb_error *err)
+static int inspect_doc(struct ibb_session *s, bool readable, int problem,
+		       const struct ibb_error *why, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_identity id = {0};
 	struct ibb_jb b = {0};
@@ -101,13 +84,14 @@ static int inspect_doc(struct ibb_session *s, int problem, const struct ibb_erro
 	root = ibb_doc_begin(&b, "ibbake-inspect/1");
 	ibb_identity_json(&id, &b, ibb_jb_object(&b, root, "identity"));
 	ibb_identity_clear(&id);
-	ibb_jb_str(&b, root, "generation", generation(s->image));
+	ibb_jb_str(&b, root, "generation", ibb_boot_generation(&s->boot));
 	partitions_json(s->image, &b, root);
+	ibb_azure_json(&s->azure, s->q->azure, &b, ibb_jb_object(&b, root, "azure"));
 	if (s->facts) {
 		ibb_facts_json(s->facts, &b, ibb_jb_object(&b, root, "image"));
 		ibb_jb_u64(&b, root, "free_bytes", s->image->info.free_bytes);
 		/* what could not be read is not called absent */
-		if (!problem)
+		if (readable)
 			r = readiness_of_functions(s, &b, root, err);
 	}
 	o = ibb_jb_array(&b, root, "warnings");
@@ -157,6 +141,20 @@ static int check_hives(struct ibb_session *s, int problem, struct ibb_error *why
 	return problem;
 }
 
+/* Unfit for Azure is a problem with --azure alone, and the last one to be named. */
+static int describe(struct ibb_session *s, int *problem, struct ibb_error *why, char **ret_json,
+		    struct ibb_error *err)
+{
+	const bool readable = !*problem;
+	int r = ibb_session_azure(s, false, err);
+
+	if (r)
+		return r;
+	if (readable && s->q->azure)
+		*problem = ibb_azure_enforce(&s->azure, s->q->image, why);
+	return inspect_doc(s, readable, *problem, why, ret_json, err);
+}
+
 int ibb_do_inspect(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
@@ -183,7 +181,7 @@ int ibb_do_inspect(const struct ibb_request *q, char **ret_json, struct ibb_erro
 				*err = why;
 			r = problem;
 		} else {
-			r = inspect_doc(&s, problem, &why, &json, err);
+			r = describe(&s, &problem, &why, &json, err);
 		}
 	}
 	ibb_session_clear(&s);

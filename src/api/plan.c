@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ibb_plan(). */
+#include "api/azure.h"
 #include "api/doc.h"
 #include "api/session.h"
 
@@ -25,6 +26,7 @@ static int plan_doc(struct ibb_session *s, char **ret_json, struct ibb_error *er
 	ibb_identity_json(&id, &b, ibb_jb_object(&b, root, "input"));
 	ibb_identity_clear(&id);
 	ibb_facts_json(s->facts, &b, ibb_jb_object(&b, root, "image"));
+	ibb_azure_json(&s->azure, s->q->azure, &b, ibb_jb_object(&b, root, "azure"));
 	list = ibb_jb_array(&b, root, "targets");
 	for (size_t i = 0; i < s->n_targets; i++) {
 		o = ibb_jb_object(&b, list, NULL);
@@ -44,6 +46,8 @@ int ibb_do_plan(const struct ibb_request *q, char **ret_json, struct ibb_error *
 	if (r)
 		return r;
 	r = ibb_session_open(&s, false, err);
+	if (!r)
+		r = ibb_session_azure_enforce(&s, true, err);
 	if (!r)
 		r = ibb_session_plan(&s, err);
 	if (!r)

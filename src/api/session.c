@@ -574,6 +574,7 @@ void ibb_session_clear(struct ibb_session *s)
 	free(s->chosen);
 	ibb_package_set_clear(&s->found);
 	ibb_facts_free(s->facts);
+	ibb_boot_clear(&s->boot);
 	ibb_image_close(s->image);
 	ibb_catalog_free(s->catalog);
 	for (size_t i = 0; i < s->n_warnings; i++)

@@ -6,6 +6,7 @@
 #include "api/image.h"
 #include "api/packages.h"
 #include "ibbake/ibbake.h"
+#include "inspect/azure.h"
 #include "plan/plan.h"
 
 /* An INF of the image, see ibb_session_plan_opts(). */
@@ -22,6 +23,8 @@ struct ibb_session {
 	struct ibb_catalog *catalog;
 	struct ibb_image *image;
 	struct ibb_facts *facts;
+	struct ibb_boot boot;	/* by ibb_session_azure(), */
+	struct ibb_azure azure; /* as this */
 	size_t n_targets;
 	struct ibb_resolution **resolutions;
 	struct ibb_selection *selections;

@@ -48,7 +48,8 @@ enum {
 	CLI_TRUST = 131072, /* --allow, --trust-anchor, --crl */
 	CLI_LOCK = 262144,  /* --lock */
 	CLI_IN_PLACE = 1 << 24,
-	CLI_DROP = 1 << 25
+	CLI_DROP = 1 << 25,
+	CLI_AZURE = 1 << 26 /* --azure */
 };
 
 struct cli_command {
@@ -108,6 +109,7 @@ void cli_render_readiness(const struct ibb_json *readiness, struct ibb_buf *out)
 void cli_render_packages(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_outcome(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_warnings(const struct ibb_json *doc, struct ibb_buf *out);
+void cli_render_azure(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_image(const struct ibb_json *image, struct ibb_buf *out);
 
 #endif

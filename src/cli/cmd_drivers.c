@@ -37,6 +37,7 @@ static void change_text(const struct cli *c, const struct ibb_json *doc, struct 
 		cli_printf(out, "removed %s (%s, %s)\n", cli_str(p, "published"), cli_str(p, "inf"),
 			   cli_str(p, "package_name"));
 	}
+	cli_render_azure(c, doc, out);
 	cli_render_warnings(doc, out);
 	cli_render_outcome(c, doc, out);
 }

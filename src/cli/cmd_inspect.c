@@ -169,6 +169,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 				   cli_str(d, "instance"), cli_str(d, "driver"));
 		}
 	}
+	cli_render_azure(c, doc, out);
 	cli_render_warnings(doc, out);
 }
 

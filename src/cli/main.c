@@ -18,19 +18,20 @@ const struct cli_command cli_commands[] = {
 	 CLI_SIZE | CLI_OS | CLI_CATALOG | CLI_WEAKEN, cli_cmd_resolve},
 	{"inspect", "IMAGE", "what an image is: container, Windows, state, drivers",
 	 "  ibbake inspect base.vhd\n"
-	 "  ibbake inspect base.vhd --hives\n",
-	 CLI_PARTITION | CLI_CATALOG | CLI_HIVES | CLI_DIRTY, cli_cmd_inspect},
+	 "  ibbake inspect base.vhd --hives\n"
+	 "  ibbake inspect base.vhd --azure\n",
+	 CLI_PARTITION | CLI_CATALOG | CLI_HIVES | CLI_DIRTY | CLI_AZURE, cli_cmd_inspect},
 	{"plan", "IMAGE", "everything bake would do, with reasons; writes nothing",
 	 "  ibbake plan base.vhd --size Standard_HB120rs_v3 --drivers winof2/\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_PARTITION | CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG |
-		 CLI_PROGRESS | CLI_DIRTY | CLI_TRUST | CLI_LOCK,
+		 CLI_PROGRESS | CLI_DIRTY | CLI_TRUST | CLI_LOCK | CLI_AZURE,
 	 cli_cmd_plan},
 	{"bake", "IMAGE", "make an image that has the InfiniBand driver, and its manifest",
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n"
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ --in-place\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_PARTITION |
 		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS | CLI_DIRTY | CLI_TRUST |
-		 CLI_LOCK | CLI_IN_PLACE,
+		 CLI_LOCK | CLI_IN_PLACE | CLI_AZURE,
 	 cli_cmd_bake},
 	{"verify", "IMAGE", "does an image still hold what its manifest says?",
 	 "  ibbake verify out.vhd --manifest out.vhd.manifest.json\n",
@@ -42,7 +43,7 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake drivers check winof2/ --os server2022\n",
 	 CLI_PARTITION | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_FORCE | CLI_ADD |
 		 CLI_CATALOG | CLI_PROGRESS | CLI_FILTER | CLI_DIRTY | CLI_TRUST | CLI_LOCK |
-		 CLI_OS | CLI_IN_PLACE,
+		 CLI_OS | CLI_IN_PLACE | CLI_AZURE,
 	 cli_cmd_drivers},
 	{"recover", "IMAGE", "finish, or drop, a change in place that was interrupted",
 	 "  ibbake recover base.vhd\n", CLI_DROP, cli_cmd_recover},

@@ -65,6 +65,8 @@ static const struct option {
 	 "a certificate revocation list to heed; may be repeated"},
 	{"lock", 0, "FILE", CLI_LOCK, TEXT, AT(q.lock), 0, 0,
 	 "packages must be those that FILE names by digest; without it, it is written"},
+	{"azure", 0, NULL, CLI_AZURE, FLAG, AT(q.azure), 0, 0,
+	 "refuse unless the result is fit for Azure; what is in the way is named"},
 	{"accept-dirty-hives", 0, NULL, CLI_DIRTY, FLAG, AT(q.accept_dirty_hives), 0, 0,
 	 "take a hive that was not cleanly closed and has no usable transaction log as it is"},
 	{"second-opinion", 0, "auto|off", CLI_PARTITION, OPINION, AT(q.second_opinion_off), 0, 0,

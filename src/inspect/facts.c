@@ -93,6 +93,8 @@ int ibb_facts_read(struct ibb_volume *v, bool accept_dirty, struct ibb_facts **r
 	if (!r)
 		r = ibb_facts_read_state(f, v, err);
 	if (!r)
+		r = ibb_facts_read_guest(f, v, err);
+	if (!r)
 		r = ibb_facts_read_database(f, err);
 	if (!r)
 		r = ibb_facts_read_devices(f, err);
@@ -243,6 +245,9 @@ void ibb_facts_free(struct ibb_facts *f)
 	free_strings(f->control_sets, f->n_control_sets);
 	free_strings(f->extensions, f->n_extensions);
 	free_strings(f->warnings, f->n_warnings);
+	free_strings(f->paging_files, f->n_paging_files);
+	for (size_t i = 0; i < IBB_N_AGENTS; i++)
+		free(f->agents[i].path);
 	ibb_buf_clear(&f->oem_map);
 	free(f->oem_in_use);
 	free(f->windows_dir);

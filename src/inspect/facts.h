@@ -67,6 +67,16 @@ struct ibb_fact_device {
 	size_t n_ids;
 };
 
+/* A service of the Azure virtual machine agent, in the current control set. */
+struct ibb_fact_agent {
+	const char *service; /* "WindowsAzureGuestAgent", "RdAgent" */
+	bool present;
+	uint32_t start;	 /* 2: automatic, 4: disabled */
+	char *path;	 /* what it starts, in the volume; NULL when that cannot be told */
+	bool file_found; /* and that is there */
+};
+#define IBB_N_AGENTS 2
+
 struct ibb_facts {
 	char *windows_dir; /* "Windows" as spelt in the volume */
 	struct ibb_fact_hive hives[IBB_N_HIVES];
@@ -92,6 +102,12 @@ struct ibb_facts {
 	char *winof2;	   /* version text, "" when installed without one, or NULL */
 	char **extensions; /* versions of the VM extension's plugin folder */
 	size_t n_extensions;
+
+	/* what Azure asks about */
+	bool paging_files_set; /* PagingFiles is there */
+	char **paging_files;   /* its lines: "C:\\pagefile.sys 0 0" */
+	size_t n_paging_files;
+	struct ibb_fact_agent agents[IBB_N_AGENTS];
 
 	/* driver store */
 	const char *missing_dir; /* one of the store's directories that the image lacks */

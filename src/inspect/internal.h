@@ -23,6 +23,8 @@ int ibb_facts_read_hives(struct ibb_facts *f, struct ibb_volume *v, bool accept_
 int ibb_facts_read_windows(struct ibb_facts *f, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_facts_read_state(struct ibb_facts *f, struct ibb_volume *v,
 			 struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_facts_read_guest(struct ibb_facts *f, struct ibb_volume *v,
+			 struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_facts_read_database(struct ibb_facts *f, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_facts_read_usage(struct ibb_facts *f, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_facts_read_winsock(struct ibb_facts *f, struct ibb_error *err) IBB_MUST_CHECK;

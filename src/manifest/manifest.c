@@ -339,6 +339,7 @@ int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **re
 	ibb_identity_json(in->input, &b, ibb_jb_object(&b, root, "input"));
 	ibb_identity_json(in->output, &b, ibb_jb_object(&b, root, "output"));
 	ibb_facts_json(in->facts, &b, ibb_jb_object(&b, root, "image"));
+	ibb_azure_json(in->azure, in->azure_enforced, &b, ibb_jb_object(&b, root, "azure"));
 	options_json(&in->options, &b, root);
 	list = ibb_jb_array(&b, root, "targets");
 	for (size_t i = 0; i < in->n_selections; i++) {

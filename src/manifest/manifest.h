@@ -8,6 +8,7 @@
 
 #include "apply/apply.h"
 #include "driver/trust.h"
+#include "inspect/azure.h"
 
 #define IBB_MANIFEST_SCHEMA "ibbake-manifest/1"
 
@@ -80,6 +81,8 @@ struct ibb_left_out {
 struct ibb_manifest_input {
 	const struct ibb_identity *input, *output;
 	const struct ibb_facts *facts;
+	const struct ibb_azure *azure; /* of the output */
+	bool azure_enforced;
 	const struct ibb_selection *selections;
 	size_t n_selections;
 	const struct ibb_plan *plan;

@@ -24,9 +24,26 @@ static bool all_zero(const uint8_t *p, size_t n)
 	return true;
 }
 
+static bool is_bitlocker(const uint8_t *b)
+{
+	return !memcmp(b + 3, "-FVE-FS-", 8) || !memcmp(b + 0x1a8, bitlocker_to_go, 16);
+}
+
+int ibb_volume_is_bitlocker(struct ibb_disk *d, bool *ret, struct ibb_error *err)
+{
+	uint8_t b[BOOT_BYTES];
+	int r = IBB_OK;
+
+	if (d->size_bytes >= sizeof(b))
+		r = ibb_disk_pread(d, b, sizeof(b), 0, err);
+	if (!r)
+		*ret = d->size_bytes >= sizeof(b) && is_bitlocker(b);
+	return r;
+}
+
 static int refuse_other(const struct ibb_disk *d, const uint8_t *b, struct ibb_error *err)
 {
-	if (!memcmp(b + 3, "-FVE-FS-", 8) || !memcmp(b + 0x1a8, bitlocker_to_go, 16)) {
+	if (is_bitlocker(b)) {
 		ibb_err(err, IBB_E_UNSUPPORTED, "%s: the volume is encrypted with BitLocker",
 			d->name);
 		return ibb_err_hint(err, IBB_E_UNSUPPORTED,

@@ -76,6 +76,8 @@ typedef int (*ibb_dirent_fn)(void *ctx, const char *name, enum ibb_file_type typ
  */
 int ibb_volume_open_ntfs(struct ibb_disk *d, bool writable, struct ibb_volume **ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
+/* Is the volume on `d` encrypted with BitLocker, or with BitLocker To Go? By its boot sector. */
+int ibb_volume_is_bitlocker(struct ibb_disk *d, bool *ret, struct ibb_error *err) IBB_MUST_CHECK;
 /* A host directory as a volume; staged changes live in memory until commit writes them. */
 int ibb_volume_open_dir(const char *path, struct ibb_volume **ret,
 			struct ibb_error *err) IBB_MUST_CHECK;

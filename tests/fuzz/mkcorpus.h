@@ -44,5 +44,7 @@ void mkcorpus_vhds(void);
 void mkcorpus_catalogs(void);
 /* mkcorpus_journal.c */
 void mkcorpus_journals(void);
+/* mkcorpus_fat.c */
+void mkcorpus_fat(void);
 
 #endif

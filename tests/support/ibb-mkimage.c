@@ -42,6 +42,9 @@ static const char usage[] =
 	"                          'ibb from the log') is in its transaction logs only\n"
 	"  --system-log1 FILE      instead of SYSTEM.LOG1; --system-log2 FILE alike\n"
 	"  --txr                   files of the transactional registry, one of them in use\n"
+	"  --no-boot-files         neither boot manager nor boot code\n"
+	"  --agent                 the Azure virtual machine agent   --paging-file LINE  "
+	"repeatable\n"
 	"  --wof PATH              a file compressed by 'compact /exe'; up to 4\n"
 	"  --stale-logs N          hive logs hold entries N above the hives' sequence number\n"
 	"  --fill MiB              that much data   --tiny-volume   and almost no free space\n"
@@ -83,6 +86,9 @@ enum {
 	OPT_STALE_LOGS,
 	OPT_FILL,
 	OPT_TINY,
+	OPT_NO_BOOT,
+	OPT_AGENT,
+	OPT_PAGING,
 	OPT_SEED,
 	OPT_HELP
 };
@@ -117,6 +123,9 @@ static const struct option options[] = {
 	{"dirty-hive", no_argument, NULL, OPT_DIRTY_HIVE},
 	{"dirty-volume", no_argument, NULL, OPT_DIRTY_VOLUME},
 	{"hibernated", no_argument, NULL, OPT_HIBERNATED},
+	{"no-boot-files", no_argument, NULL, OPT_NO_BOOT},
+	{"agent", no_argument, NULL, OPT_AGENT},
+	{"paging-file", required_argument, NULL, OPT_PAGING},
 	{"wof", required_argument, NULL, OPT_WOF},
 	{"stale-logs", required_argument, NULL, OPT_STALE_LOGS},
 	{"fill", required_argument, NULL, OPT_FILL},
@@ -128,7 +137,7 @@ static const struct option options[] = {
 
 struct lists {
 	unsigned oem[MAX_LIST];
-	const char *pci[MAX_LIST];
+	const char *pci[MAX_LIST], *paging[MAX_LIST];
 };
 
 static _Noreturn void bad(const char *option, const char *value)
@@ -197,6 +206,9 @@ static void disk_option(struct mkimage *m, int c)
 	case OPT_RECOVERY:
 		m->recovery = true;
 		break;
+	case OPT_NO_BOOT:
+		m->no_boot_files = true;
+		break;
 	case OPT_SECOND:
 		m->second_windows = true;
 		break;
@@ -229,6 +241,14 @@ static void hive_option(struct winhives_spec *h, struct lists *l, int c)
 		break;
 	case OPT_NO_DATABASE:
 		h->no_driver_database = true;
+		break;
+	case OPT_AGENT:
+		h->agent = true;
+		break;
+	case OPT_PAGING:
+		if (h->n_paging == MAX_LIST)
+			bad("paging-file", optarg);
+		l->paging[h->n_paging++] = optarg;
 		break;
 	case OPT_WINOF2:
 		h->winof2 = optarg;
@@ -337,6 +357,7 @@ static void parse(int argc, char **argv, struct mkimage *m, struct lists *l)
 	}
 	m->windows.hives.oem = l->oem;
 	m->windows.hives.pci = l->pci;
+	m->windows.hives.paging = l->paging;
 	if (m->windows.hives.win->major == 6 && m->windows.hives.win->minor < 2)
 		m->windows.hives.no_driver_database = true;
 }

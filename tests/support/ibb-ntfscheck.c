@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "disk/partition.h"
-#include "disk/vhd.h"
+#include "disk/chain.h"
 #include "ntfscheck.h"
 
 static const char usage[] =
@@ -133,19 +133,13 @@ static int check_all(struct ibb_disk *disk, struct ntfscheck *ret, struct ibb_er
 	return r;
 }
 
-static int check(struct options *o, struct ntfscheck *ret, struct ibb_error *err)
+static int check_disk(struct options *o, struct ibb_disk *disk, struct ntfscheck *ret,
+		      struct ibb_error *err)
 {
-	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = NULL;
-	IBB_AUTO(ibb_disk_unref) struct ibb_disk *disk = NULL;
-	struct ibb_file_id id;
-	struct ibb_vhd_footer footer;
-	enum ibb_container kind;
-	int r = ibb_disk_file_open(o->file, &id, &file, err);
+	int r = IBB_OK;
 
-	if (!r)
-		r = ibb_container_open(file, &kind, &footer, &disk, err);
-	if (r || o->all)
-		return r ? r : check_all(disk, ret, err);
+	if (o->all)
+		return check_all(disk, ret, err);
 	if (o->partition)
 		r = find_partition(disk, o, err);
 	if (!r && o->offset > disk->size_bytes)
@@ -153,6 +147,18 @@ static int check(struct options *o, struct ntfscheck *ret, struct ibb_error *err
 	return r ? r
 		 : check_slice(disk, o->offset, o->size ? o->size : disk->size_bytes - o->offset,
 			       ret, err);
+}
+
+static int check(struct options *o, struct ntfscheck *ret, struct ibb_error *err)
+{
+	struct ibb_chain chain;
+	int r = ibb_chain_open(o->file, &chain, err);
+
+	if (r)
+		return r;
+	r = check_disk(o, chain.disk, ret, err);
+	ibb_chain_clear(&chain);
+	return r;
 }
 
 static int lines(const struct ntfscheck *r, struct ibb_buf *out)

@@ -13,6 +13,7 @@
 #include "disk/vhd.h"
 #include "imgfile.h"
 #include "mkdisk.h"
+#include "mkfat.h"
 
 #define MIB (1ull << 20)
 
@@ -124,22 +125,38 @@ static int write_table(struct ibb_disk *d, const struct mkimage *m, const struct
 
 /* ---- partitions ---- */
 
-/* The beginning of a FAT32 file system: enough to be recognised as one. */
-static int write_esp(struct ibb_disk *d, const struct mkimage_part *p, struct ibb_error *err)
+/* A FAT file system with what firmware and boot manager look for. */
+static int write_esp(struct ibb_disk *d, const struct mkimage *m, const struct mkimage_part *p,
+		     struct ibb_error *err)
 {
-	uint8_t b[512] = {0xeb, 0x58, 0x90, 'M', 'S', 'D', 'O', 'S', '5', '.', '0'};
+	static const char manager[] = "MZ: stands for the boot manager";
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *slice = NULL;
+	IBB_AUTO_BUF struct ibb_buf bcd = {0};
+	const struct mkfat_opts o = {.hidden_bytes = p->off};
+	int r = winhives_bcd(m->windows.hives.time, &bcd, err);
 
-	ibb_put_le16(b + 11, (uint16_t)d->sector_bytes);
-	b[13] = 1;		  /* sectors per cluster */
-	ibb_put_le16(b + 14, 32); /* reserved sectors */
-	b[16] = 2;		  /* tables */
-	b[21] = 0xf8;		  /* fixed disk */
-	ibb_put_le32(b + 28, (uint32_t)(p->off / d->sector_bytes));
-	ibb_put_le32(b + 32, (uint32_t)(p->len / d->sector_bytes));
-	memcpy(b + 71, "SYSTEM     FAT32   ", 19);
-	b[510] = 0x55;
-	b[511] = 0xaa;
-	return ibb_disk_pwrite(d, b, sizeof(b), p->off, err);
+	if (!r)
+		r = ibb_disk_slice_new(d, p->off, p->len, &slice, err);
+	if (r)
+		return r;
+	const struct mkfat_file files[] = {
+		{"EFI/", NULL, 0},
+		{"EFI/Microsoft/Boot/bootmgfw.efi", manager, sizeof(manager)},
+		{"EFI/Microsoft/Boot/BCD", bcd.data, (uint32_t)bcd.len},
+		{"EFI/Boot/bootx64.efi", manager, sizeof(manager)},
+	};
+
+	return mkfat(slice, &o, files, m->no_boot_files ? 1 : IBB_ARRAY_SIZE(files), err);
+}
+
+/* For the master boot record: stop, in 16-bit code. What follows says so to whoever looks. */
+static int write_boot_code(struct ibb_disk *d, const struct mkimage *m, struct ibb_error *err)
+{
+	static const char code[] = "\xfa\xf4\xeb\xfd nothing boots here";
+
+	if (m->table != MKIMAGE_MBR || m->no_boot_files)
+		return IBB_OK;
+	return ibb_disk_pwrite(d, code, sizeof(code), 0, err);
 }
 
 static int write_ntfs(int fd, const char *path, const struct mkimage *m,
@@ -151,7 +168,11 @@ static int write_ntfs(int fd, const char *path, const struct mkimage *m,
 	int r = imgfile_temp(path, p->len, &part, err);
 
 	if (!windows) /* states are the Windows volume's */
-		w = (struct mkwindows){.hives = w.hives, .seed = w.seed, .no_windows = true};
+		w = (struct mkwindows){.hives = w.hives,
+				       .seed = w.seed,
+				       .no_windows = true,
+				       .boot_files =
+					       p->role == MKIMAGE_SYSTEM && !m->no_boot_files};
 	if (!r)
 		r = imgfile_mkntfs(part, m->sector, p->off / m->sector,
 				   windows ? "Windows" : "System", err);
@@ -167,7 +188,7 @@ static int write_partition(int fd, struct ibb_disk *d, const char *path, const s
 {
 	switch (p->role) {
 	case MKIMAGE_ESP:
-		return write_esp(d, p, err);
+		return write_esp(d, m, p, err);
 	case MKIMAGE_MSR:
 		return IBB_OK;
 	default:
@@ -203,6 +224,8 @@ static int write_all(int fd, const char *path, const struct mkimage *m, struct m
 	if (r)
 		return r;
 	r = write_table(d, m, l, err);
+	if (!r)
+		r = write_boot_code(d, m, err);
 	for (size_t i = 0; i < l->n && !r; i++)
 		r = write_partition(fd, d, path, m, &l->parts[i], err);
 	ibb_disk_unref(d);

@@ -31,6 +31,7 @@ struct mkimage {
 	uint32_t sector;
 	enum mkimage_table table;
 	bool second_windows, recovery;
+	bool no_boot_files; /* neither boot code nor boot manager: nothing starts from it */
 	struct mkwindows windows;
 	int64_t unix_time;
 	uint64_t seed;

@@ -333,6 +333,24 @@ static int marks(struct work *k)
 	return r;
 }
 
+static int boot_files(struct work *k)
+{
+	static const char code[] = "\xfa\xf4\xeb\xfd not a boot manager";
+	IBB_AUTO_BUF struct ibb_buf bcd = {0};
+	int r = winhives_bcd(k->w->hives.time, &bcd, k->err);
+
+	if (!r)
+		r = put(k, "bootmgr", ATTR_HIDDEN | ATTR_SYSTEM, code, sizeof(code));
+	return r ? r : put(k, "Boot/BCD", 0, bcd.data, bcd.len);
+}
+
+static int agent_files(struct work *k)
+{
+	int r = put_text(k, WINHIVES_AGENT_DIR "/WindowsAzureGuestAgent.exe", "MZ: no program");
+
+	return r ? r : put_text(k, WINHIVES_AGENT_DIR "/WaAppAgent.exe", "MZ: no program");
+}
+
 /* ---- the store that goes with a real hive ---- */
 
 struct stubs {
@@ -494,6 +512,10 @@ static int populate(struct work *k)
 	}
 	if (!r)
 		r = marks(k);
+	if (!r && w->boot_files)
+		r = boot_files(k);
+	if (!r && w->hives.agent && !w->no_windows)
+		r = agent_files(k);
 	if (!r && w->usn)
 		r = note_dir(k, "$Extend");
 	if (!r && w->usn)

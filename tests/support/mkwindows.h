@@ -14,6 +14,7 @@ struct mkwindows {
 	unsigned logged; /* MKLOG_NEW, MKLOG_OLD: what was last written is only in the logs */
 	bool txr;
 	bool no_windows; /* an ordinary data volume */
+	bool boot_files; /* of a BIOS start: bootmgr, Boot\BCD */
 	bool no_drivers_hive;
 	bool pending_xml, extension_plugin, vss, usn, hibernated, dirty_hive, dirty_volume;
 	const char *wof[4]; /* files of the volume that are WOF-compressed, up to the first NULL */

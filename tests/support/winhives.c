@@ -168,6 +168,18 @@ static void classes(struct hivebuild *b, const struct winhives_spec *s)
 	}
 }
 
+/* With | between them, as hivebuild_multi() takes them. */
+static const char *paging_lines(const struct winhives_spec *s)
+{
+	static char text[1024];
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_paging && n < sizeof(text); i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? "|" : "",
+				      s->paging[i]);
+	return text;
+}
+
 static void control(struct hivebuild *b, const struct winhives_spec *s)
 {
 	const char *cpu = strcmp(s->arch, "amd64") == 0 ? "AMD64"
@@ -183,6 +195,11 @@ static void control(struct hivebuild *b, const struct winhives_spec *s)
 	hivebuild_key(b, "ControlSet%03u\\Control\\ComputerName\\ComputerName", s->control_set);
 	hivebuild_sz(b, "ComputerName", "DEMO");
 	classes(b, s);
+	if (!s->n_paging)
+		return;
+	hivebuild_key(b, "ControlSet%03u\\Control\\Session Manager\\Memory Management",
+		      s->control_set);
+	hivebuild_multi(b, "PagingFiles", paging_lines(s));
 }
 
 static void service(struct hivebuild *b, const struct winhives_spec *s, const char *name,
@@ -199,12 +216,31 @@ static void service(struct hivebuild *b, const struct winhives_spec *s, const ch
 	hivebuild_sz(b, "Group", group);
 }
 
+static void agent(struct hivebuild *b, const struct winhives_spec *s, const char *name,
+		  const char *exe)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "C:/" WINHIVES_AGENT_DIR "/%s", exe);
+	for (char *p = path; *p; p++)
+		*p = *p == '/' ? '\\' : *p;
+	hivebuild_key(b, "ControlSet%03u\\Services\\%s", s->control_set, name);
+	hivebuild_dword(b, "Type", 16);
+	hivebuild_dword(b, "Start", 2);
+	hivebuild_dword(b, "ErrorControl", 1);
+	hivebuild_expand(b, "ImagePath", path);
+}
+
 static void services(struct hivebuild *b, const struct winhives_spec *s)
 {
 	service(b, s, "disk", 0, "SCSI Class");
 	service(b, s, "pci", 0, "Boot Bus Extender");
 	service(b, s, "stornvme", 0, "SCSI Miniport");
 	service(b, s, "mlx4_bus", 3, "NDIS");
+	if (s->agent) {
+		agent(b, s, "WindowsAzureGuestAgent", "WindowsAzureGuestAgent.exe");
+		agent(b, s, "RdAgent", "WaAppAgent.exe");
+	}
 	/* The Winsock catalog, empty: where NetworkDirect providers would be registered. */
 	hivebuild_key(b, "ControlSet%03u\\Services\\WinSock2\\Parameters\\Protocol_Catalog9",
 		      s->control_set);
@@ -292,6 +328,20 @@ int winhives_system(const struct winhives_spec *s, struct ibb_buf *ret, struct i
 	setup(&b, s);
 	if (!s->no_driver_database)
 		driver_database(&b, s, "SYSTEM");
+	return hivebuild_done(&b, ret, err);
+}
+
+/* ---- the boot configuration ---- */
+
+int winhives_bcd(uint64_t time, struct ibb_buf *ret, struct ibb_error *err)
+{
+	struct hivebuild b;
+
+	hivebuild_begin(&b, time);
+	hivebuild_security(&b, SD_HIVE);
+	hivebuild_key(&b, "Description");
+	hivebuild_sz(&b, "KeyName", "BCD00000000");
+	hivebuild_key(&b, "Objects");
 	return hivebuild_done(&b, ret, err);
 }
 

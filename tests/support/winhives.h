@@ -49,6 +49,9 @@ struct winhives_spec {
 	size_t n_oem;
 	const char *const *pci; /* device instances: "PCI\VEN_...[=INF that drives it]" */
 	size_t n_pci;
+	const char *const *paging; /* lines of PagingFiles; none: not set */
+	size_t n_paging;
+	bool agent;    /* the services of the Azure virtual machine agent */
 	uint64_t time; /* FILETIME */
 };
 int winhives_system(const struct winhives_spec *s, struct ibb_buf *ret,
@@ -57,6 +60,10 @@ int winhives_software(const struct winhives_spec *s, struct ibb_buf *ret,
 		      struct ibb_error *err) IBB_MUST_CHECK;
 int winhives_drivers(const struct winhives_spec *s, struct ibb_buf *ret,
 		     struct ibb_error *err) IBB_MUST_CHECK;
+
+/* A boot configuration store (Boot\BCD) without anything to boot. */
+int winhives_bcd(uint64_t time, struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
+#define WINHIVES_AGENT_DIR "WindowsAzure/GuestAgent_2.7.41491.1183"
 
 /* Raise the first sequence number, as an interrupted write leaves it. */
 void winhives_make_dirty(struct ibb_buf *hive);

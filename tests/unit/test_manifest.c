@@ -44,7 +44,9 @@ static struct ibb_identity identity(void)
 static char *manifest_of(struct fx *x, const struct ibb_applied *a)
 {
 	struct ibb_identity id = identity();
+	struct ibb_azure azure;
 	struct ibb_manifest_input in = {
+		.azure = &azure,
 		.input = &id,
 		.output = &id,
 		.facts = x->f,
@@ -60,6 +62,7 @@ static char *manifest_of(struct fx *x, const struct ibb_applied *a)
 	struct ibb_error err = {0};
 	char *s;
 
+	ibb_azure_judge(&(struct ibb_azure_input){.container = "raw disk"}, &azure);
 	assert_ok(ibb_manifest_build(&in, &doc, &err), err);
 	assert_ok(ibb_json_print(doc, &text, &err), err);
 	ibb_json_free(doc);

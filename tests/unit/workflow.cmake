@@ -4,7 +4,7 @@
 # A Windows in a directory, and packages, for all of them.
 add_library(ibb_workflow_support OBJECT support/wintree.c support/winhives.c
 	support/winreleases.c support/hivebuild.c support/mksd.c support/pkgtest.c support/mkpkg.c
-	support/mkpe.c ${mkcat} support/dirsource.c support/mkimage.c support/mkdisk.c
+	support/mkpe.c ${mkcat} support/dirsource.c support/mkimage.c support/mkdisk.c support/mkfat.c
 	support/imgfile.c support/mklog.c support/mkwindows.c support/ntfsprep.c ${ntfscheck})
 target_include_directories(ibb_workflow_support PRIVATE ${PROJECT_SOURCE_DIR}/src
 	${PROJECT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR}/support)
@@ -21,6 +21,8 @@ function(ibb_workflow_test name label)
 			manifest api)
 endfunction()
 ibb_workflow_test(test_facts unit)
+ibb_workflow_test(test_azure unit)
+ibb_workflow_test(test_boot unit)
 ibb_workflow_test(test_select unit)
 ibb_workflow_test(test_rank unit)
 ibb_workflow_test(test_consistency bad)
