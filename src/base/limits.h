@@ -49,6 +49,7 @@
 #define IBB_LIMIT_SCAN_FILES	   100000u
 #define IBB_LIMIT_ARCHIVE_MEMBERS  65535u /* a cabinet counts them in 16 bits */
 #define IBB_LIMIT_OVERLAY_BYTES	   (256u << 20)
+#define IBB_LIMIT_VHD_FIXED_BYTES  (32767ull << 30) /* the largest disk of Azure */
 #define IBB_LIMIT_DIRENTS	   1000000u
 
 #endif

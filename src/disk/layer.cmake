@@ -3,5 +3,5 @@ ibb_layer(disk
 	SOURCES disk/disk.c disk/file.c disk/mem.c disk/slice.c disk/grow.c disk/overlay.c disk/fault.c
 		disk/vhd.c disk/link.c disk/writer.c disk/container.c disk/crc32.c
 		disk/partition.c disk/mbr.c disk/gpt.c
-		disk/copy.c disk/digest.c
+		disk/sink.c disk/raw_write.c disk/gpt_move.c disk/copy.c disk/copy_overlay.c disk/digest.c
 	USES base)
