@@ -90,6 +90,9 @@ static void test_new_footer(void **state)
 	assert_int_equal(f.current_size_bytes, 30ull << 30);
 	assert_int_equal(f.original_size_bytes, 30ull << 30);
 	assert_int_equal(f.type, IBB_VHD_FIXED);
+	/* any other creator, and qemu-img takes the size from the geometry */
+	assert_string_equal(f.creator_app, "win ");
+	assert_int_equal(f.creator_version, 0x000a0000);
 	assert_string_equal(f.creator_os, "Wi2k");
 	assert_memory_equal(f.unique_id.b, some_id.b, 16);
 	memcpy(again, b, 512);
