@@ -55,5 +55,9 @@
 #define IBB_LIMIT_VHD_BLOCKS	   (4u << 20)	   /* 2040 GiB of blocks of 512 KiB */
 #define IBB_LIMIT_VHD_PATH_BYTES   65536u	   /* of a parent; Windows: 32 767 characters */
 #define IBB_LIMIT_DIRENTS	   1000000u
+#define IBB_LIMIT_VHDX_BLOCKS	   (1u << 24)	/* 16 TiB in blocks of 1 MiB; 64 MiB of memory */
+#define IBB_LIMIT_VHDX_FILE_MIB	   (1u << 29)	/* 512 TiB; the largest disk has 64 TiB */
+#define IBB_LIMIT_VHDX_LOG_BYTES   (64u << 20)	/* Windows makes logs of 1 MiB */
+#define IBB_LIMIT_VHDX_REPLAY	   (256u << 20) /* bytes that a log may change, kept in memory */
 
 #endif
