@@ -44,6 +44,8 @@
 #define IBB_LIMIT_CATALOG_ENTRIES  4096u /* of one list of a driver catalog */
 #define IBB_LIMIT_PATH_CHARS	   4096u
 #define IBB_LIMIT_PARTITIONS	   1024u
+#define IBB_LIMIT_CHAIN_LINKS	   64u	 /* of differencing disks; Hyper-V itself makes 50 */
+#define IBB_LIMIT_CHAIN_SCAN	   1024u /* images of one directory asked whether they are a parent */
 #define IBB_LIMIT_OEM_NUMBER	   65535u
 #define IBB_LIMIT_SCAN_DEPTH	   16u /* --drivers DIR is searched this deep */
 #define IBB_LIMIT_SCAN_FILES	   100000u

@@ -89,17 +89,16 @@ enum ibb_container {
 };
 const char *ibb_container_name(enum ibb_container c); /* "fixed VHD", "VHDX", ... */
 /*
- * Look at the signatures. A file whose last sector is no footer although the first one is a copy
- * of one (dynamic VHD cut short), or whose footer fails its checksum or lost its cookie, is
- * IBB_E_CORRUPT, never raw; so is a file named .vhd without a footer, one named .vhdx that is none,
- * and one that is no whole number of sectors.
+ * Look at the signatures. A dynamic or differencing VHD whose last footer is damaged or cut off is
+ * known by the copy at offset 0; whether enough of it is left is found out when it is opened. Any
+ * other VHD whose footer fails its checksum or lost its cookie is IBB_E_CORRUPT, never raw; so is a
+ * file named .vhd without a footer, one named .vhdx that is none, and one that is no whole number
+ * of sectors.
  */
 int ibb_container_detect(struct ibb_disk *file, enum ibb_container *ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
-/* Detect, then open raw and fixed VHD; the others: IBB_E_UNSUPPORTED with the conversion command.
- * *ret_footer is filled for a fixed VHD only. A raw disk is `file` itself, with a new reference. */
-int ibb_container_open(struct ibb_disk *file, enum ibb_container *ret_kind,
-		       struct ibb_vhd_footer *ret_footer, struct ibb_disk **ret,
-		       struct ibb_error *err) IBB_MUST_CHECK;
+/* Refuse a kind that is no disk image ibbake reads: IBB_E_UNSUPPORTED with what to do instead. */
+int ibb_container_refuse(const struct ibb_disk *file, enum ibb_container kind,
+			 struct ibb_error *err);
 
 #endif
