@@ -121,6 +121,12 @@ struct search {
 	bool has;
 };
 
+/* Hyper-V writes a second linkage of zeros: that is none. */
+static bool has_id2(const struct ibb_parent_link *l)
+{
+	return l->has_id2 && !ibb_guid_is_zero(&l->id2);
+}
+
 static bool is_parent(const struct ibb_link *child, const struct ibb_link *p)
 {
 	const struct ibb_parent_link *want = &child->parent;
@@ -128,7 +134,7 @@ static bool is_parent(const struct ibb_link *child, const struct ibb_link *p)
 	if (child->kind == IBB_CONTAINER_VHDX)
 		return p->kind == IBB_CONTAINER_VHDX &&
 		       (ibb_guid_equal(&want->id, &p->vhdx.data_write_id) ||
-			(want->has_id2 && ibb_guid_equal(&want->id2, &p->vhdx.data_write_id)));
+			(has_id2(want) && ibb_guid_equal(&want->id2, &p->vhdx.data_write_id)));
 	return is_vhd(p->kind) && ibb_guid_equal(&want->id, &p->vhd.footer.unique_id);
 }
 
@@ -136,7 +142,7 @@ static bool is_parent(const struct ibb_link *child, const struct ibb_link *p)
 static void wanted_text(const struct ibb_link *child, char out[2 * IBB_LINK_ID_SIZE + 8])
 {
 	id_text(child->kind, &child->parent.id, out);
-	if (child->parent.has_id2) {
+	if (has_id2(&child->parent)) {
 		strcat(out, " or ");
 		id_text(child->kind, &child->parent.id2, out + strlen(out));
 	}
@@ -266,6 +272,15 @@ static int find_by_id(struct search *s, struct ibb_error *err)
 	return r;
 }
 
+/* The path that says most to whoever made the disk. */
+static const char *windows_path(const struct ibb_parent_link *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->locators[i].kind == IBB_LOCATOR_ABSOLUTE)
+			return l->locators[i].path;
+	return l->n ? l->locators[0].path : "without a name";
+}
+
 static int missing(struct search *s, struct ibb_error *err)
 {
 	char want[2 * IBB_LINK_ID_SIZE + 8];
@@ -280,8 +295,10 @@ static int missing(struct search *s, struct ibb_error *err)
 	}
 	wanted_text(s->child, want);
 	ibb_err(err, IBB_E_UNSUPPORTED,
-		"%s: is a %s, and its parent is missing; looked for %s with the identifier %s",
-		s->child->path, ibb_link_kind_name(s->child), looked, want);
+		"%s: is a %s, and its parent (%s) is missing; looked for %s, with the identifier "
+		"%s",
+		s->child->path, ibb_link_kind_name(s->child), windows_path(&s->child->parent),
+		looked, want);
 	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
 			    "put its parent beside it, or merge it into its parent where it was "
 			    "made (Merge-VHD) and give that image");

@@ -78,6 +78,10 @@ void ibb_chain_clear(struct ibb_chain *c);
  */
 int ibb_chain_second_opinion(const struct ibb_chain *c, uint64_t *ret_asked,
 			     struct ibb_error *err) IBB_MUST_CHECK;
+/* How far the second opinion goes for this chain. */
+enum ibb_opinion { IBB_OPINION_NONE, IBB_OPINION_IDENTIFIERS, IBB_OPINION_CONTENT };
+/* *ret_why: why it does not go as far as the content (static), else NULL. */
+enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_why);
 /* The version of libvhdi, "20210425"; static storage. */
 const char *ibb_chain_second_version(void);
 

@@ -47,7 +47,6 @@ struct opinion {
 	libvhdi_file_t **files; /* one a link */
 	uint64_t *bats;		/* where the block allocation tables lie; 0: not known */
 	uint8_t *ours, *theirs; /* PIECE bytes each */
-	bool content;		/* may be compared */
 	uint64_t asked;
 };
 
@@ -211,6 +210,29 @@ static int check_parent_name(const struct ibb_link *l, libvhdi_file_t *f, struct
 static bool log_replayed(const struct ibb_link *l)
 {
 	return l->kind == IBB_CONTAINER_VHDX && l->vhdx.log_replayed;
+}
+
+enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_why)
+{
+	enum ibb_opinion scope = IBB_OPINION_CONTENT;
+	const char *why = NULL;
+
+	for (size_t i = 0; i < c->n && scope != IBB_OPINION_NONE; i++) {
+		const struct ibb_link *l = &c->links[i];
+
+		if (l->kind == IBB_CONTAINER_RAW) {
+			scope = IBB_OPINION_NONE;
+			why = "a raw disk has no container to be wrong about";
+		} else if (l->vhd.footer_from_copy) {
+			scope = IBB_OPINION_NONE;
+			why = "libvhdi cannot read a VHD whose last footer is damaged";
+		} else if (log_replayed(l)) {
+			scope = IBB_OPINION_IDENTIFIERS;
+			why = "libvhdi does not replay the log of a VHDX";
+		}
+	}
+	*ret_why = why;
+	return scope;
 }
 
 /* "BAT" in the region table, of which the file has two copies: [MS-VHDX] 2.2.3. */
@@ -505,9 +527,7 @@ static int ask_link(struct opinion *o, size_t i, struct ibb_error *err)
 		r = check_kind(l, o->files[i], err);
 	if (!r)
 		r = check_ids(l, o->files[i], err);
-	if (!r && log_replayed(l))
-		o->content = false;
-	else if (!r)
+	if (!r && !log_replayed(l))
 		r = check_sizes(l, o->files[i], err);
 	if (!r && !log_replayed(l))
 		r = check_parent_name(l, o->files[i], err);
@@ -521,6 +541,7 @@ static int ask_link(struct opinion *o, size_t i, struct ibb_error *err)
 static int ask(struct opinion *o, struct ibb_error *err)
 {
 	const struct ibb_chain *c = o->c;
+	const char *why;
 	int r = IBB_OK;
 
 	for (size_t i = 0; i < c->n && !r; i++)
@@ -531,7 +552,9 @@ static int ask(struct opinion *o, struct ibb_error *err)
 		if (libvhdi_file_set_parent_file(o->files[i], o->files[i + 1], &error) != 1)
 			r = failed(&c->links[i], "use its parent", error, err);
 	}
-	return r || !o->content ? r : compare_content(o, err);
+	if (!r && ibb_chain_opinion(c, &why) == IBB_OPINION_CONTENT)
+		r = compare_content(o, err);
+	return r;
 }
 
 static void clear(struct opinion *o)
@@ -548,14 +571,14 @@ static void clear(struct opinion *o)
 
 int ibb_chain_second_opinion(const struct ibb_chain *c, uint64_t *ret_asked, struct ibb_error *err)
 {
-	struct opinion o = {.c = c, .content = true};
+	struct opinion o = {.c = c};
+	const char *why;
 	int r;
 
-	for (size_t i = 0; i < c->n; i++)
-		if (c->links[i].kind == IBB_CONTAINER_RAW || c->links[i].vhd.footer_from_copy) {
-			*ret_asked = 0;
-			return IBB_OK;
-		}
+	if (ibb_chain_opinion(c, &why) == IBB_OPINION_NONE) {
+		*ret_asked = 0;
+		return IBB_OK;
+	}
 	libvhdi_notify_set_verbose(0);
 	o.files = ibb_calloc_array(c->n, sizeof(*o.files));
 	o.bats = ibb_calloc_array(c->n, sizeof(*o.bats));
