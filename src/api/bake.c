@@ -59,6 +59,10 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 			    .catalog_sha256 = ibb_catalog_sha256(s->catalog),
 			    .version = ibb_version(),
 			    .unix_time = s->q->unix_time},
+		.writing = {.format = ibb_target_format_name(s->q->format),
+			    .sparse = ibb_target_sparse_name(s->q->sparse),
+			    .grown_bytes = ibb_target_bytes(s->q->format, in->disk_bytes) -
+					   in->disk_bytes},
 	};
 	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
 	IBB_AUTO_BUF struct ibb_buf text = {0};

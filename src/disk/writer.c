@@ -14,8 +14,9 @@ int ibb_writer_new(enum ibb_format format, struct ibb_sink *sink, const struct i
 	case IBB_FORMAT_VHD_FIXED:
 		return ibb_writer_vhd_fixed_new(sink, o, ret, err);
 	case IBB_FORMAT_VHD_DYNAMIC:
+		return ibb_writer_vhd_dynamic_new(sink, o, ret, err);
 	case IBB_FORMAT_VHDX:
-		break;
+		return ibb_writer_vhdx_new(sink, o, ret, err);
 	case IBB_FORMAT_RAW:
 		return ibb_writer_raw_new(sink, o, ret, err);
 	}

@@ -8,6 +8,8 @@
 
 static const enum ibb_format formats[] = {
 	IBB_FORMAT_VHD_FIXED,
+	IBB_FORMAT_VHD_DYNAMIC,
+	IBB_FORMAT_VHDX,
 	IBB_FORMAT_RAW,
 };
 static const struct ibb_guid id = {{0xde, 0xad, 0xbe, 0xef, 1, 2, 0x43, 4, 0x85, 6, 7, 8, 9, 10}};
@@ -322,7 +324,7 @@ static void test_every_write_fails(void **state)
 			struct bad_sink bad;
 			struct ibb_sink_fd s;
 			char path[4096];
-			int fd = new_file(path, "failing");
+			int fd = scratch(path, "failing");
 
 			ibb_sink_fd_init(&s, fd, path);
 			bad = bad_sink_over(&s.s, n++, os);
@@ -362,7 +364,7 @@ static void test_every_read_fails(void **state)
 			struct ibb_copy_stats stats = {0};
 			struct ibb_sink_fd s;
 			char path[4096];
-			int fd = new_file(path, "unread");
+			int fd = scratch(path, "unread");
 
 			plan.fail_at[IBB_FAULT_READ]++;
 			plan.count[IBB_FAULT_READ] = 0;
@@ -398,7 +400,7 @@ static void test_cancelled(void **state)
 		struct ibb_writer *w = NULL;
 		struct ibb_sink_fd s;
 		char path[4096];
-		int fd = new_file(path, "cancelled");
+		int fd = scratch(path, "cancelled");
 
 		ibb_sink_fd_init(&s, fd, path);
 		assert_ok(ibb_writer_new(IBB_FORMAT_RAW, &s.s, &o, &w, &err), err);
@@ -424,7 +426,7 @@ static void test_no_memory(void **state)
 			struct ibb_error err = {0};
 			struct ibb_sink_fd s;
 			char path[4096];
-			int fd = new_file(path, "nomem");
+			int fd = scratch(path, "nomem");
 
 			ibb_sink_fd_init(&s, fd, path);
 			ibb_mem_fail_at(n, n % 2);

@@ -6,9 +6,12 @@
 
 #include "disktest.h"
 
+#include <sys/mman.h>
+
 #include "disk/copy.h"
 #include "disk/sink.h"
 #include "disk/vhd.h"
+#include "disk/vhdx.h"
 
 #define MIB 1048576ull
 
@@ -61,7 +64,8 @@ static inline struct ibb_disk *reopen(enum ibb_format format, const char *path)
 {
 	struct ibb_disk *file = NULL, *d = NULL;
 	struct ibb_parent_link link = {0};
-	struct ibb_vhd_footer footer;
+	struct ibb_vhdx_info vhdx;
+	struct ibb_vhd_info vhd;
 	struct ibb_error err = {0};
 	struct ibb_file_id id;
 
@@ -70,10 +74,15 @@ static inline struct ibb_disk *reopen(enum ibb_format format, const char *path)
 	case IBB_FORMAT_RAW:
 		return file;
 	case IBB_FORMAT_VHD_FIXED:
-		assert_ok(ibb_disk_vhd_fixed_open(file, &footer, &d, &err), err);
+	case IBB_FORMAT_VHD_DYNAMIC:
+		assert_ok(ibb_disk_vhd_open(file, &vhd, &link, &d, &err), err);
+		assert_int_equal(vhd.footer.type,
+				 format == IBB_FORMAT_VHD_FIXED ? IBB_VHD_FIXED : IBB_VHD_DYNAMIC);
 		break;
-	default:
-		fail();
+	case IBB_FORMAT_VHDX:
+		assert_ok(ibb_disk_vhdx_open(file, &vhdx, &link, &d, &err), err);
+		assert_false(vhdx.fixed);
+		break;
 	}
 	assert_false(link.differencing);
 	ibb_parent_link_clear(&link);
@@ -136,6 +145,16 @@ static inline int new_file(char path[4096], const char *name)
 
 	snprintf(path, 4096, "%s/%s", test_dir(), name);
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* The same in memory, for what is thrown away a thousand times. */
+static inline int scratch(char path[4096], const char *name)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	snprintf(path, 4096, "%s", name);
 	assert_true(fd >= 0);
 	return fd;
 }
