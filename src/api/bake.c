@@ -154,8 +154,10 @@ int ibb_session_change(const struct ibb_request *q, ibb_planner_fn planner, char
 		       struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
-	int r = change(&s, planner, ret_json, err);
+	int r = ibb_target_check_name(q, err);
 
+	if (!r)
+		r = change(&s, planner, ret_json, err);
 	ibb_session_clear(&s);
 	return r;
 }
