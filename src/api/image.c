@@ -227,7 +227,9 @@ static int parents_identity(const struct ibb_image *im, struct ibb_identity *id,
 		p->found_by = ibb_found_by_name(l->found_by);
 		p->file_bytes = l->id.size_bytes;
 		p->disk_bytes = l->disk->size_bytes;
-		p->has_time = c->links[i - 1].parent.has_timestamp;
+		/* 0 is what tools write that do not know it */
+		p->has_time = c->links[i - 1].parent.has_timestamp &&
+			      c->links[i - 1].parent.timestamp_s;
 		p->time_agrees = ibb_link_time_agrees(&c->links[i - 1], l);
 		ibb_link_id_text(l, p->id);
 	}

@@ -8,12 +8,14 @@
  * - Differencing VHD: the bit of a sector is taken as set when a bit before it in its byte is (the
  *   byte is shifted, not masked), so the parent's sectors behind a child's in a group of eight are
  *   read from the child. Left out: groups where a clear bit follows a set one.
+ * - Differencing VHD with blocks below 2 MiB: the clear bits that fill a bitmap's last sector are
+ *   counted as sectors, so a read from the end of a block into the next one takes what is in the
+ *   latter from the parent. Nothing is left out: each read stays inside one block.
  * - Fixed VHDX: the entries of sector bitmap blocks, one behind each chunk, are not counted, so
  *   everything behind the first chunk is read from the wrong block. Left out: what lies there.
- * - Differencing VHDX: a chunk without a bitmap block has one read from offset 0 of the file;
- *   blocks of zeros are taken from the parent; the bits decide also for blocks that are fully
- *   present. Left out: such chunks, every state but "not present", "fully" and "partially present",
- *   and groups of sectors whose bits are neither all clear nor all set, or contradict the state.
+ * - Differencing VHDX: a chunk without a bitmap block has one read from offset 0 of the file, and
+ *   blocks of zeros are taken from the parent. Left out: such chunks, every state but "not
+ * present", "fully" and "partially present", and what is not present although it has bits.
  * - A VHDX whose log is not empty: libvhdi does not replay it. Only what no log can change is
  *   asked: the type and the identifiers.
  * - A VHD whose last footer is damaged: libvhdi does not know the copy at offset 0. Not asked.
@@ -31,8 +33,8 @@
 #include "base/limits.h"
 
 #define PIECE	     65536u
-#define DATA_PIECES  40u
-#define HOLE_PIECES  16u
+#define DATA_PIECES  32u
+#define HOLE_PIECES  14u
 #define PIECES	     (DATA_PIECES + HOLE_PIECES + 2)
 #define NO_BAT_ENTRY UINT32_MAX /* of a VHD: the block is not in the file */
 
@@ -47,6 +49,7 @@ struct opinion {
 	libvhdi_file_t **files; /* one a link */
 	uint64_t *bats;		/* where the block allocation tables lie; 0: not known */
 	uint8_t *ours, *theirs; /* PIECE bytes each */
+	uint32_t block_bytes;	/* the smallest of the chain's; the others are multiples of it */
 	uint64_t asked;
 };
 
@@ -310,8 +313,7 @@ static int ask_vhdx_bitmap(const struct ibb_link *l, uint64_t entry_off, uint64_
 	off /= l->disk->sector_bytes;
 	r = peek(l, (e & ~((1ull << 20) - 1)) + off % (1u << 23) / 8, &bits, 1, ret, err);
 	if (!r && *ret)
-		*ret = (bits == 0x00 && state != BLOCK_FULL) ||
-		       (bits == 0xff && state != BLOCK_NOT_PRESENT);
+		*ret = state != BLOCK_NOT_PRESENT || !bits;
 	return r;
 }
 
@@ -366,16 +368,26 @@ static int may_ask(const struct opinion *o, uint64_t off, uint64_t n, bool *ret,
 
 /* ---- content ---- */
 
+/* A fixed VHD has none: any size will do. */
+static uint32_t block_bytes(const struct ibb_link *l)
+{
+	if (l->kind == IBB_CONTAINER_VHDX)
+		return l->vhdx.block_bytes;
+	return l->vhd.block_bytes ? l->vhd.block_bytes : 2u << 20;
+}
+
 static int read_theirs(const struct opinion *o, uint64_t off, size_t n, struct ibb_error *err)
 {
 	for (size_t done = 0; done < n;) {
+		const uint64_t at = off + done, in_block = o->block_bytes - at % o->block_bytes;
+		const size_t most = n - done < in_block ? n - done : (size_t)in_block;
 		libvhdi_error_t *error = NULL;
-		const ssize_t k = libvhdi_file_read_buffer_at_offset(
-			o->files[0], o->theirs + done, n - done, (off64_t)(off + done), &error);
+		const ssize_t k = libvhdi_file_read_buffer_at_offset(o->files[0], o->theirs + done,
+								     most, (off64_t)at, &error);
 		char what[64];
 
 		snprintf(what, sizeof(what), "read the disk at offset %llu",
-			 (unsigned long long)(off + done));
+			 (unsigned long long)at);
 		if (k <= 0)
 			return failed(&o->c->links[0], what, error, err);
 		done += (size_t)k;
@@ -449,7 +461,7 @@ static uint64_t spread(uint64_t bytes, uint64_t k, uint64_t n)
 /* Every other piece of data lies over the border of a block. */
 static void pick(struct sample *s, uint64_t off, bool over_border)
 {
-	const uint64_t block = s->block_bytes ? off / s->block_bytes * s->block_bytes : 0;
+	const uint64_t block = off / s->block_bytes * s->block_bytes;
 
 	s->at[s->n++] = over_border && block >= PIECE / 2 ? block - PIECE / 2 : off / PIECE * PIECE;
 }
@@ -485,8 +497,7 @@ static int compare_content(struct opinion *o, struct ibb_error *err)
 {
 	const struct ibb_link *l = &o->c->links[0];
 	struct ibb_disk *d = o->c->disk;
-	struct sample s = {.block_bytes = l->kind == IBB_CONTAINER_VHDX ? l->vhdx.block_bytes
-									: l->vhd.block_bytes};
+	struct sample s = {.block_bytes = block_bytes(l)};
 	int r = ibb_disk_extents(d, 0, d->size_bytes, sample_run, &s, err);
 
 	s.picking = true;
@@ -544,8 +555,13 @@ static int ask(struct opinion *o, struct ibb_error *err)
 	const char *why;
 	int r = IBB_OK;
 
-	for (size_t i = 0; i < c->n && !r; i++)
+	for (size_t i = 0; i < c->n && !r; i++) {
+		const uint32_t block = block_bytes(&c->links[i]);
+
+		if (!i || block < o->block_bytes)
+			o->block_bytes = block;
 		r = ask_link(o, i, err);
+	}
 	for (size_t i = 0; i + 1 < c->n && !r; i++) {
 		libvhdi_error_t *error = NULL;
 

@@ -72,6 +72,7 @@ int ibb_vhd_header_parse(const char *name, uint64_t off, const uint8_t b[IBB_VHD
 	struct ibb_vhd_header h;
 
 	decode(b, &h);
+	h.off = off;
 	if (memcmp(b + H_COOKIE, cookie, sizeof(cookie)) != 0)
 		return ibb_err(err, IBB_E_CORRUPT,
 			       "%s: no VHD dynamic disk header at offset %llu: the cookie is not "
@@ -164,13 +165,15 @@ static int add(struct ibb_parent_link *l, const char *name, uint64_t off,
 	if (!path)
 		return IBB_OK;
 	for (const char *c = path; *c; c++) {
-		if ((uint8_t)*c >= 0x20 && *c != 0x7f)
+		const unsigned char bad = (unsigned char)*c;
+
+		if (bad >= 0x20 && bad != 0x7f)
 			continue;
 		free(path);
 		return ibb_err(err, IBB_E_CORRUPT,
 			       "%s: the parent's path at offset %llu has a control character "
 			       "0x%02x in it",
-			       name, (unsigned long long)off, (uint8_t)*c);
+			       name, (unsigned long long)off, bad);
 	}
 	l->locators[l->n++] = (struct ibb_locator){kind, path};
 	return IBB_OK;
@@ -211,7 +214,7 @@ static int add_name(const char *name, const struct ibb_vhd_header *h, struct ibb
 	for (size_t i = 0; i < sizeof(le); i++)
 		le[i] = h->parent_name[i ^ 1];
 	r = to_text(le, sizeof(le), UTF16, &path, err);
-	return r ? r : add(l, name, H_PARENT_NAME, IBB_LOCATOR_NAME, path, err);
+	return r ? r : add(l, name, h->off + H_PARENT_NAME, IBB_LOCATOR_NAME, path, err);
 }
 
 int ibb_vhd_link_read(struct ibb_disk *file, const struct ibb_vhd_header *h,

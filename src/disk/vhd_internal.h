@@ -33,6 +33,7 @@ struct ibb_vhd_locator {
 };
 
 struct ibb_vhd_header {
+	uint64_t off; /* in the file, for messages */
 	uint64_t table_off;
 	uint32_t max_entries, block_bytes;
 	/* of differencing disks */

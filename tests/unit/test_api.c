@@ -85,6 +85,7 @@ static struct ibb_request request(void)
 				    .n_driver_dirs = 1,
 				    .trust_anchors = anchors,
 				    .n_trust_anchors = 1,
+				    .format = IBB_OUTPUT_RAW,
 				    .unix_time = NOW};
 }
 
@@ -534,8 +535,8 @@ static void cancelled_in_every_phase(void **state)
 	static const struct {
 		const char *phase;
 		int nth;
-	} t[] = {{"inspect", 0}, {"packages", 0}, {"plan", 0}, {"apply", 0},
-		 {"copy", 0},	 {"copy", 1},	  {"check", 0}};
+	} t[] = {{"inspect", 0}, {"packages", 0}, {"plan", 0},	{"apply", 0},
+		 {"copy", 0},	 {"copy", 1},	  {"check", 0}, {"sync", 0}};
 
 	(void)state;
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(t); i++) {

@@ -6,6 +6,7 @@
 #include "disktest.h"
 
 #include "disk/vhd.h"
+#include "mkvhd.h"
 
 #define KIB 1024u
 #define MIB (1024u * 1024u)
@@ -58,6 +59,19 @@ static inline struct opened open_vhd(const char *path)
 	return o;
 }
 
+/* Made in memory, and opened. */
+static inline struct opened make_vhd(const struct mkvhd *v)
+{
+	struct ibb_error err = {0};
+	struct ibb_disk *file = NULL;
+	struct opened o;
+
+	assert_ok(mkvhd_disk(v, "made.vhd", &file, &err), err);
+	o = open_vhd_disk(file);
+	ibb_disk_unref(file);
+	return o;
+}
+
 static inline void close_vhd(struct opened *o)
 {
 	ibb_disk_unref(o->d);
@@ -71,6 +85,22 @@ static inline void assert_byte(struct ibb_disk *d, uint64_t off, uint8_t want)
 
 	assert_ok(ibb_disk_pread(d, &b, 1, off, &err), err);
 	assert_int_equal(b, want);
+}
+
+/* n sectors from `sector` on: those that mkvhd_fill() made, or zeros. */
+static inline void assert_sectors(struct ibb_disk *d, uint64_t sector, uint64_t n, bool made)
+{
+	struct ibb_error err = {0};
+	uint8_t got[512], want[512] = {0};
+
+	for (; n--; sector++) {
+		if (made)
+			mkvhd_fill(sector, want);
+		memset(got, 0x5a, sizeof(got));
+		assert_ok(ibb_disk_pread(d, got, 512, sector * 512, &err), err);
+		if (memcmp(got, want, 512) != 0)
+			fail_msg("sector %llu is not what it was made", (unsigned long long)sector);
+	}
 }
 
 #endif
