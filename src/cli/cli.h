@@ -24,7 +24,7 @@ struct cli {
 	char *manifest_path; /* the default one, owned */
 	/* progress state */
 	const char *phase;
-	bool bar_drawn;
+	bool bar_drawn, terminal;
 	struct cli_rate rate;
 	uint64_t said_ms; /* when progress was last reported */
 };

@@ -160,10 +160,15 @@ int cli_progress(void *ctx, const struct ibb_progress *p)
 {
 	struct cli *c = ctx;
 	const bool new_phase = !c->phase || strcmp(c->phase, p->phase) != 0;
-	const bool terminal = c->progress == CLI_PROGRESS_AUTO && on_terminal();
 	struct timespec ts;
 	uint64_t now = 0;
+	bool terminal;
 
+	if (c->progress == CLI_PROGRESS_NONE || (c->quiet && c->progress != CLI_PROGRESS_JSON))
+		return caught;
+	if (new_phase)
+		c->terminal = c->progress == CLI_PROGRESS_AUTO && on_terminal();
+	terminal = c->terminal;
 	if (clock_gettime(CLOCK_MONOTONIC, &ts) == 0)
 		now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 	c->phase = p->phase;
@@ -174,8 +179,6 @@ int cli_progress(void *ctx, const struct ibb_progress *p)
 	c->said_ms = now;
 	if (c->progress == CLI_PROGRESS_JSON)
 		event_json(c, p);
-	else if (c->quiet || c->progress == CLI_PROGRESS_NONE)
-		return caught;
 	else if (terminal)
 		draw_bar(c, p);
 	else if (c->progress == CLI_PROGRESS_PLAIN || !new_phase)
