@@ -228,8 +228,8 @@ static int parents_identity(const struct ibb_image *im, struct ibb_identity *id,
 		p->file_bytes = l->id.size_bytes;
 		p->disk_bytes = l->disk->size_bytes;
 		/* 0 is what tools write that do not know it */
-		p->has_time = c->links[i - 1].parent.has_timestamp &&
-			      c->links[i - 1].parent.timestamp_s;
+		p->has_time =
+			c->links[i - 1].parent.has_timestamp && c->links[i - 1].parent.timestamp_s;
 		p->time_agrees = ibb_link_time_agrees(&c->links[i - 1], l);
 		ibb_link_id_text(l, p->id);
 	}

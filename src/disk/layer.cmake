@@ -5,7 +5,7 @@ ibb_layer(disk
 		disk/vhdx.c disk/vhdx_map.c disk/vhdx_header.c disk/vhdx_log.c disk/vhdx_region.c
 		disk/vhdx_meta.c disk/vhdx_parent.c disk/vhdx_bat.c disk/vhdx_write.c
 		disk/link.c disk/writer.c disk/container.c disk/crc32.c disk/crc32c.c
-		disk/chain.c disk/chain_find.c disk/second_opinion.c
+		disk/chain.c disk/chain_find.c disk/second_opinion.c disk/opinion_sample.c
 		disk/partition.c disk/mbr.c disk/gpt.c
 		disk/sink.c disk/raw_write.c disk/gpt_move.c disk/copy.c disk/copy_overlay.c disk/digest.c
 	USES base

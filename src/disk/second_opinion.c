@@ -2,28 +2,12 @@
 /*
  * libvhdi reads the same files through descriptors of our own, and has to see what our readers see.
  * It is only given files that they accepted. Two independent readers that agree are rarely both
- * wrong; libvhdi alone was found to return wrong data without an error. Those cases, found in
- * 20210425 and each reproduced by tests/unit/test_second_opinion.c, are left out:
- *
- * - Differencing VHD: the bit of a sector is taken as set when a bit before it in its byte is (the
- *   byte is shifted, not masked), so the parent's sectors behind a child's in a group of eight are
- *   read from the child. Left out: groups where a clear bit follows a set one.
- * - Differencing VHD with blocks below 2 MiB: the clear bits that fill a bitmap's last sector are
- *   counted as sectors, so a read from the end of a block into the next one takes what is in the
- *   latter from the parent. Nothing is left out: each read stays inside one block.
- * - Fixed VHDX: the entries of sector bitmap blocks, one behind each chunk, are not counted, so
- *   everything behind the first chunk is read from the wrong block. Left out: what lies there.
- * - Differencing VHDX: a chunk without a bitmap block has one read from offset 0 of the file, and
- *   blocks of zeros are taken from the parent. Left out: such chunks, every state but "not
- * present", "fully" and "partially present", and what is not present although it has bits.
- * - A VHDX whose log is not empty: libvhdi does not replay it. Only what no log can change is
- *   asked: the type and the identifiers.
- * - A VHD whose last footer is damaged: libvhdi does not know the copy at offset 0. Not asked.
- * - A child that is larger than its parent: not asked for what lies behind the parent's end.
+ * wrong; libvhdi alone was found to return wrong data without an error. Where that is, and what of
+ * the disk is compared, is decided in opinion_sample.c.
  */
 #include <libvhdi.h>
 
-#include "disk/chain.h"
+#include "disk/opinion.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,24 +16,13 @@
 #include "base/le.h"
 #include "base/limits.h"
 
-#define PIECE	     65536u
-#define DATA_PIECES  32u
-#define HOLE_PIECES  14u
-#define PIECES	     (DATA_PIECES + HOLE_PIECES + 2)
-#define NO_BAT_ENTRY UINT32_MAX /* of a VHD: the block is not in the file */
-
-/* States of a payload block, [MS-VHDX] 2.5.1.1, and of a sector bitmap block, 2.5.1.2. */
-enum { BLOCK_NOT_PRESENT = 0, BLOCK_ZERO = 2, BLOCK_FULL = 6, BLOCK_PARTIAL = 7 };
-enum { BITMAP_PRESENT = 6 };
-
 static const char source[] = "libvhdi";
 
 struct opinion {
 	const struct ibb_chain *c;
 	libvhdi_file_t **files; /* one a link */
-	uint64_t *bats;		/* where the block allocation tables lie; 0: not known */
-	uint8_t *ours, *theirs; /* PIECE bytes each */
-	uint32_t block_bytes;	/* the smallest of the chain's; the others are multiples of it */
+	uint8_t *ours, *theirs; /* IBB_OPINION_PIECE bytes each */
+	struct ibb_opinion_sample sample;
 	uint64_t asked;
 };
 
@@ -238,148 +211,13 @@ enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_w
 	return scope;
 }
 
-/* "BAT" in the region table, of which the file has two copies: [MS-VHDX] 2.2.3. */
-static int find_vhdx_bat(const struct ibb_link *l, uint64_t *ret, struct ibb_error *err)
-{
-	static const uint8_t bat[16] = {0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42,
-					0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08};
-	static const uint32_t copies[] = {192u << 10, 256u << 10};
-	uint8_t b[16 + 32 * 8];
-
-	for (size_t i = 0; i < IBB_ARRAY_SIZE(copies); i++) {
-		int r = ibb_disk_pread(l->file, b, sizeof(b), copies[i], err);
-
-		if (r)
-			return r;
-		for (size_t at = 16; memcmp(b, "regi", 4) == 0 && at < sizeof(b); at += 32)
-			if (memcmp(b + at, bat, 16) == 0) {
-				*ret = ibb_get_le64(b + at + 16);
-				return IBB_OK;
-			}
-	}
-	return IBB_OK;
-}
-
-/* "Table Offset" of the dynamic disk header. */
-static int find_vhd_bat(const struct ibb_link *l, uint64_t *ret, struct ibb_error *err)
-{
-	uint8_t b[8];
-	int r = ibb_disk_pread(l->file, b, sizeof(b), l->vhd.footer.data_offset + 16, err);
-
-	if (!r)
-		*ret = ibb_get_be64(b);
-	return r;
-}
-
-/* An entry, a bitmap: what our reader was content with lies inside; else nothing is asked. */
-static int peek(const struct ibb_link *l, uint64_t off, uint8_t *b, size_t n, bool *ret,
-		struct ibb_error *err)
-{
-	*ret = ibb_in_range(off, n, l->file->size_bytes);
-	return *ret ? ibb_disk_pread(l->file, b, n, off, err) : IBB_OK;
-}
-
-static int ask_vhd(const struct ibb_link *l, uint64_t bat, uint64_t off, bool *ret,
-		   struct ibb_error *err)
-{
-	const uint64_t block = off / l->vhd.block_bytes;
-	uint8_t entry[4], bits;
-	int r;
-
-	*ret = l->vhd.block_bytes % 4096 == 0; /* else a group of sectors may lie in two blocks */
-	if (!*ret)
-		return IBB_OK;
-	r = peek(l, bat + block * 4, entry, sizeof(entry), ret, err);
-	if (r || !*ret || ibb_get_be32(entry) == NO_BAT_ENTRY)
-		return r;
-	r = peek(l, ibb_get_be32(entry) * 512ull + off % l->vhd.block_bytes / 4096, &bits, 1, ret,
-		 err);
-	if (!r && *ret)
-		*ret = (bits & (bits + 1)) == 0; /* clear ones, then set ones */
-	return r;
-}
-
-static int ask_vhdx_bitmap(const struct ibb_link *l, uint64_t entry_off, uint64_t off,
-			   unsigned state, bool *ret, struct ibb_error *err)
-{
-	uint8_t entry[8], bits;
-	uint64_t e;
-	int r = peek(l, entry_off, entry, sizeof(entry), ret, err);
-
-	e = !r && *ret ? ibb_get_le64(entry) : 0;
-	*ret = (e & 7) == BITMAP_PRESENT;
-	if (r || !*ret)
-		return r;
-	off /= l->disk->sector_bytes;
-	r = peek(l, (e & ~((1ull << 20) - 1)) + off % (1u << 23) / 8, &bits, 1, ret, err);
-	if (!r && *ret)
-		*ret = state != BLOCK_NOT_PRESENT || !bits;
-	return r;
-}
-
-static int ask_vhdx(const struct ibb_link *l, uint64_t bat, uint64_t off, bool *ret,
-		    struct ibb_error *err)
-{
-	const uint64_t chunk_bytes = (uint64_t)l->disk->sector_bytes << 23;
-	const uint64_t ratio = chunk_bytes / l->vhdx.block_bytes, block = off / l->vhdx.block_bytes;
-	uint8_t entry[8];
-	unsigned state;
-	int r;
-
-	*ret = false;
-	if (!bat || (l->vhdx.fixed && off >= chunk_bytes))
-		return IBB_OK;
-	r = peek(l, bat + (block + block / ratio) * 8, entry, sizeof(entry), ret, err);
-	if (r || !*ret)
-		return r;
-	state = entry[0] & 7;
-	if (!l->parent.differencing) {
-		*ret = state == BLOCK_NOT_PRESENT || state == BLOCK_ZERO || state == BLOCK_FULL;
-		return IBB_OK;
-	}
-	*ret = state == BLOCK_NOT_PRESENT || state == BLOCK_FULL || state == BLOCK_PARTIAL;
-	if (!*ret)
-		return IBB_OK;
-	return ask_vhdx_bitmap(l, bat + ((off / chunk_bytes + 1) * (ratio + 1) - 1) * 8, off, state,
-			       ret, err);
-}
-
-/* Is libvhdi known to read n bytes at off, a group of eight sectors, as it should? */
-static int may_ask(const struct opinion *o, uint64_t off, uint64_t n, bool *ret,
-		   struct ibb_error *err)
-{
-	const struct ibb_chain *c = o->c;
-	bool ok = true;
-	int r = IBB_OK;
-
-	for (size_t i = 0; i < c->n && ok && !r; i++) {
-		const struct ibb_link *l = &c->links[i];
-
-		if (l->kind == IBB_CONTAINER_VHDX)
-			r = ask_vhdx(l, o->bats[i], off, &ok, err);
-		else if (l->parent.differencing)
-			r = ask_vhd(l, o->bats[i], off, &ok, err);
-		if (i + 1 < c->n)
-			ok = ok && ibb_in_range(off, n, c->links[i + 1].disk->size_bytes);
-	}
-	*ret = ok;
-	return r;
-}
-
 /* ---- content ---- */
-
-/* A fixed VHD has none: any size will do. */
-static uint32_t block_bytes(const struct ibb_link *l)
-{
-	if (l->kind == IBB_CONTAINER_VHDX)
-		return l->vhdx.block_bytes;
-	return l->vhd.block_bytes ? l->vhd.block_bytes : 2u << 20;
-}
 
 static int read_theirs(const struct opinion *o, uint64_t off, size_t n, struct ibb_error *err)
 {
 	for (size_t done = 0; done < n;) {
-		const uint64_t at = off + done, in_block = o->block_bytes - at % o->block_bytes;
+		const uint64_t at = off + done,
+			       in_block = o->sample.block_bytes - at % o->sample.block_bytes;
 		const size_t most = n - done < in_block ? n - done : (size_t)in_block;
 		libvhdi_error_t *error = NULL;
 		const ssize_t k = libvhdi_file_read_buffer_at_offset(o->files[0], o->theirs + done,
@@ -425,7 +263,8 @@ static int compare_piece(struct opinion *o, uint64_t off, uint64_t end, struct i
 	for (; off < end && !r; off += group) {
 		bool ask = false;
 
-		r = may_ask(o, off, group < end - off ? group : end - off, &ask, err);
+		r = ibb_opinion_may_ask(&o->sample, off, group < end - off ? group : end - off,
+					&ask, err);
 		if (r || ask)
 			continue;
 		if (off > from) {
@@ -442,75 +281,16 @@ static int compare_piece(struct opinion *o, uint64_t off, uint64_t end, struct i
 	return r;
 }
 
-/* Where to look: the same places each time. */
-struct sample {
-	uint64_t bytes[2]; /* of holes, of data */
-	bool picking;
-	uint64_t seen[2], next[2]; /* bytes gone by, pieces picked */
-	uint64_t block_bytes;
-	size_t n;
-	uint64_t at[PIECES];
-};
-
-/* The kth of n positions, from the first byte to the last. */
-static uint64_t spread(uint64_t bytes, uint64_t k, uint64_t n)
-{
-	return k + 1 == n ? bytes - 1 : bytes / (n - 1) * k;
-}
-
-/* Every other piece of data lies over the border of a block. */
-static void pick(struct sample *s, uint64_t off, bool over_border)
-{
-	const uint64_t block = off / s->block_bytes * s->block_bytes;
-
-	s->at[s->n++] = over_border && block >= PIECE / 2 ? block - PIECE / 2 : off / PIECE * PIECE;
-}
-
-static int sample_run(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
-{
-	const uint64_t n = e->data ? DATA_PIECES : HOLE_PIECES;
-	struct sample *s = ctx;
-
-	(void)err;
-	if (!s->picking)
-		s->bytes[e->data] += e->len_bytes;
-	while (s->picking && s->next[e->data] < n) {
-		const uint64_t want = spread(s->bytes[e->data], s->next[e->data], n);
-
-		if (want >= s->seen[e->data] + e->len_bytes)
-			break;
-		pick(s, e->off_bytes + (want - s->seen[e->data]), e->data && s->next[1] % 2);
-		s->next[e->data]++;
-	}
-	s->seen[e->data] += s->picking ? e->len_bytes : 0;
-	return IBB_OK;
-}
-
-static int by_offset(const void *a, const void *b)
-{
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static int compare_content(struct opinion *o, struct ibb_error *err)
 {
-	const struct ibb_link *l = &o->c->links[0];
-	struct ibb_disk *d = o->c->disk;
-	struct sample s = {.block_bytes = block_bytes(l)};
-	int r = ibb_disk_extents(d, 0, d->size_bytes, sample_run, &s, err);
+	const uint64_t size = o->c->disk->size_bytes;
+	int r = ibb_opinion_sample(o->c, &o->sample, err);
 
-	s.picking = true;
-	s.at[s.n++] = 0;
-	s.at[s.n++] = (d->size_bytes - 1) / PIECE * PIECE;
-	if (!r)
-		r = ibb_disk_extents(d, 0, d->size_bytes, sample_run, &s, err);
-	qsort(s.at, s.n, sizeof(s.at[0]), by_offset);
-	for (size_t i = 0; i < s.n && !r; i++) {
-		const uint64_t left = d->size_bytes - s.at[i];
+	for (size_t i = 0; i < o->sample.n && !r; i++) {
+		const uint64_t at = o->sample.at[i], left = size - at;
 
-		if (!i || s.at[i] != s.at[i - 1])
-			r = compare_piece(o, s.at[i], s.at[i] + (left < PIECE ? left : PIECE), err);
+		r = compare_piece(o, at, at + (left < IBB_OPINION_PIECE ? left : IBB_OPINION_PIECE),
+				  err);
 	}
 	return r;
 }
@@ -542,10 +322,6 @@ static int ask_link(struct opinion *o, size_t i, struct ibb_error *err)
 		r = check_sizes(l, o->files[i], err);
 	if (!r && !log_replayed(l))
 		r = check_parent_name(l, o->files[i], err);
-	if (!r && l->kind == IBB_CONTAINER_VHDX)
-		r = find_vhdx_bat(l, &o->bats[i], err);
-	else if (!r && l->parent.differencing)
-		r = find_vhd_bat(l, &o->bats[i], err);
 	return r;
 }
 
@@ -555,13 +331,8 @@ static int ask(struct opinion *o, struct ibb_error *err)
 	const char *why;
 	int r = IBB_OK;
 
-	for (size_t i = 0; i < c->n && !r; i++) {
-		const uint32_t block = block_bytes(&c->links[i]);
-
-		if (!i || block < o->block_bytes)
-			o->block_bytes = block;
+	for (size_t i = 0; i < c->n && !r; i++)
 		r = ask_link(o, i, err);
-	}
 	for (size_t i = 0; i + 1 < c->n && !r; i++) {
 		libvhdi_error_t *error = NULL;
 
@@ -580,7 +351,7 @@ static void clear(struct opinion *o)
 		if (o->files[i])
 			libvhdi_file_free(&o->files[i], NULL);
 	free(o->files);
-	free(o->bats);
+	ibb_opinion_sample_clear(&o->sample);
 	free(o->ours);
 	free(o->theirs);
 }
@@ -597,10 +368,9 @@ int ibb_chain_second_opinion(const struct ibb_chain *c, uint64_t *ret_asked, str
 	}
 	libvhdi_notify_set_verbose(0);
 	o.files = ibb_calloc_array(c->n, sizeof(*o.files));
-	o.bats = ibb_calloc_array(c->n, sizeof(*o.bats));
-	o.ours = ibb_alloc(PIECE);
-	o.theirs = ibb_alloc(PIECE);
-	r = o.files && o.bats && o.ours && o.theirs ? ask(&o, err) : ibb_err_nomem(err);
+	o.ours = ibb_alloc(IBB_OPINION_PIECE);
+	o.theirs = ibb_alloc(IBB_OPINION_PIECE);
+	r = o.files && o.ours && o.theirs ? ask(&o, err) : ibb_err_nomem(err);
 	clear(&o);
 	if (!r)
 		*ret_asked = o.asked;

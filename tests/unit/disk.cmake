@@ -22,3 +22,9 @@ ibb_unit_test(test_chain LABEL unit SOURCES unit/test_chain.c support/mkvhd.c su
 	support/imgfile.c LAYERS base disk)
 ibb_unit_test(test_second_opinion LABEL unit SOURCES unit/test_second_opinion.c support/mkvhd.c
 	support/mkvhdx.c support/imgfile.c LAYERS base disk)
+ibb_unit_test(test_vhdx_diff LABEL unit SOURCES unit/test_vhdx_diff.c support/mkvhdx.c
+	LAYERS base disk)
+ibb_unit_test(test_vhdx_write LABEL unit SOURCES unit/test_vhdx_write.c support/mkvhdx.c
+	LAYERS base disk)
+ibb_unit_test(test_vhdx_log LABEL unit SOURCES unit/test_vhdx_log.c support/mkvhdx.c
+	LAYERS base disk)

@@ -367,6 +367,29 @@ static void test_wrong_zero_block(void **state)
 	free(f.bytes);
 }
 
+/* Behind the end of a smaller parent. */
+static void test_wrong_behind_parent(void **state)
+{
+	struct flat f = flat_new(8 * MIB), small = {f.bytes, 3 * MIB};
+	const struct mkvhd_run one = {0, 6144}, two[] = {{10, 1}, {16000, 8}};
+	struct ibb_guid base = an_id(1);
+	uint64_t seed = 9;
+
+	(void)state;
+	fresh_dir("w");
+	scribble(&small, &seed, 512, &one, 1);
+	save_vhdx((struct mkvhdx_opts){.data_write_id = base}, &small, &one, 1,
+		  in_dir("w/base.vhdx"));
+	scribble(&f, &seed, 512, two, 2);
+	save_vhdx((struct mkvhdx_opts){.data_write_id = an_id(2),
+				       .differencing = true,
+				       .linkage = id_text(&base),
+				       .relative = "base.vhdx"},
+		  &f, two, 2, in_dir("w/child.vhdx"));
+	known_wrong(in_dir("w/child.vhdx"), &f, 6 * MIB, 4096, 10);
+	free(f.bytes);
+}
+
 /* Right where it might be wrong: bits count only in partially present blocks. */
 static void test_right_full_block(void **state)
 {
@@ -478,6 +501,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_fixed_vhdx),
 		cmocka_unit_test(test_wrong_without_bitmap),
 		cmocka_unit_test(test_wrong_zero_block),
+		cmocka_unit_test(test_wrong_behind_parent),
 		cmocka_unit_test(test_right_full_block),
 		cmocka_unit_test(test_wrong_log),
 		cmocka_unit_test(test_damaged_footer),
