@@ -65,6 +65,10 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 			    .catalog_sha256 = ibb_catalog_sha256(s->catalog),
 			    .version = ibb_version(),
 			    .unix_time = s->q->unix_time},
+		.writing = {.format = ibb_target_format_name(s->q->format),
+			    .sparse = ibb_target_sparse_name(s->q->sparse),
+			    .grown_bytes = ibb_target_bytes(s->q->format, in->disk_bytes) -
+					   in->disk_bytes},
 	};
 	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
 	IBB_AUTO_BUF struct ibb_buf text = {0};
@@ -166,8 +170,10 @@ int ibb_session_change(const struct ibb_request *q, ibb_planner_fn planner, char
 		       struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
-	int r = change(&s, planner, ret_json, err);
+	int r = ibb_target_check_name(q, err);
 
+	if (!r)
+		r = change(&s, planner, ret_json, err);
 	ibb_session_clear(&s);
 	return r;
 }

@@ -5,6 +5,7 @@
 
 #include "api/image.h"
 #include "api/packages.h"
+#include "api/target.h"
 #include "ibbake/ibbake.h"
 #include "inspect/azure.h"
 #include "plan/plan.h"
@@ -38,6 +39,7 @@ struct ibb_session {
 		*trust_files;	       /* the anchors of q, then its CRLs; NULL without trust */
 	struct ibb_lockfile *lockfile; /* of q->lock, when it is there */
 	struct ibb_plan *plan;
+	struct ibb_target target; /* of the output, while it is made */
 	struct ibb_included *included;
 	size_t n_included;
 	char **warnings;

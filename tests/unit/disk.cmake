@@ -16,6 +16,9 @@ ibb_unit_test(test_partition LABEL unit SOURCES unit/test_partition.c support/mk
 ibb_unit_test(test_copy LABEL unit SOURCES unit/test_copy.c LAYERS base disk)
 ibb_unit_test(test_partition_oracle LABEL oracle
 	SOURCES unit/test_partition_oracle.c support/mkdisk.c LAYERS base disk)
+ibb_unit_test(test_gpt_move LABEL unit SOURCES unit/test_gpt_move.c support/mkdisk.c
+	LAYERS base disk)
+ibb_unit_test(test_write LABEL unit SOURCES unit/test_write.c LAYERS base disk)
 ibb_unit_test(test_vhdx LABEL unit SOURCES unit/test_vhdx.c support/mkvhdx.c LAYERS base disk)
 ibb_unit_test(test_chain LABEL unit SOURCES unit/test_chain.c support/mkvhd.c support/mkvhdx.c
 	support/imgfile.c LAYERS base disk)
