@@ -1,15 +1,30 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "api/azure.h"
 
-/* An output has the container and the size of its source. */
+#include "api/target.h"
+
+static enum ibb_container kind_of_output(enum ibb_output_format f)
+{
+	static const enum ibb_container kinds[] = {
+		[IBB_OUTPUT_VHD] = IBB_CONTAINER_VHD_FIXED,
+		[IBB_OUTPUT_VHD_DYNAMIC] = IBB_CONTAINER_VHD_DYNAMIC,
+		[IBB_OUTPUT_VHDX] = IBB_CONTAINER_VHDX,
+		[IBB_OUTPUT_RAW] = IBB_CONTAINER_RAW,
+	};
+
+	return kinds[f];
+}
+
 static void describe_disk(const struct ibb_session *s, struct ibb_azure_input *in)
 {
-	const struct ibb_image *im = s->image;
+	const uint64_t bytes = ibb_image_disk(s->image)->size_bytes;
+	const enum ibb_container kind =
+		in->output ? kind_of_output(s->q->format) : ibb_image_kind(s->image);
 
-	in->container = ibb_container_name(im->container);
-	in->fixed_vhd = im->container == IBB_CONTAINER_VHD_FIXED;
-	in->disk_bytes = im->disk->size_bytes;
-	in->sector_bytes = im->table.sector_bytes;
+	in->container = ibb_container_name(kind);
+	in->fixed_vhd = kind == IBB_CONTAINER_VHD_FIXED;
+	in->disk_bytes = in->output ? ibb_target_bytes(s->q->format, bytes) : bytes;
+	in->sector_bytes = s->image->table.sector_bytes;
 }
 
 static bool is_data_disk(const struct ibb_image *im)

@@ -53,6 +53,7 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 		.options = {.force = s->q->force,
 			    .allow_unsupported = s->q->allow_unsupported,
 			    .accept_dirty_hives = s->q->accept_dirty_hives,
+			    .second_opinion_off = s->q->second_opinion_off,
 			    .allow = s->q->allow,
 			    .trust_anchors = s->q->trust_anchors,
 			    .n_trust_anchors = s->q->n_trust_anchors,
@@ -61,6 +62,10 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 			    .catalog_sha256 = ibb_catalog_sha256(s->catalog),
 			    .version = ibb_version(),
 			    .unix_time = s->q->unix_time},
+		.writing = {.format = ibb_target_format_name(s->q->format),
+			    .sparse = ibb_target_sparse_name(s->q->sparse),
+			    .grown_bytes = ibb_target_bytes(s->q->format, in->disk_bytes) -
+					   in->disk_bytes},
 	};
 	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
 	IBB_AUTO_BUF struct ibb_buf text = {0};
@@ -129,7 +134,7 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	if (!r)
 		r = ibb_image_identity(s->image, s->q->image, &in, err);
 	if (!r)
-		r = ibb_output_digest(s->q, s->image->file, &in, err);
+		r = ibb_output_digest(s->q, ibb_image_file(s->image), &in, err);
 	if (!r)
 		r = apply_all(s, &applied, err);
 	if (!r)
@@ -154,8 +159,10 @@ int ibb_session_change(const struct ibb_request *q, ibb_planner_fn planner, char
 		       struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
-	int r = change(&s, planner, ret_json, err);
+	int r = ibb_target_check_name(q, err);
 
+	if (!r)
+		r = change(&s, planner, ret_json, err);
 	ibb_session_clear(&s);
 	return r;
 }

@@ -8,8 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "disk/copy.h"
-
 static bool same_existing_file(const char *a, const char *b)
 {
 	struct stat x, y;
@@ -34,33 +32,11 @@ static int check_inputs(const struct ibb_session *s, const char *path, const cha
 static int check_path(const struct ibb_session *s, const char *path, const char *what,
 		      struct ibb_error *err)
 {
-	struct stat st;
 	int r = check_inputs(s, path, what, err);
 
 	if (r)
 		return r;
-	if (ibb_path_is(path, &s->image->id))
-		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the input image %s itself", path,
-			       what, s->q->image);
-	if (lstat(path, &st)) {
-		if (errno == ENOENT && *path && path[strlen(path) - 1] != '/')
-			return IBB_OK;
-		return ibb_err_os(err, errno, "%s: the %s cannot be made there", path, what);
-	}
-	if (S_ISDIR(st.st_mode))
-		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is a directory", path, what);
-	if (!S_ISREG(st.st_mode))
-		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is a %s, not a regular file", path,
-			       what,
-			       S_ISLNK(st.st_mode)			    ? "symbolic link"
-			       : S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode) ? "device"
-									    : "special file");
-	if (!s->q->overwrite) {
-		ibb_err(err, IBB_E_EXISTS, "%s: the %s exists already", path, what);
-		return ibb_err_hint(err, IBB_E_EXISTS,
-				    "choose another name, or replace it with --overwrite");
-	}
-	return IBB_OK;
+	return ibb_target_check_path(&s->image->chain, path, what, s->q->overwrite, err);
 }
 
 /* The same name in the same directory, though the file does not exist yet. */
@@ -101,9 +77,12 @@ static int check_lock(const struct ibb_request *q, struct ibb_error *err)
 int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 {
 	const struct ibb_request *q = s->q;
-	int r = IBB_OK;
+	struct ibb_target t = {0};
+	/* what cannot be written is better learnt before the work */
+	int r = ibb_target_open(q, &s->image->chain, s->image->overlay, &t, err);
 
-	if (q->output)
+	ibb_target_close(&t);
+	if (!r && q->output)
 		r = check_path(s, q->output, "output", err);
 	if (!r && q->manifest)
 		r = check_path(s, q->manifest, "manifest", err);
@@ -113,50 +92,6 @@ int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 			    q->output);
 	if (!r && q->lock && q->output)
 		r = check_lock(q, err);
-	return r;
-}
-
-static int copy_progress(void *ctx, uint64_t done, uint64_t total)
-{
-	struct ibb_session *s = ctx;
-	struct ibb_progress p = {.phase = "copy", .done = done, .total = total};
-
-	return s->q->progress ? s->q->progress(s->q->progress_ctx, &p) : 0;
-}
-
-/*
- * A Windows image holds secrets: who may not read the source may not read the result. Its owner
- * may write it, even if the source is read-only. File systems without modes say EPERM.
- */
-static int keep_private(const struct ibb_image *im, const struct ibb_atomic *out,
-			struct ibb_error *err)
-{
-	struct stat src, dst;
-
-	if (fstat(ibb_disk_file_fd(im->file), &src) || fstat(out->fd, &dst))
-		return ibb_err_os(err, errno, "%s: stat", out->path);
-	if (fchmod(out->fd, dst.st_mode & (src.st_mode | 0600) & 0777) && errno != EPERM &&
-	    errno != EOPNOTSUPP)
-		return ibb_err_os(err, errno, "%s: set its mode", out->path);
-	return IBB_OK;
-}
-
-static int fill(struct ibb_session *s, struct ibb_atomic *out, struct ibb_error *err)
-{
-	struct ibb_image *im = s->image;
-	struct ibb_copy_stats stats = {0};
-	int r = keep_private(im, out, err);
-
-	if (!r)
-		r = ibb_copy_file(im->file, out->fd, out->path, copy_progress, s, &stats, err);
-	/* raw and fixed VHD both begin with the disk's first sector: the overlay's offsets are the
-	 * file's */
-	if (!r)
-		r = ibb_copy_overlay(im->overlay, out->fd, out->path, 0, &stats, err);
-	if (!r)
-		r = ibb_session_phase(s->q, "check", 0, 0, err);
-	if (!r)
-		r = ibb_disk_file_unchanged(im->file, &im->id, err);
 	return r;
 }
 
@@ -174,21 +109,25 @@ int ibb_output_digest(const struct ibb_request *q, struct ibb_disk *d, struct ib
 static int check_output(struct ibb_session *s, int fd, const struct ibb_applied *applied,
 			struct ibb_identity *ret, struct ibb_error *err)
 {
+	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off};
 	IBB_AUTO(ibb_image_close) struct ibb_image *im = NULL;
 	unsigned number = s->image->table.parts[s->image->windows].number;
+	uint64_t compared;
 	char proc[64];
 	int r;
 
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	r = ibb_image_open(proc, &im, err);
+	r = ibb_image_open(proc, &o, &im, err);
 	if (!r)
 		r = ibb_image_open_windows(im, number, false, err);
+	if (!r)
+		r = ibb_target_check(&s->target, &im->chain, &compared, err);
 	if (!r)
 		r = ibb_apply_read_back(applied, im->volume, err);
 	if (!r)
 		r = ibb_image_identity(im, s->q->output, ret, err);
 	if (!r)
-		r = ibb_output_digest(s->q, im->file, ret, err);
+		r = ibb_output_digest(s->q, ibb_image_file(im), ret, err);
 	return r ? ibb_err_prefix(err, r, "%s: the finished output does not check", s->q->output)
 		 : IBB_OK;
 }
@@ -199,9 +138,9 @@ static int publish(struct ibb_session *s, struct ibb_atomic *image, const char *
 		   struct ibb_error *err)
 {
 	struct ibb_atomic man = {.fd = -1, .dir_fd = -1};
-	int r = IBB_OK;
+	int r = ibb_session_phase(s->q, "sync", 0, 0, err);
 
-	if (s->q->manifest) {
+	if (!r && s->q->manifest) {
 		r = ibb_atomic_begin(&man, s->q->manifest, s->q->overwrite, err);
 		if (!r)
 			r = ibb_pwrite_full(man.fd, text, strlen(text), 0, s->q->manifest, err);
@@ -234,7 +173,9 @@ int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, i
 		r = ibb_atomic_begin(&out, s->q->output, s->q->overwrite, err);
 	if (r)
 		return r;
-	r = fill(s, &out, err);
+	r = ibb_target_open(s->q, &s->image->chain, s->image->overlay, &s->target, err);
+	if (!r)
+		r = ibb_target_fill(&s->target, &out, err);
 	if (!r)
 		r = check_output(s, out.fd, applied, &id, err);
 	if (!r)

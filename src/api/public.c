@@ -45,6 +45,13 @@ int ibb_verify(const struct ibb_request *q, char **ret_json, struct ibb_error *e
 	return ibb_do_verify(q, ret_json, err ? err : &unwanted);
 }
 
+int ibb_convert(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_convert(q, ret_json, err ? err : &unwanted);
+}
+
 int ibb_drivers_list(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_error unwanted = {0};

@@ -4,6 +4,7 @@
 #define IBB_CLI_CLI_H
 
 #include "base/json.h"
+#include "cli/rate.h"
 #include "ibbake/ibbake.h"
 
 #define CLI_MAX_LIST 64
@@ -24,6 +25,8 @@ struct cli {
 	/* progress state */
 	const char *phase;
 	bool bar_drawn;
+	struct cli_rate rate;
+	uint64_t said_ms; /* when progress was last reported */
 };
 
 /* Options a command takes, as bits. */
@@ -43,11 +46,12 @@ enum {
 	CLI_ADD = 4096, /* --recurse, --keep-going, --replace, --reflect */
 	CLI_FORCE = 8192,
 	CLI_FILTER = 16384,
-	CLI_HIVES = 32768,  /* --hives */
-	CLI_DIRTY = 65536,  /* --accept-dirty-hives */
-	CLI_TRUST = 131072, /* --allow, --trust-anchor, --crl */
-	CLI_LOCK = 262144,  /* --lock */
-	CLI_AZURE = 1 << 24 /* --azure */
+	CLI_HIVES = 32768,    /* --hives */
+	CLI_DIRTY = 65536,    /* --accept-dirty-hives */
+	CLI_TRUST = 131072,   /* --allow, --trust-anchor, --crl */
+	CLI_LOCK = 262144,    /* --lock */
+	CLI_CONVERT = 524288, /* --second-opinion for convert */
+	CLI_AZURE = 1 << 24   /* --azure */
 };
 
 struct cli_command {
@@ -96,6 +100,7 @@ int cli_cmd_inspect(struct cli *c);
 int cli_cmd_plan(struct cli *c);
 int cli_cmd_bake(struct cli *c);
 int cli_cmd_verify(struct cli *c);
+int cli_cmd_convert(struct cli *c);
 int cli_cmd_drivers(struct cli *c);
 
 /* shared renderings */

@@ -24,6 +24,9 @@ struct ibb_write_opts {
 	uint32_t sector_bytes; /* logical: 512, or 4096 (VHDX and raw only) */
 	struct ibb_guid id;    /* the new disk's identity (VHD unique ID, VHDX disk ID) */
 	int64_t unix_time;     /* stamped on the footer */
+	/* fixed VHD: the 512 bytes of a footer to keep instead of making a new one, when the disk
+	 * has the size it says; borrowed */
+	const uint8_t *vhd_footer;
 };
 
 struct ibb_writer;
@@ -46,7 +49,8 @@ struct ibb_writer {
 void ibb_writer_free(struct ibb_writer *w);
 IBB_DEFINE_CLEANUP(struct ibb_writer *, ibb_writer_free)
 
-/* IBB_E_UNSUPPORTED when the format cannot hold such a disk (size, sector size). */
+/* IBB_E_UNSUPPORTED when the format cannot hold such a disk (size, sector size). A fixed VHD has to
+ * be whole MiB: the caller grows the disk first. */
 int ibb_writer_new(enum ibb_format format, struct ibb_sink *sink, const struct ibb_write_opts *o,
 		   struct ibb_writer **ret, struct ibb_error *err) IBB_MUST_CHECK;
 

@@ -285,3 +285,22 @@ def e2e_azure_no_windows(world):
     same(states(checks), {"os-state": "not-applicable", "page-file": "not-applicable",
                           "vm-agent": "not-applicable"}, "states")
     same((azure["fit"], azure["generation"]), (True, "V2"), "azure")
+
+
+def e2e_azure_output_format(world):
+    """A bake is judged by what it writes, whatever it reads."""
+    image, package = world.image(*SMALL, "--agent", "--table", "mbr", name="disk.img"), world.package()
+    with open(image.path, "r+b") as f:
+        f.truncate(48 * MIB + 1536)
+    _, checks = azure_of(world, image)
+    same(states(checks), {"container": "failed", "alignment": "failed"}, "the image")
+    for fmt, name in (("vhd-dynamic", "dynamic VHD"), ("vhdx", "VHDX"), ("raw", "raw disk")):
+        out = world.path({"vhd-dynamic": "o.vhd", "vhdx": "o.vhdx", "raw": "o.img"}[fmt])
+        world.refused(["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out,
+                       "--format", fmt, "--azure"], 100, "not fit for Azure (container",
+                      f"the output will be a {name}; Azure takes fixed VHD only")
+    doc = world.ibbake(*bake_args(world, image, package, "--azure", "--json")).json()
+    same((doc["azure"]["fit"], doc["azure"]["of"]), (True, "output"), "azure")
+    alignment = [c for c in doc["azure"]["checks"] if c["id"] == "alignment"][0]
+    same(alignment["finding"], "49 MiB, a whole number", "alignment")
+    same(azure_of(world, image.at(world.path("out.vhd")), "--azure")[0]["fit"], True, "the output")

@@ -57,7 +57,8 @@ def e2e_bad_footer_size(world):
 def e2e_bad_truncated_disk(world):
     image = world.image("--size", "256MiB", name="base.raw")
     os.truncate(image.path, 64 << 20)
-    try_bake(world, image, world.package(), 255, "base.raw", out="out.raw")
+    try_bake(world, image, world.package(), 255, "base.raw", out="out.raw",
+             options=("--format", "raw"))
 
 
 def e2e_bad_partition_table(world):
@@ -79,19 +80,21 @@ def e2e_bad_partition_overlap(world):
     image = world.image("--size", "256MiB", "--table", "mbr", name="base.raw")
     second = image.partition("windows")
     patch(image.path, 446 + 16 + 8, struct.pack("<I", second["offset"] // 512 - 2048))
-    try_bake(world, image, world.package(), 255, "base.raw", "partition", out="out.raw")
+    try_bake(world, image, world.package(), 255, "base.raw", "partition", out="out.raw",
+             options=("--format", "raw"))
 
 
 def e2e_bad_partition_past_end(world):
     image = world.image("--size", "256MiB", "--table", "mbr", name="base.raw")
     patch(image.path, 446 + 16 + 12, struct.pack("<I", 0x7fffffff))
-    try_bake(world, image, world.package(), 255, "base.raw", "partition", out="out.raw")
+    try_bake(world, image, world.package(), 255, "base.raw", "partition", out="out.raw",
+             options=("--format", "raw"))
 
 
 def e2e_other_containers(world):
     """What ibbake does not read is refused with the name of what it is."""
     package = world.package()
-    for name, magic, word in (("a.vhdx", b"vhdxfile", "VHDX"), ("c.wim", b"MSWIM\0\0\0", "WIM"),
+    for name, magic, word in (("a.vmdk", b"KDMV", "VMDK"), ("c.wim", b"MSWIM\0\0\0", "WIM"),
                               ("b.qcow2", b"QFI\xfb\0\0\0\3", "qcow2")):
         path = world.path(name)
         with open(path, "wb") as f:
