@@ -58,3 +58,18 @@ int ibb_session_azure_enforce(struct ibb_session *s, bool output, struct ibb_err
 
 	return r || !s->q->azure ? r : ibb_azure_enforce(&s->azure, s->q->image, err);
 }
+
+int ibb_azure_check_convert(const struct ibb_request *q, struct ibb_error *err)
+{
+	struct ibb_session s = {.q = q};
+	int r = IBB_OK;
+
+	if (!q->azure)
+		return IBB_OK;
+	/* what keeps a Windows from being opened shows as unknown, or it is a data disk */
+	r = ibb_session_open(&s, false, err);
+	if (s.image && r != IBB_E_NOMEM && r != IBB_E_CANCELLED)
+		r = ibb_session_azure_enforce(&s, true, err);
+	ibb_session_clear(&s);
+	return r;
+}

@@ -304,3 +304,22 @@ def e2e_azure_output_format(world):
     alignment = [c for c in doc["azure"]["checks"] if c["id"] == "alignment"][0]
     same(alignment["finding"], "49 MiB, a whole number", "alignment")
     same(azure_of(world, image.at(world.path("out.vhd")), "--azure")[0]["fit"], True, "the output")
+
+
+def e2e_azure_convert(world):
+    """A conversion is held to the same, with a Windows or without."""
+    good = world.image(*SMALL, name="good.img")
+    world.ibbake("convert", good.path, "-o", world.path("good.vhd"), "--azure")
+    same(azure_of(world, good.at(world.path("good.vhd")), "--azure")[0]["fit"], True, "the output")
+    world.refused(["convert", good.path, "-o", world.path("good.vhdx"), "--format", "vhdx",
+                   "--azure"], 100, "not fit for Azure (container)", "will be a VHDX")
+    bad = world.image(*SMALL, "--no-boot-files", name="bad.img")
+    world.refused(["convert", bad.path, "-o", world.path("bad.vhd"), "--azure"], 100,
+                  "bad.img: not fit for Azure (generation)")
+    world.ibbake("convert", bad.path, "-o", world.path("bad.vhd"))
+    data = world.image(*SMALL, "--no-windows", name="data.img")
+    world.ibbake("convert", data.path, "-o", world.path("data.vhd"), "--azure")
+    broken = world.image(*SMALL, "--dirty-volume", name="broken.img")
+    world.refused(["convert", broken.path, "-o", world.path("broken.vhd"), "--azure"], 100,
+                  "broken.img: not fit for Azure (os-state, page-file, vm-agent)",
+                  "the SYSTEM hive could not be looked at")
