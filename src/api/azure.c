@@ -1,15 +1,33 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "api/azure.h"
 
-/* An output has the container and the size of its source. */
+#include "api/target.h"
+
+static enum ibb_container kind_of_output(enum ibb_output_format f)
+{
+	static const enum ibb_container kinds[] = {
+		[IBB_OUTPUT_VHD] = IBB_CONTAINER_VHD_FIXED,
+		[IBB_OUTPUT_VHD_DYNAMIC] = IBB_CONTAINER_VHD_DYNAMIC,
+		[IBB_OUTPUT_VHDX] = IBB_CONTAINER_VHDX,
+		[IBB_OUTPUT_RAW] = IBB_CONTAINER_RAW,
+	};
+
+	return kinds[f];
+}
+
+/* What is changed in place keeps its container and its size. */
 static void describe_disk(const struct ibb_session *s, struct ibb_azure_input *in)
 {
-	const struct ibb_image *im = s->image;
+	const uint64_t bytes = ibb_image_disk(s->image)->size_bytes;
+	const bool made = in->output && !s->q->in_place;
+	const enum ibb_container kind =
+		made ? kind_of_output(s->q->format) : ibb_image_kind(s->image);
 
-	in->container = ibb_link_kind_name(&im->chain.links[0]);
-	in->fixed_vhd = ibb_image_kind(im) == IBB_CONTAINER_VHD_FIXED;
-	in->disk_bytes = ibb_image_disk(im)->size_bytes;
-	in->sector_bytes = im->table.sector_bytes;
+	in->container =
+		made ? ibb_container_name(kind) : ibb_link_kind_name(&s->image->chain.links[0]);
+	in->fixed_vhd = kind == IBB_CONTAINER_VHD_FIXED;
+	in->disk_bytes = made ? ibb_target_bytes(s->q->format, bytes) : bytes;
+	in->sector_bytes = s->image->table.sector_bytes;
 }
 
 static bool is_data_disk(const struct ibb_image *im)
@@ -42,4 +60,19 @@ int ibb_session_azure_enforce(struct ibb_session *s, bool output, struct ibb_err
 	int r = ibb_session_azure(s, output, err);
 
 	return r || !s->q->azure ? r : ibb_azure_enforce(&s->azure, s->q->image, err);
+}
+
+int ibb_azure_check_convert(const struct ibb_request *q, struct ibb_error *err)
+{
+	struct ibb_session s = {.q = q};
+	int r = IBB_OK;
+
+	if (!q->azure)
+		return IBB_OK;
+	/* what keeps a Windows from being opened shows as unknown, or it is a data disk */
+	r = ibb_session_open(&s, false, err);
+	if (s.image && r != IBB_E_NOMEM && r != IBB_E_CANCELLED)
+		r = ibb_session_azure_enforce(&s, true, err);
+	ibb_session_clear(&s);
+	return r;
 }

@@ -13,5 +13,7 @@ int ibb_session_azure(struct ibb_session *s, bool output, struct ibb_error *err)
 /* The same, and with --azure IBB_E_UNSUPPORTED unless it is fit: before anything is written. */
 int ibb_session_azure_enforce(struct ibb_session *s, bool output,
 			      struct ibb_error *err) IBB_MUST_CHECK;
+/* The same for a disk that is only converted: it may hold no Windows. Without --azure nothing. */
+int ibb_azure_check_convert(const struct ibb_request *q, struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/azure.h"
 #include "api/doc.h"
 #include "api/session.h"
 #include "api/target.h"
@@ -126,6 +127,8 @@ int ibb_do_convert(const struct ibb_request *q, char **ret_json, struct ibb_erro
 		r = ibb_err(err, IBB_E_INVALID, "no output was named");
 	if (!r)
 		r = ibb_target_check_name(q, err);
+	if (!r)
+		r = ibb_azure_check_convert(q, err);
 	if (!r)
 		r = convert(&c, ret_json, err);
 	ibb_target_close(&c.target);

@@ -285,3 +285,41 @@ def e2e_azure_no_windows(world):
     same(states(checks), {"os-state": "not-applicable", "page-file": "not-applicable",
                           "vm-agent": "not-applicable"}, "states")
     same((azure["fit"], azure["generation"]), (True, "V2"), "azure")
+
+
+def e2e_azure_output_format(world):
+    """A bake is judged by what it writes, whatever it reads."""
+    image, package = world.image(*SMALL, "--agent", "--table", "mbr", name="disk.img"), world.package()
+    with open(image.path, "r+b") as f:
+        f.truncate(48 * MIB + 1536)
+    _, checks = azure_of(world, image)
+    same(states(checks), {"container": "failed", "alignment": "failed"}, "the image")
+    for fmt, name in (("vhd-dynamic", "dynamic VHD"), ("vhdx", "VHDX"), ("raw", "raw disk")):
+        out = world.path({"vhd-dynamic": "o.vhd", "vhdx": "o.vhdx", "raw": "o.img"}[fmt])
+        world.refused(["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out,
+                       "--format", fmt, "--azure"], 100, "not fit for Azure (container",
+                      f"the output will be a {name}; Azure takes fixed VHD only")
+    doc = world.ibbake(*bake_args(world, image, package, "--azure", "--json")).json()
+    same((doc["azure"]["fit"], doc["azure"]["of"]), (True, "output"), "azure")
+    alignment = [c for c in doc["azure"]["checks"] if c["id"] == "alignment"][0]
+    same(alignment["finding"], "49 MiB, a whole number", "alignment")
+    same(azure_of(world, image.at(world.path("out.vhd")), "--azure")[0]["fit"], True, "the output")
+
+
+def e2e_azure_convert(world):
+    """A conversion is held to the same, with a Windows or without."""
+    good = world.image(*SMALL, name="good.img")
+    world.ibbake("convert", good.path, "-o", world.path("good.vhd"), "--azure")
+    same(azure_of(world, good.at(world.path("good.vhd")), "--azure")[0]["fit"], True, "the output")
+    world.refused(["convert", good.path, "-o", world.path("good.vhdx"), "--format", "vhdx",
+                   "--azure"], 100, "not fit for Azure (container)", "will be a VHDX")
+    bad = world.image(*SMALL, "--no-boot-files", name="bad.img")
+    world.refused(["convert", bad.path, "-o", world.path("bad.vhd"), "--azure"], 100,
+                  "bad.img: not fit for Azure (generation)")
+    world.ibbake("convert", bad.path, "-o", world.path("bad.vhd"))
+    data = world.image(*SMALL, "--no-windows", name="data.img")
+    world.ibbake("convert", data.path, "-o", world.path("data.vhd"), "--azure")
+    broken = world.image(*SMALL, "--dirty-volume", name="broken.img")
+    world.refused(["convert", broken.path, "-o", world.path("broken.vhd"), "--azure"], 100,
+                  "broken.img: not fit for Azure (os-state, page-file, vm-agent)",
+                  "the SYSTEM hive could not be looked at")
