@@ -326,6 +326,7 @@ int main(int argc, char **argv)
 #ifdef IBB_FUZZ_CAT
 	mkcorpus_catalogs();
 #endif
+	mkcorpus_vhdx();
 	printf("%u seeds in %s\n", n_written, out_dir);
 	return 0;
 }

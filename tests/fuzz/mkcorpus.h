@@ -40,5 +40,7 @@ void mkcorpus_trim(struct ibb_buf *hive);
 void mkcorpus_logs(void);
 /* mkcorpus_cat.c */
 void mkcorpus_catalogs(void);
+/* mkcorpus_vhdx.c */
+void mkcorpus_vhdx(void);
 
 #endif

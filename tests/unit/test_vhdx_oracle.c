@@ -130,7 +130,11 @@ static void test_made_files(void **state)
 	mkvhdx_clear(&m);
 }
 
-/* qemu replays a log by writing to the file; what it makes of a copy is what we read. */
+/*
+ * qemu replays a log by writing to the file; what it makes of a copy is what we read. Sequences
+ * that go on at the ring's begin are left out: qemu 7.2 does not ask for an entry's tail (2.3.3),
+ * so that it takes what lies there for the whole sequence and forgets the entries before.
+ */
 static void test_replay(void **state)
 {
 	uint64_t seed = test_seed();
@@ -138,7 +142,7 @@ static void test_replay(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 12; i++) {
 		struct dirty *y = dirty_make(&(struct mkvhdx_opts){.disk_bytes = (8 + i) * MIB},
-					     (uint32_t)(test_rand(&seed) % 256),
+					     (uint32_t)(test_rand(&seed) % 150),
 					     1 + (test_rand(&seed) >> (i * 5)), &seed);
 		struct ibb_error err = {0};
 
