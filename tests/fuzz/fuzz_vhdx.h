@@ -4,7 +4,7 @@
  * rest is a hole.
  *
  *     u16 flags    FUZZ_VHDX_SEAL: refresh the checksums first
- *     u16 size     of the file in MiB
+ *     u16 size     of the file in MiB, below 256
  *     then pieces: u32 offset (in units of 4 KiB), u16 length, bytes
  */
 #ifndef IBB_FUZZ_VHDX_H

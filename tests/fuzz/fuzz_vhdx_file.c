@@ -2,6 +2,7 @@
 #include "fuzz_vhdx.h"
 
 #include "base/le.h"
+#include "disk/crc32c.h"
 #include "mkvhdx.h"
 
 #define MIB 1048576ull
@@ -26,7 +27,7 @@ static void seal(struct ibb_disk *d, uint64_t at, size_t n)
 
 	FUZZ_CHECK(b && !ibb_disk_pread(d, b, n, at, NULL), "out of memory");
 	ibb_put_le32(b + 4, 0);
-	ibb_put_le32(b + 4, mkvhdx_crc32c(b, n));
+	ibb_put_le32(b + 4, ibb_crc32c(0, b, n));
 	FUZZ_CHECK(!ibb_disk_pwrite(d, b, 8, at, NULL), "out of memory");
 	free(b);
 }
@@ -59,7 +60,7 @@ struct ibb_disk *fuzz_vhdx_file(const uint8_t *data, size_t size)
 
 	if (size < FUZZ_VHDX_HEAD)
 		return NULL;
-	if (ibb_disk_mem_new(ibb_get_le16(data + 2) * MIB, 512, &d, NULL))
+	if (ibb_disk_mem_new(ibb_get_le16(data + 2) % 256 * MIB, 512, &d, NULL))
 		return NULL;
 	for (unsigned i = 0; (at = fuzz_vhdx_piece(data, size, i)) != 0; i++) {
 		uint64_t off = (uint64_t)ibb_get_le32(data + at) * FUZZ_VHDX_UNIT;

@@ -96,7 +96,7 @@ static void test_windows_files(void **state)
 	}
 }
 
-/* Made by qemu-img, and by mkvhdx (a fixed one of more than one chunk: libvhdi reads it wrong). */
+/* Made by qemu-img, and by mkvhdx; a chunk ends at 4 GiB. */
 static void test_made_files(void **state)
 {
 	static const char *const kinds[] = {"dynamic", "fixed"};
@@ -214,20 +214,33 @@ static void make_ours(uint64_t size, uint32_t sector, uint64_t *seed)
 }
 
 #ifdef IBB_HAVE_VHDI
-static void assert_vhdi_same(const char *vhdx, const char *raw)
+static libvhdi_file_t *vhdi_open(const char *vhdx)
 {
-	static uint8_t a[1048576], b[1048576];
-	struct ibb_disk *model = open_file(raw);
-	struct ibb_error err = {0};
 	libvhdi_file_t *f = NULL;
-	size64_t size = 0;
 
 	assert_int_equal(libvhdi_file_initialize(&f, NULL), 1);
 	assert_int_equal(libvhdi_file_open(f, in_dir(vhdx), libvhdi_get_access_flags_read(), NULL),
 			 1);
+	return f;
+}
+
+static void vhdi_close(libvhdi_file_t *f)
+{
+	libvhdi_file_close(f, NULL);
+	libvhdi_file_free(&f, NULL);
+}
+
+/* Has libvhdi's disk these bytes, as far as they are no hole (and in some holes)? */
+static bool vhdi_same(libvhdi_file_t *f, struct ibb_disk *model)
+{
+	static uint8_t a[1048576], b[1048576];
+	struct ibb_error err = {0};
+	size64_t size = 0;
+	bool same = true;
+
 	assert_int_equal(libvhdi_file_get_media_size(f, &size, NULL), 1);
 	assert_int_equal(size, model->size_bytes);
-	for (uint64_t off = 0; off < size; off += sizeof(a)) {
+	for (uint64_t off = 0; same && off < size; off += sizeof(a)) {
 		size_t n = size - off < sizeof(a) ? (size_t)(size - off) : sizeof(a);
 
 		if (off % (64 * MIB) && !vhdx_any_data(model, off, n))
@@ -235,11 +248,86 @@ static void assert_vhdi_same(const char *vhdx, const char *raw)
 		assert_int_equal(libvhdi_file_read_buffer_at_offset(f, a, n, (off64_t)off, NULL),
 				 (ssize_t)n);
 		assert_ok(ibb_disk_pread(model, b, n, off, &err), err);
-		assert_memory_equal(a, b, n);
+		same = memcmp(a, b, n) == 0;
 	}
-	libvhdi_file_close(f, NULL);
-	libvhdi_file_free(&f, NULL);
+	return same;
+}
+
+static void assert_vhdi_same(const char *vhdx, const char *raw)
+{
+	struct ibb_disk *model = open_file(raw);
+	libvhdi_file_t *f = vhdi_open(vhdx);
+
+	assert_true(vhdi_same(f, model));
+	vhdi_close(f);
 	ibb_disk_unref(model);
+}
+
+/* Debian's version is wrong here; a later one may be right, but we always are. */
+static void assert_vhdi_wrong(libvhdi_file_t *f, struct ibb_disk *model)
+{
+	if (strcmp(libvhdi_get_version(), "20210425") == 0)
+		assert_false(vhdi_same(f, model));
+	else
+		print_message("SKIPPED: libvhdi %s is another one\n", libvhdi_get_version());
+}
+
+/* It leaves out the sector bitmap entries of fixed disks, which have more than one chunk here. */
+static void test_vhdi_fixed(void **state)
+{
+	struct mkvhdx m = vhdx_make(&(struct mkvhdx_opts){
+		.disk_bytes = 4160 * MIB, .block_bytes = 32 * MIB, .fixed = true});
+	struct ibb_disk *model = vhdx_model(4160 * MIB);
+	struct ibb_error err = {0};
+	struct vhdx_opened o;
+	libvhdi_file_t *f;
+	uint64_t seed = test_seed();
+
+	(void)state;
+	vhdx_scribble(&m, model, 4 * GIB, 65536, &seed);
+	assert_ok(mkvhdx_save(&m, in_dir("f.vhdx"), &err), err);
+	assert_ok(vhdx_open(m.file, &o, &err), err);
+	assert_disk_is(o.d, model);
+	f = vhdi_open("f.vhdx");
+	assert_vhdi_wrong(f, model);
+	vhdi_close(f);
+	vhdx_close(&o);
+	ibb_disk_unref(model);
+	mkvhdx_clear(&m);
+}
+
+/* It takes the file's first bytes for the sector bitmap of a chunk that has none. */
+static void test_vhdi_untouched_child(void **state)
+{
+	struct mkvhdx p = vhdx_make(&(struct mkvhdx_opts){.disk_bytes = 16 * MIB}), c;
+	struct ibb_disk *model = vhdx_model(16 * MIB);
+	struct ibb_error err = {0};
+	struct vhdx_opened o, parent;
+	libvhdi_file_t *f, *below;
+	uint64_t seed = test_seed();
+
+	(void)state;
+	c = vhdx_make(&(struct mkvhdx_opts){
+		.disk_bytes = 16 * MIB, .differencing = true, .relative = "p.vhdx"});
+	vhdx_scribble(&p, model, 0, 16 * MIB, &seed);
+	assert_ok(mkvhdx_save(&p, in_dir("p.vhdx"), &err), err);
+	assert_ok(mkvhdx_save(&c, in_dir("c.vhdx"), &err), err);
+	assert_ok(vhdx_open(p.file, &parent, &err), err);
+	assert_ok(vhdx_open(c.file, &o, &err), err);
+	assert_ok(ibb_disk_vhdx_set_parent(o.d, parent.d, &err), err);
+	assert_disk_is(o.d, model);
+	below = vhdi_open("p.vhdx");
+	f = vhdi_open("c.vhdx");
+	assert_true(vhdi_same(below, model));
+	assert_int_equal(libvhdi_file_set_parent_file(f, below, NULL), 1);
+	assert_vhdi_wrong(f, model);
+	vhdi_close(f);
+	vhdi_close(below);
+	vhdx_close(&o);
+	vhdx_close(&parent);
+	ibb_disk_unref(model);
+	mkvhdx_clear(&p);
+	mkvhdx_clear(&c);
 }
 #endif
 
@@ -274,10 +362,11 @@ static void test_our_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_windows_files),
-		cmocka_unit_test(test_made_files),
-		cmocka_unit_test(test_replay),
-		cmocka_unit_test(test_our_files),
+		cmocka_unit_test(test_windows_files), cmocka_unit_test(test_made_files),
+		cmocka_unit_test(test_replay),	      cmocka_unit_test(test_our_files),
+#ifdef IBB_HAVE_VHDI
+		cmocka_unit_test(test_vhdi_fixed),    cmocka_unit_test(test_vhdi_untouched_child),
+#endif
 	};
 
 	if (system("command -v qemu-img >/dev/null && command -v qemu-io >/dev/null") != 0) {
