@@ -23,6 +23,8 @@ set(vhd_targets vhd_footer vhd_header vhd_bat)
 list(APPEND mkcorpus_sources fuzz/mkcorpus_vhd.c support/mkvhd.c support/imgfile.c)
 list(APPEND mkcorpus_sources fuzz/mkcorpus_fat.c support/mkfat.c)
 
+list(APPEND mkcorpus_sources fuzz/mkcorpus_vhdx.c fuzz/fuzz_vhdx_file.c support/mkvhdx.c)
+
 add_executable(ibb-mkcorpus ${mkcorpus_sources})
 ibb_objects(ibb-mkcorpus base disk hive)
 if(cat_targets)
@@ -85,3 +87,16 @@ foreach(target ${vhd_targets})
 	endif()
 endforeach()
 ibb_fuzz_target(fat SOURCES fuzz/fuzz_fat.c LAYERS base disk volume)
+
+# One program, which damages another structure in each target.
+set(vhdx_part 0)
+foreach(target vhdx_header vhdx_region vhdx_meta vhdx_bat vhdx_log)
+	ibb_fuzz_target(${target} SOURCES fuzz/fuzz_vhdx.c fuzz/fuzz_vhdx_file.c support/mkvhdx.c
+		LAYERS base disk)
+	foreach(program replay_${target} fuzz_${target})
+		if(TARGET ${program})
+			target_compile_definitions(${program} PRIVATE FUZZ_VHDX_PART=${vhdx_part})
+		endif()
+	endforeach()
+	math(EXPR vhdx_part "${vhdx_part} + 1")
+endforeach()

@@ -46,5 +46,7 @@ void mkcorpus_catalogs(void);
 void mkcorpus_journals(void);
 /* mkcorpus_fat.c */
 void mkcorpus_fat(void);
+/* mkcorpus_vhdx.c */
+void mkcorpus_vhdx(void);
 
 #endif

@@ -33,3 +33,13 @@ ibb_unit_test(test_vhdx_log LABEL unit SOURCES unit/test_vhdx_log.c support/mkvh
 ibb_unit_test(test_journal LABEL fault SOURCES unit/test_journal.c LAYERS base disk)
 ibb_unit_test(test_spill LABEL fault SOURCES unit/test_spill.c LAYERS base disk)
 ibb_unit_test(test_inuse LABEL unit SOURCES unit/test_inuse.c LAYERS base disk)
+ibb_unit_test(test_vhdx_oracle LABEL oracle SOURCES unit/test_vhdx_oracle.c support/mkvhdx.c
+	LAYERS base disk)
+find_library(IBB_TEST_VHDI vhdi)
+find_path(IBB_TEST_VHDI_INCLUDE libvhdi.h)
+if(IBB_TEST_VHDI AND IBB_TEST_VHDI_INCLUDE)
+	target_link_libraries(test_vhdx_oracle PRIVATE ${IBB_TEST_VHDI})
+	target_compile_definitions(test_vhdx_oracle PRIVATE IBB_HAVE_VHDI)
+endif()
+ibb_unit_test(test_vhdx_bad LABEL bad SOURCES unit/test_vhdx_bad.c support/mkvhdx.c
+	LAYERS base disk)
