@@ -155,8 +155,7 @@ static int keep_footer(struct ibb_target *t, struct ibb_error *err)
 		return IBB_OK;
 	r = ibb_disk_pread(file, t->footer, sizeof(t->footer), file->size_bytes - sizeof(t->footer),
 			   err);
-	if (!r)
-		t->write.vhd_footer = t->footer;
+	t->keep_footer = !r;
 	return r;
 }
 
@@ -337,6 +336,8 @@ static int write_image(struct ibb_target *t, const struct ibb_atomic *out, struc
 
 	ibb_sink_fd_init(&sink, out->fd, out->path);
 	r = ibb_writer_new(formats[t->q->format].format, &sink.s, &t->write, &w, err);
+	if (!r && t->keep_footer)
+		ibb_writer_vhd_fixed_keep(w, t->footer);
 	if (!r && o.sparse == IBB_SPARSE_NEVER && is_flat(t))
 		r = ibb_sink_fd_allocate(&sink, t->disk->size_bytes, &o.room_taken, err);
 	if (!r)

@@ -32,8 +32,9 @@ struct ibb_target {
 	struct ibb_disk *growth;       /* overlay with what growing changed, on top; NULL: none */
 	uint64_t grown_bytes;	       /* put to the end, for whole MiB */
 	struct ibb_write_opts write;   /* but for the identity, which is known at the end */
-	uint8_t footer[IBB_VHD_FOOTER_BYTES];
-	struct ibb_copy_stats stats; /* of the copy */
+	bool keep_footer;
+	uint8_t footer[IBB_VHD_FOOTER_BYTES]; /* the one to keep */
+	struct ibb_copy_stats stats;	      /* of the copy */
 };
 
 /*

@@ -14,6 +14,11 @@
 
 #define MIB (1u << 20)
 
+struct flat {
+	struct ibb_writer w;
+	const uint8_t *footer; /* to keep; NULL: a new one */
+};
+
 static int flat_write(struct ibb_writer *w, const void *buf, size_t n, uint64_t off,
 		      struct ibb_error *err)
 {
@@ -32,12 +37,13 @@ static int raw_finish(struct ibb_writer *w, struct ibb_error *err)
 
 static int fixed_finish(struct ibb_writer *w, struct ibb_error *err)
 {
+	const struct flat *flat = (const struct flat *)w;
 	uint8_t b[IBB_VHD_FOOTER_BYTES];
 	struct ibb_vhd_footer f;
 	int r;
 
-	if (w->o.vhd_footer) {
-		memcpy(b, w->o.vhd_footer, sizeof(b));
+	if (flat->footer) {
+		memcpy(b, flat->footer, sizeof(b));
 	} else {
 		ibb_vhd_footer_init(&f, w->o.disk_bytes, w->o.unix_time, &w->o.id);
 		ibb_vhd_footer_encode(&f, b);
@@ -58,18 +64,16 @@ static const struct ibb_writer_ops fixed_ops = {flat_write, fixed_finish, flat_f
 static int flat_new(const struct ibb_writer_ops *ops, struct ibb_sink *sink,
 		    const struct ibb_write_opts *o, struct ibb_writer **ret, struct ibb_error *err)
 {
-	struct ibb_writer *w;
+	struct flat *f;
 
 	if (o->disk_bytes % 512 || (o->sector_bytes != 512 && o->sector_bytes != 4096))
 		return ibb_err(err, IBB_E_INTERNAL, "%s: %llu bytes in sectors of %u", sink->name,
 			       (unsigned long long)o->disk_bytes, o->sector_bytes);
-	w = ibb_zalloc(sizeof(*w));
-	if (!w)
+	f = ibb_zalloc(sizeof(*f));
+	if (!f)
 		return ibb_err_nomem(err);
-	w->ops = ops;
-	w->sink = sink;
-	w->o = *o;
-	*ret = w;
+	f->w = (struct ibb_writer){.ops = ops, .sink = sink, .o = *o};
+	*ret = &f->w;
 	return IBB_OK;
 }
 
@@ -104,4 +108,10 @@ int ibb_writer_vhd_fixed_new(struct ibb_sink *sink, const struct ibb_write_opts 
 			       "%s: a fixed VHD of %llu bytes, no multiple of 1 MiB", sink->name,
 			       (unsigned long long)o->disk_bytes);
 	return flat_new(&fixed_ops, sink, o, ret, err);
+}
+
+void ibb_writer_vhd_fixed_keep(struct ibb_writer *w, const uint8_t *footer)
+{
+	IBB_ASSERT(w->ops == &fixed_ops);
+	((struct flat *)w)->footer = footer;
 }

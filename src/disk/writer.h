@@ -24,9 +24,6 @@ struct ibb_write_opts {
 	uint32_t sector_bytes; /* logical: 512, or 4096 (VHDX and raw only) */
 	struct ibb_guid id;    /* the new disk's identity (VHD unique ID, VHDX disk ID) */
 	int64_t unix_time;     /* stamped on the footer */
-	/* fixed VHD: the 512 bytes of a footer to keep instead of making a new one, when the disk
-	 * has the size it says; borrowed */
-	const uint8_t *vhd_footer;
 };
 
 struct ibb_writer;
@@ -60,6 +57,9 @@ int ibb_writer_raw_new(struct ibb_sink *sink, const struct ibb_write_opts *o,
 		       struct ibb_writer **ret, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_writer_vhd_fixed_new(struct ibb_sink *sink, const struct ibb_write_opts *o,
 			     struct ibb_writer **ret, struct ibb_error *err) IBB_MUST_CHECK;
+/* Let the fixed VHD end with the 512 bytes of this footer (borrowed), which says the disk's size,
+ * instead of a new one. */
+void ibb_writer_vhd_fixed_keep(struct ibb_writer *w, const uint8_t *footer);
 int ibb_writer_vhd_dynamic_new(struct ibb_sink *sink, const struct ibb_write_opts *o,
 			       struct ibb_writer **ret, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_writer_vhdx_new(struct ibb_sink *sink, const struct ibb_write_opts *o,

@@ -214,7 +214,6 @@ static void test_fixed_bytes(void **state)
 static void test_kept_footer(void **state)
 {
 	const struct ibb_write_opts o = {.disk_bytes = MIB, .sector_bytes = 512};
-	struct ibb_write_opts with = o;
 	struct ibb_writer *w = NULL;
 	struct ibb_error err = {0};
 	struct ibb_sink_fd s;
@@ -226,11 +225,11 @@ static void test_kept_footer(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(footer); i++)
 		footer[i] = (uint8_t)(i * 7);
-	with.vhd_footer = footer;
 	ibb_sink_fd_init(&s, fd, path);
 	/* what a clone left behind the disk goes */
 	assert_int_equal(ftruncate(fd, 3 * MIB), 0);
-	assert_ok(ibb_writer_new(IBB_FORMAT_VHD_FIXED, &s.s, &with, &w, &err), err);
+	assert_ok(ibb_writer_new(IBB_FORMAT_VHD_FIXED, &s.s, &o, &w, &err), err);
+	ibb_writer_vhd_fixed_keep(w, footer);
 	assert_ok(w->ops->finish(w, &err), err);
 	ibb_writer_free(w);
 	assert_int_equal(fstat(fd, &st), 0);
