@@ -26,7 +26,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e
 from vhdchild import differencing_vhd  # noqa: E402
 
 NAMES = ("sizes", "resolve", "inspect", "plan", "manifest", "verify", "drivers", "events", "check",
-         "lock", "convert")
+         "lock", "convert", "recover")
 SIZE = "Standard_HB120rs_v3"
 IB_ID = r"PCI\VEN_15B3&DEV_101C&SUBSYS_000715B3&REV_00"
 
@@ -501,6 +501,16 @@ def hindered_images(r):
     r.ibbake("inspect", image, rc=255, document=False)
 
 
+def recover_documents(r, image):
+    want(r.schemas, "recover", r.ibbake("recover", image)["action"], "nothing")
+    journal = os.path.realpath(image) + ".ibbake-journal"
+    with open(journal, "w"):
+        os.chmod(journal, 0o600)
+    r.ibbake("inspect", image, rc=100, document=False)
+    doc = r.ibbake("recover", image)
+    want(r.schemas, "recover", (doc["state"], doc["action"]), ("incomplete", "dropped"))
+
+
 def event_lines(r, image, out, package):
     bake = ("bake", image, "--size", SIZE, "--drivers", package)
     r.events("plan", image, "--size", SIZE, "--drivers", package)
@@ -543,6 +553,7 @@ def main():
         hives(r, package)
         trust(r, image)
         hindered_images(r)
+        recover_documents(r, image)
         event_lines(r, image, out, package)
         schemas.check_seen()
     except Unexpected as e:
