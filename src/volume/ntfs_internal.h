@@ -166,12 +166,13 @@ int ibb_ntfs_set_attributes(struct ntfs_be *n, ntfs_inode *ni, uint32_t attribut
 /* Names of the file without 8.3 aliases. */
 unsigned ibb_ntfs_links(ntfs_inode *ni);
 /*
- * The library frees the record of a removed file when its count of names, 8.3 aliases included,
- * comes down to 0: from a wrong count it goes past it and leaves a record that nobody can reach, or
- * frees one that still has names. IBB_E_CORRUPT then.
+ * Before a name is taken away: IBB_E_CORRUPT for a file whose removal would damage more.
+ * The library frees the record when its count of names, 8.3 aliases included, comes down to 0: from
+ * a wrong count it goes past it and leaves a record that nobody can reach, or frees one that still
+ * has names. And it frees clusters behind the end of the volume, whose bits must stay set.
  */
-int ibb_ntfs_check_links(struct ntfs_be *n, ntfs_inode *ni, const char *path,
-			 struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_ntfs_check_removable(struct ntfs_be *n, ntfs_inode *ni, const char *path,
+			     struct ibb_error *err) IBB_MUST_CHECK;
 /* Self-relative descriptor; empty when the inode has none. */
 int ibb_ntfs_get_sd(struct ntfs_be *n, ntfs_inode *ni, const char *path, struct ibb_buf *ret,
 		    struct ibb_error *err) IBB_MUST_CHECK;

@@ -85,7 +85,13 @@ unsigned ibb_ntfs_links(ntfs_inode *ni)
 	return links;
 }
 
-int ibb_ntfs_check_links(struct ntfs_be *n, ntfs_inode *ni, const char *path, struct ibb_error *err)
+static int damaged(struct ibb_error *err)
+{
+	return ibb_err_hint(err, IBB_E_CORRUPT,
+			    "attach the image to Windows and run chkdsk /f on the volume");
+}
+
+static int check_links(struct ntfs_be *n, ntfs_inode *ni, const char *path, struct ibb_error *err)
 {
 	unsigned names = 0, counted = le16_to_cpu(ni->mrec->link_count);
 	ntfs_attr_search_ctx *ctx = ntfs_attr_get_search_ctx(ni, NULL);
@@ -99,8 +105,45 @@ int ibb_ntfs_check_links(struct ntfs_be *n, ntfs_inode *ni, const char *path, st
 		return IBB_OK;
 	ibb_err(err, IBB_E_CORRUPT, "NTFS of %s: %s: its record counts %u names, but has %u",
 		n->lower->name, path, counted, names);
-	return ibb_err_hint(err, IBB_E_CORRUPT,
-			    "attach the image to Windows and run chkdsk /f on the volume");
+	return damaged(err);
+}
+
+/* The runs of one piece of an attribute. */
+static int check_runs(struct ntfs_be *n, const ATTR_RECORD *a, const char *path,
+		      struct ibb_error *err)
+{
+	runlist *rl = ntfs_mapping_pairs_decompress(n->vol, a, NULL);
+	bool inside = true;
+
+	if (!rl)
+		return ibb_ntfs_fail(n, errno, err, "%s: runs", path);
+	for (const runlist *r = rl; r->length && inside; r++)
+		inside = r->lcn < 0 || ibb_in_range((uint64_t)r->lcn, (uint64_t)r->length,
+						    (uint64_t)n->vol->nr_clusters);
+	free(rl);
+	if (inside)
+		return IBB_OK;
+	ibb_err(err, IBB_E_CORRUPT, "NTFS of %s: %s: its clusters lie outside the volume",
+		n->lower->name, path);
+	return damaged(err);
+}
+
+int ibb_ntfs_check_removable(struct ntfs_be *n, ntfs_inode *ni, const char *path,
+			     struct ibb_error *err)
+{
+	ntfs_attr_search_ctx *ctx;
+	int rc = check_links(n, ni, path, err);
+
+	if (rc)
+		return rc;
+	ctx = ntfs_attr_get_search_ctx(ni, NULL);
+	if (!ctx)
+		return ibb_err_nomem(err);
+	while (!rc && !ntfs_attrs_walk(ctx))
+		if (ctx->attr->non_resident)
+			rc = check_runs(n, ctx->attr, path, err);
+	ntfs_attr_put_search_ctx(ctx);
+	return rc;
 }
 
 /*

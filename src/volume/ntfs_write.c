@@ -207,7 +207,7 @@ static int unlink_name(struct ntfs_be *n, const char *path, const struct ntfs_lo
 
 	if (rc)
 		return rc;
-	rc = ibb_ntfs_check_links(n, ni, path, err);
+	rc = ibb_ntfs_check_removable(n, ni, path, err);
 	if (!rc)
 		rc = ibb_ntfs_open(n, loc->parent, path, &dir, err);
 	if (rc) {
