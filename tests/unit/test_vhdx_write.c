@@ -54,7 +54,7 @@ static struct memory new_memory(uint64_t room)
 
 static struct ibb_writer *new_writer(struct memory *m, uint64_t size, uint32_t sector)
 {
-	struct ibb_write_opts o = {size, sector, vhdx_disk_id, 1600000000, NULL};
+	struct ibb_write_opts o = {size, sector, vhdx_disk_id, 1600000000};
 	struct ibb_error err = {0};
 	struct ibb_writer *w = NULL;
 
@@ -197,7 +197,7 @@ static void test_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(bad); i++) {
-		struct ibb_write_opts o = {bad[i].size, bad[i].sector, vhdx_disk_id, 0, NULL};
+		struct ibb_write_opts o = {bad[i].size, bad[i].sector, vhdx_disk_id, 0};
 
 		assert_fails(ibb_writer_vhdx_new(&m.s, &o, &w, &err), IBB_E_UNSUPPORTED, err,
 			     bad[i].text);
@@ -244,7 +244,7 @@ static void test_full(void **state)
 
 static void test_short_memory(void **state)
 {
-	struct ibb_write_opts o = {MIB, 512, vhdx_disk_id, 0, NULL};
+	struct ibb_write_opts o = {MIB, 512, vhdx_disk_id, 0};
 	struct ibb_error err = {0};
 	long n;
 	int r = IBB_E_NOMEM;
@@ -277,7 +277,7 @@ static void test_deterministic(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
-		struct ibb_write_opts w = {MIB, 512, vhdx_disk_id, i, NULL};
+		struct ibb_write_opts w = {MIB, 512, vhdx_disk_id, i};
 		struct ibb_writer *p = NULL;
 
 		w.id.b[3] = (uint8_t)(i == 2);
