@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 ibb_layer(disk
 	SOURCES disk/disk.c disk/file.c disk/mem.c disk/slice.c disk/grow.c disk/overlay.c disk/fault.c
-		disk/vhd.c disk/link.c disk/writer.c disk/container.c disk/crc32.c
-		disk/partition.c disk/mbr.c disk/gpt.c
+		disk/vhd.c disk/link.c disk/writer.c disk/container.c disk/crc32.c disk/crc32c.c
 		disk/vhdx.c disk/vhdx_map.c disk/vhdx_header.c disk/vhdx_log.c disk/vhdx_region.c
-		disk/vhdx_meta.c disk/vhdx_parent.c disk/vhdx_bat.c disk/vhdx_write.c disk/crc32c.c
+		disk/vhdx_meta.c disk/vhdx_parent.c disk/vhdx_bat.c disk/vhdx_write.c
+		disk/partition.c disk/mbr.c disk/gpt.c
 		disk/copy.c disk/digest.c
 	USES base)
