@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A VHDX file as an input of a few KiB: which 64 KiB pieces it has, and what they begin with. The
- * rest is a hole.
+ * A VHDX file as an input of a few KiB: its pieces, each at a multiple of 4 KiB, that are no zeros.
+ * The rest is a hole.
  *
  *     u16 flags    FUZZ_VHDX_SEAL: refresh the checksums first
  *     u16 size     of the file in MiB, below 256
