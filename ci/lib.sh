@@ -29,6 +29,7 @@ cmd:pkg-config		pkg-config
 pc:libntfs-3g		ntfs-3g-dev
 hdr:wimlib.h		libwim-dev
 pc:libarchive		libarchive-dev
+pc:libvhdi		libvhdi-dev
 pc:libcrypto		libssl-dev
 pc:libcjson		libcjson-dev
 cmd:mkntfs		ntfs-3g

@@ -73,6 +73,7 @@ struct ibb_request {
 	/* take a hive that was not cleanly closed as it is when no transaction log of it is usable
 	 */
 	bool accept_dirty_hives;
+	bool second_opinion_off; /* do not ask libvhdi whether it sees the same disk; recorded */
 	bool check_hives; /* ibb_inspect(): check every cell of the hives; unsound: IBB_E_CORRUPT */
 	unsigned allow;	  /* IBB_ALLOW_*: signatures that Windows does not accept */
 	/* PEM files with roots that count like the pinned ones (tests); CRLs, PEM or DER */

@@ -51,6 +51,7 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 		.options = {.force = s->q->force,
 			    .allow_unsupported = s->q->allow_unsupported,
 			    .accept_dirty_hives = s->q->accept_dirty_hives,
+			    .second_opinion_off = s->q->second_opinion_off,
 			    .allow = s->q->allow,
 			    .trust_anchors = s->q->trust_anchors,
 			    .n_trust_anchors = s->q->n_trust_anchors,
@@ -133,7 +134,7 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	if (!r)
 		r = ibb_image_identity(s->image, s->q->image, &in, err);
 	if (!r)
-		r = ibb_output_digest(s->q, s->image->file, &in, err);
+		r = ibb_output_digest(s->q, ibb_image_file(s->image), &in, err);
 	if (!r)
 		r = apply_all(s, &applied, err);
 	if (!r)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/path.h"
 
 #define SYSTEM_HIVE "Windows/System32/config/SYSTEM"
 
@@ -66,21 +67,32 @@ static int look_into(struct ibb_image *im, size_t i, struct ibb_error *err)
 	return IBB_OK;
 }
 
-int ibb_image_open(const char *path, struct ibb_image **ret, struct ibb_error *err)
+/* The disk of the image: containers off, parents under it, and libvhdi sees the same. */
+static int open_disk(struct ibb_image *im, struct ibb_error *err)
+{
+	int r = ibb_chain_open(im->path, &im->chain, err);
+
+	if (!r && !im->second_opinion_off)
+		r = ibb_chain_second_opinion(&im->chain, &im->opinion_blocks, err);
+	return r;
+}
+
+int ibb_image_open(const char *path, const struct ibb_image_opts *opts, struct ibb_image **ret,
+		   struct ibb_error *err)
 {
 	IBB_AUTO(ibb_image_close) struct ibb_image *im = ibb_zalloc(sizeof(*im));
 	int r;
 
 	if (!im)
 		return ibb_err_nomem(err);
+	im->second_opinion_off = opts && opts->second_opinion_off;
 	im->path = ibb_strdup(path);
 	if (!im->path)
 		return ibb_err_nomem(err);
-	r = ibb_disk_file_open(path, &im->id, &im->file, err);
+	r = open_disk(im, err);
 	if (!r)
-		r = ibb_container_open(im->file, &im->container, &im->footer, &im->disk, err);
-	if (!r)
-		r = ibb_disk_overlay_new(im->disk, IBB_LIMIT_OVERLAY_BYTES, &im->overlay, err);
+		r = ibb_disk_overlay_new(im->chain.disk, IBB_LIMIT_OVERLAY_BYTES, &im->overlay,
+					 err);
 	if (!r)
 		r = ibb_ptable_read(im->overlay, &im->table, err);
 	if (r)
@@ -186,47 +198,112 @@ void ibb_image_close(struct ibb_image *im)
 	ibb_volume_close(im->volume);
 	ibb_disk_unref(im->slice);
 	ibb_disk_unref(im->overlay);
-	ibb_disk_unref(im->disk);
-	ibb_disk_unref(im->file);
+	ibb_chain_clear(&im->chain);
 	ibb_ptable_clear(&im->table);
 	free(im->found);
 	free(im->path);
 	free(im);
 }
 
+static int parents_identity(const struct ibb_image *im, struct ibb_identity *id,
+			    struct ibb_error *err)
+{
+	const struct ibb_chain *c = &im->chain;
+
+	if (c->n == 1)
+		return IBB_OK;
+	id->parents = ibb_calloc_array(c->n - 1, sizeof(*id->parents));
+	if (!id->parents)
+		return ibb_err_nomem(err);
+	for (size_t i = 1; i < c->n; i++) {
+		const struct ibb_link *l = &c->links[i];
+		struct ibb_identity_parent *p = &id->parents[i - 1];
+
+		p->file_name = ibb_strdup(ibb_path_base(l->path));
+		if (!p->file_name)
+			return ibb_err_nomem(err);
+		id->n_parents++;
+		p->container = ibb_link_kind_name(l);
+		p->found_by = ibb_found_by_name(l->found_by);
+		p->file_bytes = l->id.size_bytes;
+		p->disk_bytes = l->disk->size_bytes;
+		/* 0 is what tools write that do not know it */
+		p->has_time =
+			c->links[i - 1].parent.has_timestamp && c->links[i - 1].parent.timestamp_s;
+		p->time_agrees = ibb_link_time_agrees(&c->links[i - 1], l);
+		ibb_link_id_text(l, p->id);
+	}
+	return IBB_OK;
+}
+
+static void opinion_identity(const struct ibb_image *im, struct ibb_identity *id)
+{
+	const enum ibb_opinion scope = ibb_chain_opinion(&im->chain, &id->opinion_reason);
+
+	id->opinion = "agrees";
+	id->opinion_blocks = im->opinion_blocks;
+	if (scope == IBB_OPINION_NONE) {
+		id->opinion = "not-asked";
+	} else if (im->second_opinion_off) {
+		id->opinion = "off";
+		id->opinion_reason = "--second-opinion=off";
+	}
+	id->opinion_version =
+		strcmp(id->opinion, "agrees") == 0 ? ibb_chain_second_version() : NULL;
+}
+
+static void container_identity(const struct ibb_link *l, struct ibb_identity *id)
+{
+	if (l->kind == IBB_CONTAINER_VHDX) {
+		id->has_vhdx_id = true;
+		id->vhdx_id = l->vhdx.disk_id;
+		id->block_bytes = l->vhdx.block_bytes;
+		id->log_replayed = l->vhdx.log_replayed;
+		id->log_bytes = l->vhdx.log_bytes;
+	} else if (l->kind != IBB_CONTAINER_RAW) {
+		id->has_vhd_id = true;
+		id->vhd_id = l->vhd.footer.unique_id;
+		id->block_bytes = l->vhd.block_bytes;
+	}
+}
+
+static void partition_identity(const struct ibb_image *im, struct ibb_identity *id)
+{
+	const struct ibb_partition *p = &im->table.parts[im->windows];
+
+	id->partition = p->number;
+	id->partition_off = p->off_bytes;
+	id->partition_bytes = p->len_bytes;
+	id->has_partition_guid = id->has_disk_guid;
+	id->partition_guid = p->id;
+	snprintf(id->ntfs_serial, sizeof(id->ntfs_serial), "%s", im->info.serial);
+}
+
 int ibb_image_identity(const struct ibb_image *im, const char *path, struct ibb_identity *ret,
 		       struct ibb_error *err)
 {
 	static const char *const tables[] = {"none", "MBR", "GPT"};
-	const char *base = strrchr(path, '/');
 	struct ibb_identity id = {
-		.file_name = ibb_strdup(base ? base + 1 : path),
-		.container = ibb_container_name(im->container),
-		.file_bytes = im->file->size_bytes,
-		.disk_bytes = im->disk->size_bytes,
-		.sector_bytes = im->disk->sector_bytes,
+		.file_name = ibb_strdup(ibb_path_base(path)),
+		.container = ibb_link_kind_name(&im->chain.links[0]),
+		.file_bytes = ibb_image_file(im)->size_bytes,
+		.disk_bytes = ibb_image_disk(im)->size_bytes,
+		.sector_bytes = ibb_image_disk(im)->sector_bytes,
 		.table = tables[im->table.kind],
 		.has_disk_guid = im->table.kind == IBB_PTABLE_GPT,
 		.disk_guid = im->table.disk_id,
 		.mbr_signature = im->table.mbr_signature,
 	};
+	int r = id.file_name ? parents_identity(im, &id, err) : ibb_err_nomem(err);
 
-	if (!id.file_name)
-		return ibb_err_nomem(err);
-	if (im->container == IBB_CONTAINER_VHD_FIXED) {
-		id.has_vhd_id = true;
-		id.vhd_id = im->footer.unique_id;
+	if (r) {
+		ibb_identity_clear(&id);
+		return r;
 	}
-	if (im->volume) {
-		const struct ibb_partition *p = &im->table.parts[im->windows];
-
-		id.partition = p->number;
-		id.partition_off = p->off_bytes;
-		id.partition_bytes = p->len_bytes;
-		id.has_partition_guid = id.has_disk_guid;
-		id.partition_guid = p->id;
-		snprintf(id.ntfs_serial, sizeof(id.ntfs_serial), "%s", im->info.serial);
-	}
+	container_identity(&im->chain.links[0], &id);
+	opinion_identity(im, &id);
+	if (im->volume)
+		partition_identity(im, &id);
 	*ret = id;
 	return IBB_OK;
 }

@@ -3,8 +3,8 @@
 #ifndef IBB_API_IMAGE_H
 #define IBB_API_IMAGE_H
 
+#include "disk/chain.h"
 #include "disk/partition.h"
-#include "disk/vhd.h"
 #include "inspect/facts.h"
 #include "manifest/manifest.h"
 
@@ -17,13 +17,11 @@ struct ibb_found {
 
 struct ibb_image {
 	char *path;
-	struct ibb_file_id id;
-	struct ibb_disk *file;	  /* the file as it is */
-	struct ibb_disk *disk;	  /* its content: the virtual disk */
-	struct ibb_disk *overlay; /* copy-on-write over disk */
+	struct ibb_chain chain; /* the file, and the parents of a differencing disk */
+	bool second_opinion_off;
+	uint64_t opinion_blocks;  /* compared with libvhdi */
+	struct ibb_disk *overlay; /* copy-on-write over the chain's disk */
 	struct ibb_disk *slice;	  /* the Windows partition of the overlay */
-	enum ibb_container container;
-	struct ibb_vhd_footer footer;
 	struct ibb_ptable table;
 	struct ibb_found *found; /* one per partition */
 	size_t windows;		 /* index of the Windows partition, when `volume` is set */
@@ -31,8 +29,29 @@ struct ibb_image {
 	struct ibb_volume_info info;
 };
 
-/* Container and partition table; looks into every NTFS partition. IBB_E_CORRUPT, ... */
-int ibb_image_open(const char *path, struct ibb_image **ret, struct ibb_error *err) IBB_MUST_CHECK;
+/* The image file itself, and the disk in it (with what its parents hold). */
+static inline struct ibb_disk *ibb_image_file(const struct ibb_image *im)
+{
+	return im->chain.links[0].file;
+}
+static inline struct ibb_disk *ibb_image_disk(const struct ibb_image *im)
+{
+	return im->chain.disk;
+}
+static inline enum ibb_container ibb_image_kind(const struct ibb_image *im)
+{
+	return im->chain.links[0].kind;
+}
+
+struct ibb_image_opts {
+	bool second_opinion_off; /* do not ask libvhdi */
+};
+/*
+ * Container, parents, second opinion and partition table; looks into every NTFS partition.
+ * `opts` may be NULL: defaults. IBB_E_CORRUPT, ...
+ */
+int ibb_image_open(const char *path, const struct ibb_image_opts *opts, struct ibb_image **ret,
+		   struct ibb_error *err) IBB_MUST_CHECK;
 /*
  * Open the Windows volume: partition `number`, or the one that holds Windows when 0. None or
  * several: IBB_E_UNSUPPORTED (with the reason why a partition could not be looked into).

@@ -16,14 +16,15 @@ static int check_kind(const struct ibb_image *im, struct ibb_error *err)
 {
 	struct stat st;
 
-	if (im->container != IBB_CONTAINER_RAW && im->container != IBB_CONTAINER_VHD_FIXED) {
+	if (ibb_image_kind(im) != IBB_CONTAINER_RAW &&
+	    ibb_image_kind(im) != IBB_CONTAINER_VHD_FIXED) {
 		ibb_err(err, IBB_E_UNSUPPORTED,
 			"%s: is a %s, which cannot be changed in place; raw disks and fixed VHDs "
 			"can",
-			im->path, ibb_container_name(im->container));
+			im->path, ibb_link_kind_name(&im->chain.links[0]));
 		return ibb_err_hint(err, IBB_E_UNSUPPORTED, "make a new image: use -o OUT");
 	}
-	if (fstat(ibb_disk_file_fd(im->file), &st) == 0 && st.st_nlink > 1) {
+	if (fstat(ibb_disk_file_fd(ibb_image_file(im)), &st) == 0 && st.st_nlink > 1) {
 		ibb_err(err, IBB_E_CONFLICT,
 			"%s: has %lu names (hard links); a journal can lie beside one of them only",
 			im->path, (unsigned long)st.st_nlink);
@@ -44,7 +45,7 @@ static int check_names(const struct ibb_session *s, struct ibb_error *err)
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(names); i++) {
 		if (!names[i])
 			continue;
-		if (ibb_path_is(names[i], &s->image->id))
+		if (ibb_path_is(names[i], &s->image->chain.links[0].id))
 			return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the image itself",
 				       names[i], i ? "lock file" : "manifest");
 		if (strcmp(ibb_path_base(names[i]), ibb_path_base(journal)) == 0)
@@ -57,14 +58,16 @@ static int check_names(const struct ibb_session *s, struct ibb_error *err)
 int ibb_inplace_begin(struct ibb_session *s, struct ibb_error *err)
 {
 	const struct ibb_image *im = s->image;
-	const bool vhd = im->container == IBB_CONTAINER_VHD_FIXED;
+	const bool vhd = ibb_image_kind(im) == IBB_CONTAINER_VHD_FIXED;
 	int r = check_kind(im, err);
 
 	if (!r)
 		r = check_names(s, err);
 	if (!r)
-		r = ibb_inuse_claim(ibb_disk_file_fd(im->file), im->path, "/sys", err);
-	return r ? r : ibb_inuse_children(im->path, vhd ? im->footer.unique_id.b : NULL, err);
+		r = ibb_inuse_claim(ibb_disk_file_fd(ibb_image_file(im)), im->path, "/sys", err);
+	return r ? r
+		 : ibb_inuse_children(im->path,
+				      vhd ? im->chain.links[0].vhd.footer.unique_id.b : NULL, err);
 }
 
 char *ibb_spill_dir(const struct ibb_request *q)
@@ -79,15 +82,16 @@ char *ibb_spill_dir(const struct ibb_request *q)
 
 /* ---- what is recorded ---- */
 
+_Static_assert(IBB_CONTAINER_RAW == 0 && IBB_CONTAINER_VHD_FIXED == 1, "the journal's numbers");
+
 static struct ibb_journal_id journal_id(const struct ibb_disk *file, enum ibb_container kind,
 					const struct ibb_vhd_footer *footer,
 					const struct ibb_ptable *t)
 {
-	struct ibb_journal_id id = {.image_bytes = file->size_bytes};
+	struct ibb_journal_id id = {.image_bytes = file->size_bytes, .container = kind};
 
 	if (kind == IBB_CONTAINER_VHD_FIXED) {
 		id.flags |= IBB_JOURNAL_HAS_VHD_ID;
-		id.container = 1;
 		id.vhd_id = footer->unique_id;
 	}
 	if (t->kind == IBB_PTABLE_GPT) {
@@ -140,7 +144,7 @@ static int digest_of_result(struct ibb_session *s, struct ibb_identity *id, stru
 		return IBB_OK;
 	if (!dir)
 		return ibb_err_nomem(err);
-	r = ibb_disk_overlay_new(s->image->file, IBB_LIMIT_OVERLAY_BYTES, &d, err);
+	r = ibb_disk_overlay_new(ibb_image_file(s->image), IBB_LIMIT_OVERLAY_BYTES, &d, err);
 	if (!r)
 		r = ibb_disk_overlay_spill(d, dir, err);
 	if (!r)
@@ -155,9 +159,10 @@ static int write_change(struct ibb_session *s, const char *text, struct ibb_erro
 	struct ibb_image *im = s->image;
 	struct ibb_journal_stats stats;
 	struct ibb_journal_change c = {
-		.id = journal_id(im->file, im->container, &im->footer, &im->table),
+		.id = journal_id(ibb_image_file(im), ibb_image_kind(im),
+				 &im->chain.links[0].vhd.footer, &im->table),
 		.overlay = im->overlay,
-		.lower = im->disk,
+		.lower = ibb_image_disk(im),
 		.text = text,
 	};
 	int r = IBB_OK;
@@ -166,7 +171,8 @@ static int write_change(struct ibb_session *s, const char *text, struct ibb_erro
 		r = manifest_name(s->q, &manifest, err);
 	c.manifest = manifest;
 	if (!r)
-		r = ibb_journal_host_new(s->q->image, ibb_disk_file_fd(im->file), &host, err);
+		r = ibb_journal_host_new(s->q->image, ibb_disk_file_fd(ibb_image_file(im)), &host,
+					 err);
 	return r ? r : ibb_journal_change(ibb_journal_host_io(host), &c, &stats, err);
 }
 
@@ -187,7 +193,7 @@ int ibb_inplace_write(struct ibb_session *s, ibb_manifest_fn fn, void *ctx, stru
 	if (!r)
 		r = ibb_session_phase(s->q, "copy", 0, 0, err);
 	if (!r)
-		r = ibb_disk_file_unchanged(im->file, &im->id, err);
+		r = ibb_chain_unchanged(&im->chain, err);
 	if (!r)
 		r = write_change(s, text, err);
 	ibb_identity_clear(&id);
@@ -196,19 +202,25 @@ int ibb_inplace_write(struct ibb_session *s, ibb_manifest_fn fn, void *ctx, stru
 
 /* ---- ibb_recover() ---- */
 
+/* What the image says of itself. A kind that is never changed in place has no journal of its own.
+ */
 static int read_id(struct ibb_disk *file, struct ibb_journal_id *ret, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *disk = NULL;
-	struct ibb_vhd_footer footer = {0};
+	struct ibb_parent_link parent = {0};
+	struct ibb_vhd_info vhd = {0};
 	struct ibb_ptable table = {0};
 	enum ibb_container kind;
-	int r = ibb_container_open(file, &kind, &footer, &disk, err);
+	int r = ibb_container_detect(file, &kind, err);
 
+	if (!r && kind == IBB_CONTAINER_VHD_FIXED)
+		r = ibb_disk_vhd_open(file, &vhd, &parent, &disk, err);
+	ibb_parent_link_clear(&parent);
 	if (!r)
-		r = ibb_ptable_read(disk, &table, err);
+		r = ibb_ptable_read(disk ? disk : file, &table, err);
 	if (r)
 		return r;
-	*ret = journal_id(file, kind, &footer, &table);
+	*ret = journal_id(file, kind, &vhd.footer, &table);
 	ibb_ptable_clear(&table);
 	return IBB_OK;
 }

@@ -39,9 +39,14 @@ static int check_path(const struct ibb_session *s, const char *path, const char 
 
 	if (r)
 		return r;
-	if (ibb_path_is(path, &s->image->id))
-		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the input image %s itself", path,
-			       what, s->q->image);
+	for (size_t i = 0; i < s->image->chain.n; i++)
+		if (ibb_path_is(path, &s->image->chain.links[i].id))
+			return i ? ibb_err(err, IBB_E_EXISTS,
+					   "%s: the %s is %s, a parent of the input image %s", path,
+					   what, s->image->chain.links[i].path, s->q->image)
+				 : ibb_err(err, IBB_E_EXISTS,
+					   "%s: the %s is the input image %s itself", path, what,
+					   s->q->image);
 	if (lstat(path, &st)) {
 		if (errno == ENOENT && *path && path[strlen(path) - 1] != '/')
 			return IBB_OK;
@@ -132,11 +137,16 @@ static int keep_private(const struct ibb_image *im, const struct ibb_atomic *out
 			struct ibb_error *err)
 {
 	struct stat src, dst;
+	mode_t mode = 0777;
 
-	if (fstat(ibb_disk_file_fd(im->file), &src) || fstat(out->fd, &dst))
+	for (size_t i = 0; i < im->chain.n; i++) {
+		if (fstat(ibb_disk_file_fd(im->chain.links[i].file), &src))
+			return ibb_err_os(err, errno, "%s: stat", im->chain.links[i].path);
+		mode &= src.st_mode | 0600;
+	}
+	if (fstat(out->fd, &dst))
 		return ibb_err_os(err, errno, "%s: stat", out->path);
-	if (fchmod(out->fd, dst.st_mode & (src.st_mode | 0600) & 0777) && errno != EPERM &&
-	    errno != EOPNOTSUPP)
+	if (fchmod(out->fd, dst.st_mode & mode) && errno != EPERM && errno != EOPNOTSUPP)
 		return ibb_err_os(err, errno, "%s: set its mode", out->path);
 	return IBB_OK;
 }
@@ -148,7 +158,8 @@ static int fill(struct ibb_session *s, struct ibb_atomic *out, struct ibb_error 
 	int r = keep_private(im, out, err);
 
 	if (!r)
-		r = ibb_copy_file(im->file, out->fd, out->path, copy_progress, s, &stats, err);
+		r = ibb_copy_file(ibb_image_file(im), out->fd, out->path, copy_progress, s, &stats,
+				  err);
 	/* raw and fixed VHD both begin with the disk's first sector: the overlay's offsets are the
 	 * file's */
 	if (!r)
@@ -156,7 +167,7 @@ static int fill(struct ibb_session *s, struct ibb_atomic *out, struct ibb_error 
 	if (!r)
 		r = ibb_session_phase(s->q, "check", 0, 0, err);
 	if (!r)
-		r = ibb_disk_file_unchanged(im->file, &im->id, err);
+		r = ibb_chain_unchanged(&im->chain, err);
 	return r;
 }
 
@@ -174,13 +185,14 @@ int ibb_output_digest(const struct ibb_request *q, struct ibb_disk *d, struct ib
 static int check_output(struct ibb_session *s, int fd, const struct ibb_applied *applied,
 			struct ibb_identity *ret, struct ibb_error *err)
 {
+	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off};
 	IBB_AUTO(ibb_image_close) struct ibb_image *im = NULL;
 	unsigned number = s->image->table.parts[s->image->windows].number;
 	char proc[64];
 	int r;
 
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	r = ibb_image_open(proc, &im, err);
+	r = ibb_image_open(proc, &o, &im, err);
 	if (!r)
 		r = ibb_image_open_windows(im, number, false, err);
 	if (!r)
@@ -188,7 +200,7 @@ static int check_output(struct ibb_session *s, int fd, const struct ibb_applied 
 	if (!r)
 		r = ibb_image_identity(im, s->q->output, ret, err);
 	if (!r)
-		r = ibb_output_digest(s->q, im->file, ret, err);
+		r = ibb_output_digest(s->q, ibb_image_file(im), ret, err);
 	return r ? ibb_err_prefix(err, r, "%s: the finished output does not check", s->q->output)
 		 : IBB_OK;
 }
@@ -222,6 +234,18 @@ static int publish(struct ibb_session *s, struct ibb_atomic *image, const char *
 	return r;
 }
 
+/* The output is a copy of the image file with changed blocks in it: only some kinds allow that. */
+static int check_kind(const struct ibb_session *s, struct ibb_error *err)
+{
+	const enum ibb_container kind = ibb_image_kind(s->image);
+
+	if (kind == IBB_CONTAINER_RAW || kind == IBB_CONTAINER_VHD_FIXED)
+		return IBB_OK;
+	ibb_err(err, IBB_E_UNSUPPORTED, "%s: is a %s, of which no output can be made so far",
+		s->q->image, ibb_link_kind_name(&s->image->chain.links[0]));
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "convert it to a fixed VHD first");
+}
+
 int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, ibb_manifest_fn fn,
 		     void *ctx, struct ibb_error *err)
 {
@@ -230,6 +254,8 @@ int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, i
 	const char *text = NULL;
 	int r = ibb_output_check(s, err);
 
+	if (!r)
+		r = check_kind(s, err);
 	if (!r)
 		r = ibb_atomic_begin(&out, s->q->output, s->q->overwrite, err);
 	if (r)

@@ -96,12 +96,43 @@ static int spill_somewhere(struct ibb_session *s, struct ibb_error *err)
 	return dir ? ibb_disk_overlay_spill(s->image->overlay, dir, err) : ibb_err_nomem(err);
 }
 
+/* What is unusual about the files themselves, and what was left unchecked. */
+static int warn_chain(struct ibb_session *s, struct ibb_error *err)
+{
+	const struct ibb_chain *c = &s->image->chain;
+	const char *why;
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < c->n && !r; i++) {
+		const struct ibb_link *l = &c->links[i];
+
+		if (l->kind == IBB_CONTAINER_VHDX && l->vhdx.log_replayed)
+			r = ibb_session_warn(s, err,
+					     "%s was not cleanly closed: %llu bytes of its log "
+					     "were replayed in memory; the file stays as it is",
+					     l->path, (unsigned long long)l->vhdx.log_bytes);
+		if (!r && l->vhd.footer_from_copy)
+			r = ibb_session_warn(s, err,
+					     "%s: the footer at the end is damaged or missing; "
+					     "the copy at its beginning was used",
+					     l->path);
+	}
+	if (!r && s->q->second_opinion_off && ibb_chain_opinion(c, &why) != IBB_OPINION_NONE)
+		r = ibb_session_warn(s, err,
+				     "no second opinion of the container was asked for "
+				     "(--second-opinion=off)");
+	return r;
+}
+
 int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err)
 {
+	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off};
 	int r = ibb_session_phase(s->q, "inspect", 0, 0, err);
 
 	if (!r)
-		r = ibb_image_open(s->q->image, &s->image, err);
+		r = ibb_image_open(s->q->image, &o, &s->image, err);
+	if (!r)
+		r = warn_chain(s, err);
 	if (!r)
 		r = spill_somewhere(s, err);
 	if (!r)

@@ -69,7 +69,7 @@ static int digest_differs(const struct ibb_session *s, const struct ibb_json *ma
 	if (q.digest == IBB_DIGEST_NONE || !ibb_sha256_parse(hex, &d))
 		return ibb_err(err, IBB_E_CORRUPT, "%s: \"output\" has no digest that is known",
 			       s->q->manifest);
-	r = ibb_output_digest(&q, s->image->file, &id, err);
+	r = ibb_output_digest(&q, ibb_image_file(s->image), &id, err);
 	if (r || memcmp(&id.digest, &d, sizeof(d)) == 0)
 		return r;
 	o = ibb_jb_object(b, (struct ibb_json *)ibb_json_get(root, "differences"), NULL);

@@ -69,7 +69,8 @@ static int push_ref(STACK_OF(X509) * sk, X509 *x, struct ibb_error *err)
  * Anchors for this purpose: the roots, the user's, and those certificates of the message that are
  * pinned by their fingerprint.
  */
-static int anchors_for(const struct ibb_chain_query *q, STACK_OF(X509) * to, struct ibb_error *err)
+static int anchors_for(const struct ibb_cert_chain_query *q, STACK_OF(X509) * to,
+		       struct ibb_error *err)
 {
 	enum ibb_pin_kind kind = q->purpose == IBB_FOR_CODE ? IBB_PIN_CROSS : IBB_PIN_TSA;
 	const STACK_OF(X509) * from[] = {q->store->roots, q->store->user};
@@ -90,8 +91,8 @@ static int anchors_for(const struct ibb_chain_query *q, STACK_OF(X509) * to, str
 }
 
 /* The chain as far as it goes; *c says what is wrong with it. */
-static int build(const struct ibb_chain_query *q, STACK_OF(X509) * anchors, struct complaints *c,
-		 STACK_OF(X509) * *ret, struct ibb_error *err)
+static int build(const struct ibb_cert_chain_query *q, STACK_OF(X509) * anchors,
+		 struct complaints *c, STACK_OF(X509) * *ret, struct ibb_error *err)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	X509_VERIFY_PARAM *param;
@@ -127,7 +128,8 @@ static int build(const struct ibb_chain_query *q, STACK_OF(X509) * anchors, stru
  * What the chain rests on: the pinned certificate at its end, else one that the user named. OpenSSL
  * goes on above the latter as far as there are certificates, and checks them, too.
  */
-static int find_anchor(const struct ibb_trust_store *s, struct ibb_chain *c, struct ibb_error *err)
+static int find_anchor(const struct ibb_trust_store *s, struct ibb_cert_chain *c,
+		       struct ibb_error *err)
 {
 	X509 *top = sk_X509_value(c->certs, sk_X509_num(c->certs) - 1);
 	char sha1[41];
@@ -150,7 +152,7 @@ static int find_anchor(const struct ibb_trust_store *s, struct ibb_chain *c, str
 }
 
 /* The chain does not reach an anchor: where does it end instead? */
-static void explain_end(STACK_OF(X509) * chain, struct ibb_chain *ret)
+static void explain_end(STACK_OF(X509) * chain, struct ibb_cert_chain *ret)
 {
 	X509 *top = sk_X509_value(chain, sk_X509_num(chain) - 1);
 	bool self = X509_NAME_cmp(X509_get_subject_name(top), X509_get_issuer_name(top)) == 0;
@@ -176,7 +178,8 @@ static void explain_end(STACK_OF(X509) * chain, struct ibb_chain *ret)
 	}
 }
 
-static void explain_error(const struct complaints *c, STACK_OF(X509) * chain, struct ibb_chain *ret)
+static void explain_error(const struct complaints *c, STACK_OF(X509) * chain,
+			  struct ibb_cert_chain *ret)
 {
 	int at = c->depth < sk_X509_num(chain) ? c->depth : sk_X509_num(chain) - 1;
 	char subject[256];
@@ -252,7 +255,7 @@ static void name_constraints(STACK_OF(X509) * chain, struct ibb_finding *f)
 					"supported");
 }
 
-static void explain_time(const struct ibb_chain_query *q, const struct complaints *c,
+static void explain_time(const struct ibb_cert_chain_query *q, const struct complaints *c,
 			 STACK_OF(X509) * chain, struct ibb_finding *f)
 {
 	X509 *x = sk_X509_value(chain, c->when_at);
@@ -275,7 +278,7 @@ static void explain_time(const struct ibb_chain_query *q, const struct complaint
  * RFC 3161, 4: what an authority stamped before its key was given up stays good only if the list
  * says that the key was not lost. A signer's certificate is judged by the date alone.
  */
-static bool revocation_counts(const struct ibb_chain_query *q, const X509_REVOKED *r)
+static bool revocation_counts(const struct ibb_cert_chain_query *q, const X509_REVOKED *r)
 {
 	ASN1_ENUMERATED *reason;
 	long why = -1;
@@ -294,7 +297,7 @@ static bool revocation_counts(const struct ibb_chain_query *q, const X509_REVOKE
 	       why != CRL_REASON_SUPERSEDED && why != CRL_REASON_CESSATION_OF_OPERATION;
 }
 
-static int revocation_of(const struct ibb_chain_query *q, X509 *x, X509 *issuer,
+static int revocation_of(const struct ibb_cert_chain_query *q, X509 *x, X509 *issuer,
 			 struct ibb_finding *f, struct ibb_error *err)
 {
 	EVP_PKEY *key = X509_get0_pubkey(issuer);
@@ -328,7 +331,7 @@ static int revocation_of(const struct ibb_chain_query *q, X509 *x, X509 *issuer,
 	return IBB_OK;
 }
 
-static int revocation(const struct ibb_chain_query *q, STACK_OF(X509) * chain,
+static int revocation(const struct ibb_cert_chain_query *q, STACK_OF(X509) * chain,
 		      struct ibb_finding *f, struct ibb_error *err)
 {
 	int rc = IBB_OK;
@@ -338,8 +341,8 @@ static int revocation(const struct ibb_chain_query *q, STACK_OF(X509) * chain,
 	return rc;
 }
 
-static int judge(const struct ibb_chain_query *q, const struct complaints *c,
-		 struct ibb_cat_signer *s, struct ibb_chain *ret, struct ibb_error *err)
+static int judge(const struct ibb_cert_chain_query *q, const struct complaints *c,
+		 struct ibb_cat_signer *s, struct ibb_cert_chain *ret, struct ibb_error *err)
 {
 	int rc = c->error ? IBB_OK : find_anchor(q->store, ret, err);
 
@@ -359,14 +362,14 @@ static int judge(const struct ibb_chain_query *q, const struct complaints *c,
 	return rc;
 }
 
-int ibb_chain_check(const struct ibb_chain_query *q, struct ibb_cat_signer *s,
-		    struct ibb_chain *ret, struct ibb_error *err)
+int ibb_cert_chain_check(const struct ibb_cert_chain_query *q, struct ibb_cat_signer *s,
+			 struct ibb_cert_chain *ret, struct ibb_error *err)
 {
 	STACK_OF(X509) *anchors = sk_X509_new_null();
 	struct complaints c = {.roots = q->store->roots};
 	int rc;
 
-	*ret = (struct ibb_chain){0};
+	*ret = (struct ibb_cert_chain){0};
 	ERR_clear_error();
 	rc = anchors ? anchors_for(q, anchors, err) : ibb_err_nomem(err);
 	if (!rc)
@@ -375,12 +378,12 @@ int ibb_chain_check(const struct ibb_chain_query *q, struct ibb_cat_signer *s,
 		rc = judge(q, &c, s, ret, err);
 	sk_X509_pop_free(anchors, X509_free);
 	if (rc)
-		ibb_chain_clear(ret);
+		ibb_cert_chain_clear(ret);
 	return rc;
 }
 
-void ibb_chain_clear(struct ibb_chain *c)
+void ibb_cert_chain_clear(struct ibb_cert_chain *c)
 {
 	sk_X509_pop_free(c->certs, X509_free);
-	*c = (struct ibb_chain){0};
+	*c = (struct ibb_cert_chain){0};
 }

@@ -135,7 +135,7 @@ int ibb_signer_verify(const struct ibb_signer *s, X509 *cert, const ASN1_OBJECT 
 
 /* ---- chains (chain.c) ---- */
 
-struct ibb_chain_query {
+struct ibb_cert_chain_query {
 	const struct ibb_trust_store *store;
 	X509 *leaf;
 	STACK_OF(X509) * others; /* that came with the message */
@@ -143,16 +143,16 @@ struct ibb_chain_query {
 	int64_t at;   /* when it is judged */
 	bool stamped; /* a trusted timestamp says that it existed at `at` */
 };
-struct ibb_chain {
+struct ibb_cert_chain {
 	struct ibb_finding f;
 	enum ibb_anchor anchor; /* also when something else is wrong with the chain */
 	X509 *top;		/* the anchor, of `certs`; or the last one */
 	STACK_OF(X509) * certs; /* leaf first, up to the anchor or as far as it goes */
 };
 /* `s` as in ibb_usage_check(). */
-int ibb_chain_check(const struct ibb_chain_query *q, struct ibb_cat_signer *s,
-		    struct ibb_chain *ret, struct ibb_error *err) IBB_MUST_CHECK;
-void ibb_chain_clear(struct ibb_chain *c);
+int ibb_cert_chain_check(const struct ibb_cert_chain_query *q, struct ibb_cat_signer *s,
+			 struct ibb_cert_chain *ret, struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_cert_chain_clear(struct ibb_cert_chain *c);
 
 /* ---- timestamps (timestamp.c) ---- */
 

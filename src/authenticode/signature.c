@@ -75,7 +75,8 @@ static int date(const struct verify *v, const PKCS7_SIGNER_INFO *si, X509 *cert,
 	return IBB_OK;
 }
 
-static int note_anchor(const struct ibb_chain *c, struct ibb_signature *s, struct ibb_error *err)
+static int note_anchor(const struct ibb_cert_chain *c, struct ibb_signature *s,
+		       struct ibb_error *err)
 {
 	s->anchor = c->anchor;
 	if (c->anchor == IBB_ANCHOR_NONE)
@@ -88,17 +89,17 @@ static int check_chain(const struct verify *v, X509 *cert, STACK_OF(X509) * cert
 		       struct ibb_signature *s, struct ibb_finding *f, struct ibb_error *err)
 {
 	/* A certificate for the lifetime of its signatures gains nothing from a timestamp. */
-	struct ibb_chain_query q = {
+	struct ibb_cert_chain_query q = {
 		v->store, cert, certs, IBB_FOR_CODE, stamped ? s->signed_at : v->now, stamped};
-	struct ibb_chain chain;
-	int rc = ibb_chain_check(&q, &s->signer, &chain, err);
+	struct ibb_cert_chain chain;
+	int rc = ibb_cert_chain_check(&q, &s->signer, &chain, err);
 
 	if (rc)
 		return rc;
 	rc = note_anchor(&chain, s, err);
 	if (!rc && chain.f.fault)
 		ibb_finding_set(f, chain.f.fault, "%s", chain.f.why);
-	ibb_chain_clear(&chain);
+	ibb_cert_chain_clear(&chain);
 	return rc;
 }
 

@@ -53,15 +53,15 @@ static struct ibb_bytes octets_of(const ASN1_STRING *s)
 	return (struct ibb_bytes){ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s)};
 }
 
-/* The chain of the authority, at the time that it certifies. Caller: ibb_chain_clear(). */
+/* The chain of the authority, at the time that it certifies. Caller: ibb_cert_chain_clear(). */
 static int check_authority(struct stamp_check *k, X509 *tsa, STACK_OF(X509) * others,
-			   struct ibb_chain *chain, struct ibb_error *err)
+			   struct ibb_cert_chain *chain, struct ibb_error *err)
 {
-	struct ibb_chain_query q = {k->store, tsa, others, IBB_FOR_TIME, k->at, true};
+	struct ibb_cert_chain_query q = {k->store, tsa, others, IBB_FOR_TIME, k->at, true};
 	int rc;
 
 	ibb_name_text(X509_get_subject_name(tsa), k->authority);
-	rc = ibb_chain_check(&q, NULL, chain, err);
+	rc = ibb_cert_chain_check(&q, NULL, chain, err);
 	if (!rc && chain->f.fault)
 		ibb_finding_set(&k->f, chain->f.fault, "%s", chain->f.why);
 	return rc;
@@ -74,7 +74,7 @@ static int check_countersigner(struct stamp_check *k, const struct ibb_signer *c
 {
 	const ASN1_TYPE *time = ibb_attribute(cs->si->auth_attr, "1.2.840.113549.1.9.5");
 	X509 *tsa = ibb_signer_certificate(cs->si, k->certs);
-	struct ibb_chain chain = {0};
+	struct ibb_cert_chain chain = {0};
 	int rc;
 
 	if (!tsa) {
@@ -93,7 +93,7 @@ static int check_countersigner(struct stamp_check *k, const struct ibb_signer *c
 		return IBB_OK;
 	}
 	rc = check_authority(k, tsa, k->certs, &chain, err);
-	ibb_chain_clear(&chain);
+	ibb_cert_chain_clear(&chain);
 	return rc;
 }
 
@@ -178,7 +178,7 @@ static int check_token_signer(struct stamp_check *k, const struct ibb_p7 *t, str
 {
 	const struct ibb_signer *signer = &t->signers[0];
 	STACK_OF(X509) *all = sk_X509_new_null();
-	struct ibb_chain chain = {0};
+	struct ibb_cert_chain chain = {0};
 	X509 *tsa;
 	int rc;
 
@@ -201,7 +201,7 @@ static int check_token_signer(struct stamp_check *k, const struct ibb_p7 *t, str
 		rc = check_authority(k, tsa, all, &chain, err);
 	if (!rc && !k->f.fault)
 		rc = check_signing_certificate(k, signer->si, tsa, err);
-	ibb_chain_clear(&chain);
+	ibb_cert_chain_clear(&chain);
 	sk_X509_free(all);
 	return rc;
 }

@@ -44,6 +44,8 @@
 #define IBB_LIMIT_CATALOG_ENTRIES  4096u /* of one list of a driver catalog */
 #define IBB_LIMIT_PATH_CHARS	   4096u
 #define IBB_LIMIT_PARTITIONS	   1024u
+#define IBB_LIMIT_CHAIN_LINKS	   64u	 /* of differencing disks; Hyper-V itself makes 50 */
+#define IBB_LIMIT_CHAIN_SCAN	   1024u /* images of one directory asked whether they are a parent */
 #define IBB_LIMIT_OEM_NUMBER	   65535u
 #define IBB_LIMIT_SCAN_DEPTH	   16u /* --drivers DIR is searched this deep */
 #define IBB_LIMIT_SCAN_FILES	   100000u
@@ -52,6 +54,14 @@
 #define IBB_LIMIT_SPILL_BYTES	   (4ull << 30) /* of changed blocks in a temporary file */
 #define IBB_LIMIT_JOURNAL_RECORD   (1u << 20)	/* bytes of the image that one record covers */
 #define IBB_LIMIT_SIBLINGS	   10000u	/* files beside an image that are looked at */
+#define IBB_LIMIT_VHD_DISK_BYTES   (2040ull << 30) /* Hyper-V's, and qemu's */
+#define IBB_LIMIT_VHD_BLOCK_BYTES  (256u << 20)	   /* of a dynamic disk; Windows makes 512K, 2M */
+#define IBB_LIMIT_VHD_BLOCKS	   (4u << 20)	   /* 2040 GiB of blocks of 512 KiB */
+#define IBB_LIMIT_VHD_PATH_BYTES   65536u	   /* of a parent; Windows: 32 767 characters */
 #define IBB_LIMIT_DIRENTS	   1000000u
+#define IBB_LIMIT_VHDX_BLOCKS	   (1u << 24)	/* 16 TiB in blocks of 1 MiB; 64 MiB of memory */
+#define IBB_LIMIT_VHDX_FILE_MIB	   (1u << 29)	/* 512 TiB; the largest disk has 64 TiB */
+#define IBB_LIMIT_VHDX_LOG_BYTES   (64u << 20)	/* Windows makes logs of 1 MiB */
+#define IBB_LIMIT_VHDX_REPLAY	   (256u << 20) /* bytes that a log may change, kept in memory */
 
 #endif

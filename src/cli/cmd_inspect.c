@@ -108,6 +108,29 @@ static void hives(const struct ibb_json *image, bool details, struct ibb_buf *ou
 	}
 }
 
+/* What the disk rests on, and who else looked at it. */
+static void chain(const struct ibb_json *id, struct ibb_buf *out)
+{
+	const struct ibb_json *o = ibb_json_get(id, "second_opinion");
+
+	ibb_json_foreach (p, ibb_json_get(id, "parents")) {
+		char file[32];
+
+		cli_bytes(ibb_json_str(p, "file_bytes"), file);
+		cli_printf(out, "  parent %s: %s, %s, identifier %s, found by %s%s\n",
+			   cli_str(p, "file"), cli_str(p, "container"), file,
+			   cli_str(p, "identifier"), cli_str(p, "found_by"),
+			   ibb_json_bool(p, "time_agrees", true)
+				   ? ""
+				   : ", of another time than its child says");
+	}
+	if (ibb_json_str(o, "reader"))
+		cli_printf(out, "  %s %s sees the same, %lld pieces compared%s%s\n",
+			   cli_str(o, "reader"), cli_str(o, "version"), number(o, "blocks"),
+			   ibb_json_str(o, "reason") ? ": " : "",
+			   ibb_json_str(o, "reason") ? cli_str(o, "reason") : "");
+}
+
 static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
 	const struct ibb_json *id = ibb_json_get(doc, "identity"), *image;
@@ -119,6 +142,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 	cli_printf(out, "image    %s: %s, %s disk, %s, generation %s\n", cli_str(id, "file"),
 		   cli_str(id, "container"), disk, cli_str(id, "partition_table"),
 		   ibb_json_str(doc, "generation") ? cli_str(doc, "generation") : "unknown");
+	chain(id, out);
 	partitions(doc, out);
 	image = ibb_json_get(doc, "image");
 	if (image) {

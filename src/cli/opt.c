@@ -6,7 +6,7 @@
 
 #include "cli/cli.h"
 
-enum kind { FLAG, TEXT, LIST, NUMBER, REQUIRE, ALLOW, DIGEST, REFLECT, PROGRESS };
+enum kind { FLAG, TEXT, LIST, NUMBER, REQUIRE, ALLOW, DIGEST, REFLECT, OPINION, PROGRESS };
 
 static const struct option {
 	const char *name;
@@ -67,6 +67,8 @@ static const struct option {
 	 "packages must be those that FILE names by digest; without it, it is written"},
 	{"accept-dirty-hives", 0, NULL, CLI_DIRTY, FLAG, AT(q.accept_dirty_hives), 0, 0,
 	 "take a hive that was not cleanly closed and has no usable transaction log as it is"},
+	{"second-opinion", 0, "auto|off", CLI_PARTITION, OPINION, AT(q.second_opinion_off), 0, 0,
+	 "libvhdi must see the same disk in a VHD or VHDX (auto), or is not asked (off); recorded"},
 	{"hives", 0, NULL, CLI_HIVES, FLAG, AT(q.check_hives), 0, 0,
 	 "check every cell of the registry hives, and show their transaction logs"},
 	{"booted", 0, NULL, CLI_BOOTED, FLAG, AT(q.booted), 0, 0,
@@ -169,6 +171,7 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 	static const char *const lines[] = {"driver", "address", "user-nd"};
 	static const char *const digests[] = {"none", "content", "sha256"};
 	static const char *const reflects[] = {"auto", "never"};
+	static const char *const opinions[] = {"auto", "off"};
 	static const char *const modes[] = {"auto", "plain", "json", "none"};
 	char *at = (char *)c + o->offset;
 	unsigned choice = 0;
@@ -213,6 +216,11 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 		if (!parse_choice(v, reflects, IBB_ARRAY_SIZE(reflects), &choice))
 			return false;
 		*(enum ibb_reflect *)at = choice;
+		return true;
+	case OPINION:
+		if (!parse_choice(v, opinions, IBB_ARRAY_SIZE(opinions), &choice))
+			return false;
+		*(bool *)at = choice == 1;
 		return true;
 	case PROGRESS:
 		if (!parse_choice(v, modes, IBB_ARRAY_SIZE(modes), &choice))

@@ -9,29 +9,60 @@
 #include "disk/vhd.h"
 #include "disk/vhdx.h"
 
+/* What led to a file of a chain. */
+enum ibb_found_by {
+	IBB_FOUND_GIVEN,    /* the image itself */
+	IBB_FOUND_RELATIVE, /* the relative path of a locator */
+	IBB_FOUND_ABSOLUTE, /* the file name of an absolute Windows path, in the child's directory
+			     */
+	IBB_FOUND_NAME,	    /* a name the child gives its parent, in the child's directory */
+	IBB_FOUND_ID	    /* the only image of that directory with the wanted identifier */
+};
+const char *ibb_found_by_name(enum ibb_found_by by); /* "given", "relative-path", ... */
+
 /* One file of a chain. */
 struct ibb_link {
 	char *path;	       /* as it was opened; owned */
 	struct ibb_file_id id; /* state at open time */
 	struct ibb_disk *file; /* read-only; held */
 	enum ibb_container kind;
-	struct ibb_vhd_info vhd;   /* the VHD kinds */
-	struct ibb_vhdx_info vhdx; /* VHDX */
+	struct ibb_vhd_info vhd;       /* the VHD kinds */
+	struct ibb_vhdx_info vhdx;     /* VHDX */
+	struct ibb_parent_link parent; /* what it says of its parent; owned */
+	enum ibb_found_by found_by;
+	struct ibb_disk *disk; /* what it holds, with its parents under it; held */
 };
+/* "differencing VHD", "fixed VHDX", "raw disk", ... */
+const char *ibb_link_kind_name(const struct ibb_link *l);
+
+/*
+ * The identifier that a child of this file names: a VHD's unique ID as 32 hexadecimal digits, a
+ * VHDX's DataWriteGuid as a GUID; "" for raw disks.
+ */
+#define IBB_LINK_ID_SIZE 40
+void ibb_link_id_text(const struct ibb_link *l, char out[IBB_LINK_ID_SIZE]);
+/*
+ * Is the file's modification time the one its child remembers (VHD only)? Copying a file may change
+ * it, so that this says little: it is recorded, never refused.
+ */
+bool ibb_link_time_agrees(const struct ibb_link *child, const struct ibb_link *parent);
+/* Releases what the link holds and empties it. */
+void ibb_link_clear(struct ibb_link *l);
 
 struct ibb_chain {
-	size_t n; /* at least 1: the image itself comes first, its base last */
+	size_t n, cap; /* n is at least 1: the image itself comes first, its base last */
 	struct ibb_link *links;
 	struct ibb_disk *disk; /* the virtual disk; held */
 };
 
 /*
- * Open `path` and, for a differencing disk, its parents: by the locators in the order of
- * [MS-VHDX] 2.2.5.2.. and the VHD specification (relative path first), then by name and identifier
- * in the image's directory. Each link's identifier is checked. A parent that is missing, is another
- * disk or was changed: IBB_E_UNSUPPORTED, with every path that was looked for. A chain that loops
- * or is deeper than IBB_LIMIT_CHAIN_LINKS: IBB_E_CORRUPT, IBB_E_LIMIT. Kinds that are no disk image
- * (WIM, ISO, ...): IBB_E_UNSUPPORTED with what to do.
+ * Open `path` and, for a differencing disk, its parents: by the relative path of a locator, then by
+ * the file name of an absolute path and the name of the parent, in the child's directory, letters
+ * of either case as on Windows; last by the identifier, among the images of that directory. Each
+ * link's identifier is checked. A parent that is missing, is another disk or was changed:
+ * IBB_E_UNSUPPORTED, with every path that was looked for. A chain that loops or mixes sector sizes:
+ * IBB_E_CORRUPT; deeper than IBB_LIMIT_CHAIN_LINKS: IBB_E_LIMIT. Kinds that are no disk image (WIM,
+ * ISO, ...): IBB_E_UNSUPPORTED with what to do.
  */
 int ibb_chain_open(const char *path, struct ibb_chain *ret, struct ibb_error *err) IBB_MUST_CHECK;
 /* IBB_E_CHANGED when any file of the chain is not what it was when it was opened. */
@@ -47,5 +78,11 @@ void ibb_chain_clear(struct ibb_chain *c);
  */
 int ibb_chain_second_opinion(const struct ibb_chain *c, uint64_t *ret_asked,
 			     struct ibb_error *err) IBB_MUST_CHECK;
+/* How far the second opinion goes for this chain. */
+enum ibb_opinion { IBB_OPINION_NONE, IBB_OPINION_IDENTIFIERS, IBB_OPINION_CONTENT };
+/* *ret_why: why it does not go as far as the content (static), else NULL. */
+enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_why);
+/* The version of libvhdi, "20210425"; static storage. */
+const char *ibb_chain_second_version(void);
 
 #endif

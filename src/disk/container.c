@@ -8,16 +8,14 @@
 
 static const struct {
 	const char *name;
-	const char *qemu; /* qemu-img's name of the format; NULL: it cannot convert it */
-	const char *hint; /* instead of a conversion */
+	const char *qemu; /* refused, but qemu-img converts it: its name of the format there */
+	const char *hint; /* refused: what to do instead of a conversion */
 } kinds[] = {
-	[IBB_CONTAINER_RAW] = {"raw disk", "raw", NULL},
-	[IBB_CONTAINER_VHD_FIXED] = {"fixed VHD", "vpc", NULL},
-	[IBB_CONTAINER_VHD_DYNAMIC] = {"dynamic VHD", "vpc", NULL},
-	[IBB_CONTAINER_VHD_DIFFERENCING] =
-		{"differencing VHD", NULL,
-		 "merge it into its parent where it was made (Merge-VHD), then convert the parent"},
-	[IBB_CONTAINER_VHDX] = {"VHDX", "vhdx", NULL},
+	[IBB_CONTAINER_RAW] = {"raw disk", NULL, NULL},
+	[IBB_CONTAINER_VHD_FIXED] = {"fixed VHD", NULL, NULL},
+	[IBB_CONTAINER_VHD_DYNAMIC] = {"dynamic VHD", NULL, NULL},
+	[IBB_CONTAINER_VHD_DIFFERENCING] = {"differencing VHD", NULL, NULL},
+	[IBB_CONTAINER_VHDX] = {"VHDX", NULL, NULL},
 	[IBB_CONTAINER_WIM] = {"WIM archive", NULL,
 			       "apply it to a disk image first (wimlib-imagex apply)"},
 	[IBB_CONTAINER_QCOW2] = {"qcow2 image", "qcow2", NULL},
@@ -88,20 +86,51 @@ static enum ibb_container kind_of_type(uint32_t type)
 	return type == IBB_VHD_DYNAMIC ? IBB_CONTAINER_VHD_DYNAMIC : IBB_CONTAINER_VHD_DIFFERENCING;
 }
 
-/* *ret_found: a footer was there and is sound. */
+/*
+ * "A dynamic hard disk has a copy of the footer at the start": with that, a damaged or missing last
+ * one is no loss. A fixed disk has none there, so what stands there is its data.
+ */
+static int detect_copy(struct ibb_disk *file, bool *ret_found, struct ibb_vhd_footer *ret,
+		       struct ibb_error *err)
+{
+	uint8_t b[IBB_VHD_FOOTER_BYTES];
+	struct ibb_vhd_footer f;
+	int r = ibb_disk_pread(file, b, sizeof(b), 0, err);
+
+	*ret_found = false;
+	if (r)
+		return r;
+	if (ibb_vhd_footer_parse(file->name, 0, b, &f, NULL) || f.type == IBB_VHD_FIXED)
+		return IBB_OK;
+	*ret = f;
+	*ret_found = true;
+	return IBB_OK;
+}
+
+/* *ret_found: the file has a sound footer. */
 static int detect_footer(struct ibb_disk *file, bool *ret_found, struct ibb_vhd_footer *ret,
 			 struct ibb_error *err)
 {
 	const uint64_t at = file->size_bytes - IBB_VHD_FOOTER_BYTES;
 	uint8_t b[IBB_VHD_FOOTER_BYTES];
-	int r = ibb_disk_pread(file, b, sizeof(b), at, err);
+	struct ibb_error why = {0};
+	int r = ibb_disk_pread(file, b, sizeof(b), at, err), bad = IBB_OK;
 
 	*ret_found = false;
-	if (r || (!ibb_vhd_is_footer(b) && !was_a_footer(b, at)))
+	if (r)
 		return r;
-	r = ibb_vhd_footer_parse(file->name, at, b, ret, err);
-	*ret_found = !r;
-	return r;
+	if (ibb_vhd_is_footer(b) || was_a_footer(b, at)) {
+		bad = ibb_vhd_footer_parse(file->name, at, b, ret, &why);
+		*ret_found = !bad;
+		if (!bad)
+			return IBB_OK;
+	}
+	r = detect_copy(file, ret_found, ret, err);
+	if (r || *ret_found || !bad)
+		return r;
+	if (err)
+		*err = why;
+	return bad;
 }
 
 /* Signs of a VHD or VHDX that lost what makes it one. */
@@ -114,10 +143,10 @@ static int check_not_broken(struct ibb_disk *file, struct ibb_error *err)
 		return r;
 	if (ibb_vhd_is_footer(b))
 		return ibb_err(err, IBB_E_CORRUPT,
-			       "%s: begins as a dynamic VHD, but has no VHD footer in its last 512 "
-			       "bytes: truncated?",
+			       "%s: begins as a VHD, but has no sound footer there nor in its "
+			       "last 512 bytes: truncated, or damaged",
 			       file->name);
-	if (ibb_case_suffix(file->name, ".vhd"))
+	if (ibb_case_suffix(file->name, ".vhd") || ibb_case_suffix(file->name, ".avhd"))
 		return ibb_err(err, IBB_E_CORRUPT,
 			       "%s: no VHD footer in the last 512 bytes (offset %llu): truncated?",
 			       file->name,
@@ -171,42 +200,15 @@ int ibb_container_detect(struct ibb_disk *file, enum ibb_container *ret, struct 
 	return detect(file, ret, &footer, err);
 }
 
-static int refuse(const struct ibb_disk *file, enum ibb_container kind, struct ibb_error *err)
+int ibb_container_refuse(const struct ibb_disk *file, enum ibb_container kind,
+			 struct ibb_error *err)
 {
-	ibb_err(err, IBB_E_UNSUPPORTED,
-		"%s: is %s %s; this version of ibbake reads fixed VHD and raw disks", file->name,
-		kind == IBB_CONTAINER_ISO ? "an" : "a", kinds[kind].name);
-	if (kinds[kind].hint)
-		return ibb_err_hint(err, IBB_E_UNSUPPORTED, "%s", kinds[kind].hint);
-	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
-			    "convert it first: qemu-img convert -f %s -O vpc -o "
-			    "subformat=fixed,force_size=on '%s' fixed.vhd",
-			    kinds[kind].qemu, file->name);
-}
-
-int ibb_container_open(struct ibb_disk *file, enum ibb_container *ret_kind,
-		       struct ibb_vhd_footer *ret_footer, struct ibb_disk **ret,
-		       struct ibb_error *err)
-{
-	struct ibb_vhd_footer footer;
-	enum ibb_container kind;
-	struct ibb_disk *d;
-	int r = detect(file, &kind, &footer, err);
-
-	if (r)
-		return r;
-	if (kind == IBB_CONTAINER_RAW) {
-		*ret = ibb_disk_ref(file);
-		*ret_kind = kind;
-		return IBB_OK;
-	}
-	if (kind != IBB_CONTAINER_VHD_FIXED)
-		return refuse(file, kind, err);
-	r = ibb_disk_vhd_fixed_open(file, &footer, &d, err);
-	if (r)
-		return r;
-	*ret_kind = kind;
-	*ret_footer = footer;
-	*ret = d;
-	return IBB_OK;
+	ibb_err(err, IBB_E_UNSUPPORTED, "%s: is %s %s; ibbake reads VHD, VHDX and raw disks",
+		file->name, kind == IBB_CONTAINER_ISO ? "an" : "a", kinds[kind].name);
+	if (kinds[kind].qemu)
+		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+				    "convert it first: qemu-img convert -f %s -O vpc -o "
+				    "subformat=fixed,force_size=on '%s' fixed.vhd",
+				    kinds[kind].qemu, file->name);
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "%s", kinds[kind].hint ? kinds[kind].hint : "");
 }

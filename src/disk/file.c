@@ -110,7 +110,7 @@ static int check_kind(const char *path, mode_t mode, struct ibb_error *err)
 		return IBB_OK;
 	ibb_err(err, IBB_E_UNSUPPORTED, "%s: is %s; ibbake reads image files", path, kind_of(mode));
 	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
-			    "give the path of a disk image (fixed VHD or raw)");
+			    "give the path of a disk image (VHD, VHDX or raw)");
 }
 
 /* Cooperation only: where the file system has no locks, ibb_disk_file_unchanged() must do. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Virtual Hard Disk, fixed form: the data followed by a 512-byte footer.
+ * Virtual Hard Disk: fixed (the data followed by a 512-byte footer), dynamic and differencing.
  * Source: Microsoft, "Virtual Hard Disk Image Format Specification", version 1.0 (2006), sections
  * "Hard Disk Footer Format" and "CHS Calculation"; libyal's "Virtual Hard Disk (VHD) image format".
  */
@@ -37,7 +37,7 @@ int ibb_vhd_footer_parse(const char *name, uint64_t off, const uint8_t b[IBB_VHD
 void ibb_vhd_footer_encode(const struct ibb_vhd_footer *f, uint8_t out[IBB_VHD_FOOTER_BYTES]);
 /* Cylinders, heads, sectors per track for a size, as the specification's appendix computes them. */
 void ibb_vhd_geometry(uint64_t size_bytes, uint16_t *ret_c, uint8_t *ret_h, uint8_t *ret_s);
-/* A new fixed disk's footer. */
+/* A new fixed disk's footer; its creator is one whose disks no program sizes by geometry. */
 void ibb_vhd_footer_init(struct ibb_vhd_footer *f, uint64_t size_bytes, int64_t unix_time,
 			 const struct ibb_guid *unique_id);
 
@@ -51,12 +51,17 @@ int ibb_disk_vhd_fixed_open(struct ibb_disk *file, struct ibb_vhd_footer *ret_fo
 
 /*
  * Any VHD. Fixed ones as above; a dynamic or differencing one is checked as a whole when opened:
- * footer (its copy at offset 0 when the last one is damaged), dynamic disk header, every entry of
- * the block allocation table (past the end, overlapping another block or a structure:
- * IBB_E_CORRUPT), and can then be read. *ret_link says whether it needs a parent: until
- * ibb_disk_vhd_set_parent() gave it one (which may be smaller or larger than the child; what it
- * does not have reads as zeros), reads of a differencing disk fail with IBB_E_INTERNAL. The parent
- * is held with a reference of its own. The caller clears *ret_link.
+ * footer (its copy at offset 0 when the last one is damaged; IBB_E_CORRUPT when both are sound and
+ * contradict each other), dynamic disk header, every entry of the block allocation table (past the
+ * end, overlapping another block or a structure: IBB_E_CORRUPT), and can then be read. A machine in
+ * saved state: IBB_E_UNSUPPORTED; more than limits.h allows: IBB_E_LIMIT. The disk's size is the
+ * footer's "current size", never its geometry.
+ *
+ * A dynamic disk's sector that its bitmap calls never written although it is not zero is
+ * IBB_E_CORRUPT when read: programs disagree about it. *ret_link says whether it needs a parent:
+ * until ibb_disk_vhd_set_parent() gave it one (which may be smaller or larger than the child; what
+ * it does not have reads as zeros), reads and runs of a differencing disk fail with IBB_E_INTERNAL.
+ * The parent is held with a reference of its own. The caller clears *ret_link.
  */
 struct ibb_vhd_info {
 	struct ibb_vhd_footer footer;
@@ -84,17 +89,16 @@ enum ibb_container {
 };
 const char *ibb_container_name(enum ibb_container c); /* "fixed VHD", "VHDX", ... */
 /*
- * Look at the signatures. A file whose last sector is no footer although the first one is a copy
- * of one (dynamic VHD cut short), or whose footer fails its checksum or lost its cookie, is
- * IBB_E_CORRUPT, never raw; so is a file named .vhd without a footer, one named .vhdx that is none,
- * and one that is no whole number of sectors.
+ * Look at the signatures. A dynamic or differencing VHD whose last footer is damaged or cut off is
+ * known by the copy at offset 0; whether enough of it is left is found out when it is opened. Any
+ * other VHD whose footer fails its checksum or lost its cookie is IBB_E_CORRUPT, never raw; so is a
+ * file named .vhd without a footer, one named .vhdx that is none, and one that is no whole number
+ * of sectors.
  */
 int ibb_container_detect(struct ibb_disk *file, enum ibb_container *ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
-/* Detect, then open raw and fixed VHD; the others: IBB_E_UNSUPPORTED with the conversion command.
- * *ret_footer is filled for a fixed VHD only. A raw disk is `file` itself, with a new reference. */
-int ibb_container_open(struct ibb_disk *file, enum ibb_container *ret_kind,
-		       struct ibb_vhd_footer *ret_footer, struct ibb_disk **ret,
-		       struct ibb_error *err) IBB_MUST_CHECK;
+/* Refuse a kind that is no disk image ibbake reads: IBB_E_UNSUPPORTED with what to do instead. */
+int ibb_container_refuse(const struct ibb_disk *file, enum ibb_container kind,
+			 struct ibb_error *err);
 
 #endif

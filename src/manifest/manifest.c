@@ -7,6 +7,9 @@
 
 void ibb_identity_clear(struct ibb_identity *id)
 {
+	for (size_t i = 0; i < id->n_parents; i++)
+		free(id->parents[i].file_name);
+	free(id->parents);
 	free(id->file_name);
 	*id = (struct ibb_identity){0};
 }
@@ -20,6 +23,54 @@ static void guid_json(struct ibb_jb *b, struct ibb_json *obj, const char *key, b
 	ibb_jb_str(b, obj, key, has ? text : NULL);
 }
 
+static void parents_json(const struct ibb_identity *id, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_json *list = ibb_jb_array(b, obj, "parents"), *o;
+
+	for (size_t i = 0; i < id->n_parents; i++) {
+		const struct ibb_identity_parent *p = &id->parents[i];
+
+		o = ibb_jb_object(b, list, NULL);
+		ibb_jb_str(b, o, "file", p->file_name);
+		ibb_jb_str(b, o, "container", p->container);
+		ibb_jb_str(b, o, "identifier", p->id);
+		ibb_jb_u64(b, o, "file_bytes", p->file_bytes);
+		ibb_jb_u64(b, o, "disk_bytes", p->disk_bytes);
+		ibb_jb_str(b, o, "found_by", p->found_by);
+		if (p->has_time)
+			ibb_jb_bool(b, o, "time_agrees", p->time_agrees);
+		else
+			ibb_jb_null(b, o, "time_agrees");
+	}
+}
+
+/* What the container is, beyond the disk in it. */
+static void container_json(const struct ibb_identity *id, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_json *o;
+
+	if (id->has_vhd_id)
+		ibb_jb_hex(b, obj, "vhd_unique_id", id->vhd_id.b, sizeof(id->vhd_id.b));
+	else
+		ibb_jb_null(b, obj, "vhd_unique_id");
+	guid_json(b, obj, "vhdx_disk_id", id->has_vhdx_id, &id->vhdx_id);
+	if (id->block_bytes)
+		ibb_jb_u64(b, obj, "block_bytes", id->block_bytes);
+	else
+		ibb_jb_null(b, obj, "block_bytes");
+	if (id->log_replayed)
+		ibb_jb_u64(b, obj, "log_replayed_bytes", id->log_bytes);
+	else
+		ibb_jb_null(b, obj, "log_replayed_bytes");
+	parents_json(id, b, obj);
+	o = ibb_jb_object(b, obj, "second_opinion");
+	ibb_jb_str(b, o, "result", id->opinion);
+	ibb_jb_str(b, o, "reader", id->opinion_version ? "libvhdi" : NULL);
+	ibb_jb_str(b, o, "version", id->opinion_version);
+	ibb_jb_int(b, o, "blocks", (int64_t)id->opinion_blocks);
+	ibb_jb_str(b, o, "reason", id->opinion_reason);
+}
+
 void ibb_identity_json(const struct ibb_identity *id, struct ibb_jb *b, struct ibb_json *obj)
 {
 	struct ibb_json *p;
@@ -30,10 +81,7 @@ void ibb_identity_json(const struct ibb_identity *id, struct ibb_jb *b, struct i
 	ibb_jb_u64(b, obj, "file_bytes", id->file_bytes);
 	ibb_jb_u64(b, obj, "disk_bytes", id->disk_bytes);
 	ibb_jb_int(b, obj, "sector_bytes", id->sector_bytes);
-	if (id->has_vhd_id)
-		ibb_jb_hex(b, obj, "vhd_unique_id", id->vhd_id.b, sizeof(id->vhd_id.b));
-	else
-		ibb_jb_null(b, obj, "vhd_unique_id");
+	container_json(id, b, obj);
 	ibb_jb_str(b, obj, "partition_table", id->table);
 	guid_json(b, obj, "disk_guid", id->has_disk_guid, &id->disk_guid);
 	if (id->has_disk_guid)
@@ -244,6 +292,7 @@ static void options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
 	ibb_jb_bool(b, x, "force", o->force);
 	ibb_jb_bool(b, x, "allow_unsupported", o->allow_unsupported);
 	ibb_jb_bool(b, x, "accept_dirty_hives", o->accept_dirty_hives);
+	ibb_jb_bool(b, x, "second_opinion_off", o->second_opinion_off);
 	list = ibb_jb_array(b, x, "allow");
 	for (unsigned bit = 1; bit <= IBB_TRUST_ALLOW_UNTRUSTED_ROOT; bit <<= 1)
 		if (o->allow & bit)

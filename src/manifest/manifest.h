@@ -11,15 +11,35 @@
 
 #define IBB_MANIFEST_SCHEMA "ibbake-manifest/1"
 
+/* A parent of a differencing disk. */
+struct ibb_identity_parent {
+	char *file_name; /* without directory */
+	const char *container, *found_by;
+	char id[40]; /* what its child names it by */
+	uint64_t file_bytes, disk_bytes;
+	bool has_time, time_agrees; /* VHD: is it as old as its child says? */
+};
+
 /* What tells one image from another without reading all of it. */
 struct ibb_identity {
 	char *file_name;       /* without directory */
-	const char *container; /* "raw disk", "fixed VHD" */
+	const char *container; /* "raw disk", "fixed VHD", "dynamic VHDX", ... */
 	uint64_t file_bytes, disk_bytes;
 	uint32_t sector_bytes;
 	bool has_vhd_id;
 	struct ibb_guid vhd_id; /* bytes as in the footer */
-	const char *table;	/* "GPT", "MBR", "none" */
+	bool has_vhdx_id;
+	struct ibb_guid vhdx_id; /* virtual disk ID */
+	uint32_t block_bytes;	 /* 0: the container has no blocks */
+	bool log_replayed;	 /* VHDX */
+	uint64_t log_bytes;
+	struct ibb_identity_parent *parents; /* owned */
+	size_t n_parents;
+	const char *opinion;	     /* "agrees", "off", "not-asked" */
+	const char *opinion_reason;  /* why it says less than it could, or NULL */
+	const char *opinion_version; /* of libvhdi, when it was asked */
+	uint64_t opinion_blocks;
+	const char *table; /* "GPT", "MBR", "none" */
 	bool has_disk_guid;
 	struct ibb_guid disk_guid; /* GPT */
 	uint32_t mbr_signature;
@@ -37,7 +57,7 @@ void ibb_facts_json(const struct ibb_facts *f, struct ibb_jb *b, struct ibb_json
 
 /* Options that weakened a check, for the record. */
 struct ibb_manifest_options {
-	bool force, allow_unsupported, accept_dirty_hives, dry_run;
+	bool force, allow_unsupported, accept_dirty_hives, second_opinion_off, dry_run;
 	unsigned allow; /* IBB_TRUST_ALLOW_* */
 	const char *const *trust_anchors;
 	size_t n_trust_anchors;

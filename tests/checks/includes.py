@@ -37,6 +37,7 @@ THIRD_PARTY = {
     "openssl/*": ["authenticode/*.c", "authenticode/*_internal.h", "base/hash.c", "base/sign.c"],
     "cjson/*": ["base/json.c"],
     "archive*.h": ["base/archive.c"],
+    "libvhdi*.h": ["disk/second_opinion.c"],
     "wimlib.h": ["volume/wim.c", "volume/wof.c"],
 }
 STANDARD = re.compile(r"^((sys|linux|arpa|netinet)/)?\w+\.h$")

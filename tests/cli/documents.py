@@ -21,6 +21,10 @@ except ImportError:
     print("SKIPPED: python3-jsonschema is missing")
     sys.exit(77)
 
+sys.dont_write_bytecode = True
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
+from vhdchild import differencing_vhd  # noqa: E402
+
 NAMES = ("sizes", "resolve", "inspect", "plan", "manifest", "verify", "drivers", "events", "check",
          "lock", "recover")
 SIZE = "Standard_HB120rs_v3"
@@ -366,6 +370,20 @@ def differences(r, image, out):
     r.ibbake("verify", out, "--manifest", out, rc=255, document=False)
 
 
+def chains(r, package, base):
+    """A differencing disk, and one that does not find its parent."""
+    child = differencing_vhd(r.path("child.vhd"), base, ".\\" + os.path.basename(base), b"c" * 16)
+    doc = r.ibbake("inspect", child)
+    want(r.schemas, "parents", [(p["container"], p["found_by"])
+                                for p in doc["identity"]["parents"]],
+         [("fixed VHD", "relative-path")])
+    r.ibbake("inspect", child, "--second-opinion=off")
+    r.ibbake("plan", child, "--size", SIZE, "--drivers", package)
+    r.ibbake("bake", child, "--size", SIZE, "--drivers", package, "--dry-run")
+    differencing_vhd(child, base, "gone.vhd", b"c" * 16, parent_id=b"g" * 16)
+    r.ibbake("inspect", child, rc=100, document=False)
+
+
 def other_images(r, package):
     """Forms and states that are no hindrance."""
     small = r.package("bare", "--bare-only")
@@ -511,6 +529,7 @@ def main():
         any_driver(r, package)
         boot_critical(r)
         differences(r, image, out)
+        chains(r, package, image)
         other_images(r, package)
         hives(r, package)
         trust(r, image)

@@ -257,7 +257,7 @@ def e2e_in_place_power_cut(world):
     one, with its manifest."""
     change = Change(world)
     seed = int(os.environ.get("IBB_TEST_SEED", "20261120"))
-    mixtures = int(os.environ.get("IBB_POWER_CUTS", "2"))
+    mixtures = int(os.environ.get("IBB_POWER_CUTS", "1"))
     dice, ended, n_states = random.Random(seed), {"old": 0, "new": 0}, 0
     ops = len(change.disk.ops)
     for n in range(ops + 1):

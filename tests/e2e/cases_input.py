@@ -91,7 +91,7 @@ def e2e_bad_partition_past_end(world):
 def e2e_other_containers(world):
     """What ibbake does not read is refused with the name of what it is."""
     package = world.package()
-    for name, magic, word in (("a.vhdx", b"vhdxfile", "VHDX"), ("c.wim", b"MSWIM\0\0\0", "WIM"),
+    for name, magic, word in (("a.vmdk", b"KDMV", "VMDK"), ("c.wim", b"MSWIM\0\0\0", "WIM"),
                               ("b.qcow2", b"QFI\xfb\0\0\0\3", "qcow2")):
         path = world.path(name)
         with open(path, "wb") as f:

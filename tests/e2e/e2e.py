@@ -15,6 +15,7 @@ import traceback
 
 sys.dont_write_bytecode = True
 import cases_bake  # noqa: E402
+import cases_container  # noqa: E402
 import cases_drivers  # noqa: E402
 import cases_hives  # noqa: E402
 import cases_inplace  # noqa: E402
@@ -27,8 +28,8 @@ from world import Failure, Skip, World  # noqa: E402
 
 def cases():
     found = {}
-    for module in (cases_bake, cases_drivers, cases_hives, cases_inplace, cases_input, cases_output,
-                   cases_state, cases_trust):
+    for module in (cases_bake, cases_container, cases_drivers, cases_hives, cases_inplace,
+                   cases_input, cases_output, cases_state, cases_trust):
         for name, fn in inspect.getmembers(module, inspect.isfunction):
             if fn.__module__ == module.__name__ and name.startswith("e2e_"):
                 found[name] = fn

@@ -321,6 +321,7 @@ int main(int argc, char **argv)
 	from_nothing();
 	from_real();
 	mkcorpus_journals();
+	mkcorpus_vhds();
 #ifdef IBB_FUZZ_LOG
 	mkcorpus_logs();
 #endif

@@ -38,6 +38,8 @@ bool mkcorpus_read_from(const char *area, const char *rel, struct ibb_buf *ret);
 void mkcorpus_trim(struct ibb_buf *hive);
 /* mkcorpus_log.c */
 void mkcorpus_logs(void);
+/* mkcorpus_vhd.c */
+void mkcorpus_vhds(void);
 /* mkcorpus_cat.c */
 void mkcorpus_catalogs(void);
 /* mkcorpus_journal.c */

@@ -10,8 +10,8 @@
 
 #include "base/error.h"
 #include "base/io.h"
+#include "disk/chain.h"
 #include "disk/partition.h"
-#include "disk/vhd.h"
 #include "volume/security.h"
 #include "volume/volume.h"
 
@@ -142,20 +142,16 @@ static int find_partition(struct ibb_disk *d, unsigned number, struct ibb_disk *
 
 static int run(char **argv, struct ibb_error *err)
 {
-	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = NULL;
-	IBB_AUTO(ibb_disk_unref) struct ibb_disk *disk = NULL;
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *part = NULL;
 	IBB_AUTO(ibb_volume_close) struct ibb_volume *vol = NULL;
-	struct ibb_file_id id;
-	struct ibb_vhd_footer footer;
-	enum ibb_container kind;
+	struct ibb_chain chain;
 	struct job j = {.dest = strcmp(argv[2], "-") ? argv[2] : NULL, .err = err};
-	int r = ibb_disk_file_open(argv[0], &id, &file, err);
+	int r = ibb_chain_open(argv[0], &chain, err);
 
-	if (!r)
-		r = ibb_container_open(file, &kind, &footer, &disk, err);
-	if (!r)
-		r = find_partition(disk, (unsigned)strtoul(argv[1], NULL, 10), &part, err);
+	if (r)
+		return r;
+	r = find_partition(chain.disk, (unsigned)strtoul(argv[1], NULL, 10), &part, err);
+	ibb_chain_clear(&chain); /* the partition holds its disk */
 	if (!r)
 		r = ibb_volume_open_ntfs(part, false, &vol, err);
 	j.vol = vol;

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images in every container: looked at, planned for and verified as the raw disk in them."""
+import gzip
+import json
+import os
+import shutil
+
+from cases_bake import EPOCH, bake
+from vhdchild import BLOCK, differencing_vhd, vhd_footer
+from world import SIZE, Skip, Snapshot, check, find_tool, same
+
+SMALL = ("--size", "256MiB")
+EPOCH_2000 = 946684800
+
+
+def convert(world, src, name, *options):
+    tool = find_tool("qemu-img")
+    if not tool:
+        raise Skip("no qemu-img")
+    path = world.path(name)
+    fmt = "vhdx" if name.endswith("x") else "vpc"
+    world.run([tool, "convert", "-f", "raw", "-O", fmt, *options, src, path])
+    return path
+
+
+DYNAMIC = ("-o", "subformat=dynamic,force_size=on")
+
+
+def inspect(world, path, *options):
+    return world.ibbake("inspect", path, "--json", *options, env=EPOCH).json()
+
+
+def without_start(world, image):
+    """The image as a dynamic VHD whose first block is all zero, and that block."""
+    with open(image.path, "r+b") as f:
+        first = f.read(BLOCK)
+        f.seek(0)
+        f.write(bytes(BLOCK))
+    base = convert(world, image.path, "base.vhd", *DYNAMIC)
+    with open(image.path, "r+b") as f:
+        f.write(first)
+    return base, first
+
+
+def make_chain(world):
+    """top -> middle -> base; only top has the partition table. Also the raw disk."""
+    image = world.image(*SMALL, name="flat.raw")
+    base, first = without_start(world, image)
+    os.mkdir(world.path("snapshots"))
+    middle = differencing_vhd(world.path("snapshots/middle.vhd"), base, "..\\BASE.vhd", b"m" * 16,
+                              blocks={0: bytes(range(256)) * 16})
+    top = differencing_vhd(world.path("snapshots/top.vhd"), middle, ".\\middle.vhd", b"t" * 16,
+                           blocks={0: first})
+    return image, base, middle, top
+
+
+def e2e_containers_read(world):
+    """Inspect, plan, drivers list and a dry bake see in each container what the raw disk holds."""
+    image, package = world.image(*SMALL, name="base.raw"), world.package()
+    args = ["--size", SIZE, "--drivers", package, "--json"]
+    flat = inspect(world, image.path)
+    same(flat["identity"]["second_opinion"]["result"], "not-asked", "opinion of a raw disk")
+    plan = world.ibbake("plan", image.path, *args, env=EPOCH).json()
+    drivers = world.ibbake("drivers", "list", image.path, "--json").json()
+    made = ((convert(world, image.path, "a.vhd", *DYNAMIC), "dynamic VHD", str(BLOCK)),
+            (convert(world, image.path, "b.vhdx"), "dynamic VHDX", None),
+            (convert(world, image.path, "c.vhdx", "-o", "subformat=fixed"), "fixed VHDX", None))
+    for path, kind, block in made:
+        source = Snapshot(path)
+        doc = inspect(world, path)
+        ident = doc["identity"]
+        same(ident["container"], kind, "container")
+        same(ident["disk_bytes"], flat["identity"]["disk_bytes"], "size of the disk")
+        same(ident["disk_guid"], flat["identity"]["disk_guid"], "identity of the disk")
+        same(ident["parents"], [], "parents")
+        same(ident["log_replayed_bytes"], None, "log")
+        same((ident["vhd_unique_id"] is None, ident["vhdx_disk_id"] is None),
+             (kind != "dynamic VHD", kind == "dynamic VHD"), "identity of the container")
+        if block:
+            same(ident["block_bytes"], block, "block size")
+        opinion = ident["second_opinion"]
+        same((opinion["result"], opinion["reader"], opinion["reason"]), ("agrees", "libvhdi", None),
+             "second opinion")
+        check(opinion["blocks"] >= 20, f"only {opinion['blocks']} pieces compared")
+        same(doc["image"], flat["image"], "facts")
+        same(doc["partitions"], flat["partitions"], "partitions")
+        there = world.ibbake("plan", path, *args, env=EPOCH).json()
+        same(there["operations"], plan["operations"], "operations of the plan")
+        same(world.ibbake("drivers", "list", path, "--json").json()["packages"],
+             drivers["packages"], "packages")
+        dry = world.ibbake("bake", path, *args, "--dry-run", env=EPOCH).json()
+        same(dry["operations"], plan["operations"], "operations of a dry bake")
+        same(dry["options"]["second_opinion_off"], False, "recorded option")
+        text = world.ibbake("inspect", path).out
+        check(f"{kind}, 256.0 MiB disk" in text and "sees the same" in text, f"text: {text}")
+        source.unchanged()
+
+
+def e2e_containers_verify(world):
+    """A baked disk is verified in whatever container it came to lie."""
+    image, package = world.image(*SMALL, name="base.raw"), world.package()
+    out = world.path("out.raw")
+    bake(world, image, package, out)
+    for name, options in (("a.vhd", DYNAMIC), ("b.vhdx", ())):
+        path = convert(world, out, name, *options)
+        doc = world.ibbake("verify", path, "--manifest", out + ".manifest.json", "--json").json()
+        same(doc["identical"], True, "identical")
+        other = convert(world, image.path, "other-" + name, *options)
+        r = world.ibbake("verify", other, "--manifest", out + ".manifest.json", rc=3)
+        r.says("differs")
+
+
+def e2e_chain_read(world):
+    """A chain is one disk; its parents are recorded."""
+    image, base, middle, top = make_chain(world)
+    package = world.package()
+    sources = [Snapshot(p) for p in (base, middle, top)]
+    doc, flat = inspect(world, top), inspect(world, image.path)
+    same(doc["image"], flat["image"], "facts")
+    same(doc["identity"]["container"], "differencing VHD", "container")
+    same(doc["identity"]["vhd_unique_id"], b"t".hex() * 16, "identifier")
+    same([(p["file"], p["container"], p["identifier"], p["found_by"], p["time_agrees"])
+          for p in doc["identity"]["parents"]],
+         [("middle.vhd", "differencing VHD", b"m".hex() * 16, "relative-path", None),
+          ("base.vhd", "dynamic VHD", vhd_footer(base)[68:84].hex(), "relative-path", None)],
+         "parents")
+    same(doc["identity"]["parents"][1]["file_bytes"], str(os.path.getsize(base)), "bytes")
+    same(doc["identity"]["second_opinion"]["result"], "agrees", "second opinion")
+    text = world.ibbake("inspect", top).out
+    check("parent middle.vhd: differencing VHD" in text, f"text: {text}")
+    args = ["--size", SIZE, "--drivers", package, "--json"]
+    same(world.ibbake("plan", top, *args, env=EPOCH).json()["operations"],
+         world.ibbake("plan", image.path, *args, env=EPOCH).json()["operations"], "operations")
+    dry = world.ibbake("bake", top, *args, "--dry-run", env=EPOCH).json()
+    same([p["file"] for p in dry["input"]["parents"]], ["middle.vhd", "base.vhd"],
+         "parents in the manifest")
+    # no file of the chain is ever the output
+    link = world.path("link.vhd")
+    os.link(base, link)
+    for path, word in ((middle, "a parent of the input image"), (link, "a parent of the input"),
+                       (top, "the input image")):
+        world.refused(["bake", top, "--size", SIZE, "--drivers", package, "-o", path,
+                       "--overwrite"], 100, path, word)
+    world.refused(["bake", top, "--size", SIZE, "--drivers", package, "-o", world.path("o.vhd"),
+                   "--overwrite", "--manifest", base], 100, "the manifest is", "a parent of")
+    for s in sources[1:]:
+        s.unchanged()
+
+
+def e2e_chain_time(world):
+    """A child that remembers its parent's time: recorded, whatever it is."""
+    image, _, middle, top = make_chain(world)
+    with open(image.path, "rb") as f:
+        first = f.read(BLOCK)
+    stamp = int(os.stat(middle).st_mtime) - EPOCH_2000
+    for time, want in ((stamp, True), (stamp + 1, False)):
+        differencing_vhd(top, middle, ".\\middle.vhd", b"t" * 16, time=time,
+                         blocks={0: first})
+        doc = inspect(world, top)
+        same(doc["identity"]["parents"][0]["time_agrees"], want, "time_agrees")
+
+
+def e2e_chain_refused(world):
+    """Missing, changed, looping, damaged: each with the path and the documented status."""
+    _, base, middle, top = make_chain(world)
+    moved = world.path("elsewhere.img")
+    os.rename(base, moved)
+    world.refused(["inspect", top], 100, middle, "its parent (..\\BASE.vhd) is missing",
+                  world.path("snapshots/../BASE.vhd"), world.path("snapshots/BASE.vhd"),
+                  "with the identifier " + vhd_footer(moved)[68:84].hex())
+    os.rename(moved, base)
+    differencing_vhd(middle, base, "..\\BASE.vhd", b"x" * 16)
+    r = world.refused(["inspect", top], 100, top, "was changed or is another disk", middle,
+                      b"x".hex() * 16, b"m".hex() * 16)
+    check("identifier" in r.err, str(r))
+    differencing_vhd(middle, base, ".\\top.vhd", b"m" * 16, parent_id=b"t" * 16)
+    world.refused(["inspect", top], 255, "loops", top)
+    differencing_vhd(middle, base, "..\\BASE.vhd", b"m" * 16)
+    with open(middle, "r+b") as f:
+        f.seek(512)
+        f.write(b"XX")
+    world.refused(["inspect", top], 255, top, "its parent", middle, "dynamic disk header")
+
+
+def e2e_container_truncated(world):
+    """Cut short: damaged, never taken for a smaller disk."""
+    image = world.image(*SMALL, name="base.raw")
+    for name, options in (("a.vhd", DYNAMIC), ("b.vhdx", ())):
+        path = convert(world, image.path, name, *options)
+        whole = os.path.getsize(path)
+        for size in (whole - 1024, whole // 2, 1 << 20, 600):
+            os.truncate(path, size)
+            world.refused(["inspect", path], 255, name)
+            world.refused(["plan", path, "--size", SIZE, "--drivers", world.dir], 255, name)
+
+
+def e2e_container_footer_gone(world):
+    """The last footer of a dynamic VHD cut off: its copy is enough, and that is said."""
+    image = world.image(*SMALL, name="base.raw")
+    path = convert(world, image.path, "a.vhd", *DYNAMIC)
+    os.truncate(path, os.path.getsize(path) - 512)
+    doc = inspect(world, path)
+    same(doc["image"], inspect(world, image.path)["image"], "facts")
+    check(any("copy at its beginning" in w for w in doc["warnings"]), f"{doc['warnings']}")
+    opinion = doc["identity"]["second_opinion"]
+    same((opinion["result"], opinion["blocks"]), ("not-asked", 0), "second opinion")
+    check("footer is damaged" in opinion["reason"], opinion["reason"])
+
+
+def e2e_second_opinion_off(world):
+    """Switched off: said, recorded in inspect and in the manifest; of a raw disk there is none."""
+    image, package = world.image(*SMALL, name="base.raw"), world.package()
+    path = convert(world, image.path, "a.vhd", *DYNAMIC)
+    doc = inspect(world, path, "--second-opinion=off")
+    opinion = doc["identity"]["second_opinion"]
+    same((opinion["result"], opinion["reader"], opinion["blocks"], opinion["reason"]),
+         ("off", None, 0, "--second-opinion=off"), "second opinion")
+    check(any("--second-opinion=off" in w for w in doc["warnings"]), f"{doc['warnings']}")
+    args = ["--size", SIZE, "--drivers", package, "--second-opinion=off"]
+    dry = world.ibbake("bake", path, *args, "--dry-run", "--json", env=EPOCH).json()
+    same(dry["options"]["second_opinion_off"], True, "recorded option")
+    same(dry["input"]["second_opinion"]["result"], "off", "recorded opinion")
+    fixed = world.image(*SMALL, name="fixed.vhd")
+    out = world.path("out.vhd")
+    bake(world, fixed, package, out, "--second-opinion=off")
+    with open(out + ".manifest.json", encoding="utf-8") as f:
+        manifest = json.load(f)
+    same(manifest["options"]["second_opinion_off"], True, "recorded option")
+    same([manifest[x]["second_opinion"]["result"] for x in ("input", "output")], ["off", "off"],
+         "opinions of input and output")
+    os.unlink(out)
+    bake(world, fixed, package, out, "--overwrite")
+    with open(out + ".manifest.json", encoding="utf-8") as f:
+        manifest = json.load(f)
+    same([manifest[x]["second_opinion"]["result"] for x in ("input", "output")],
+         ["agrees", "agrees"], "opinions of input and output")
+    doc = inspect(world, image.path, "--second-opinion=off")
+    same(doc["identity"]["second_opinion"]["result"], "not-asked", "opinion of a raw disk")
+    check(not any("opinion" in w for w in doc["warnings"]), f"{doc['warnings']}")
+    world.ibbake("inspect", path, "--second-opinion=never", rc=2)
+
+
+def e2e_real_orphans(world):
+    """Real differencing disks whose parents are absent: the path that was looked for."""
+    for name, want in (("differencing-parent-absent.vhd", "fat-parent.vhd"),
+                       ("differencing.avhdx",
+                        "Generation 1_49C4BAF3-4B25-4406-8C4B-D39E65C32385.avhdx")):
+        path = world.path(name)
+        with gzip.open(world.data(f"vhds/{name}.gz"), "rb") as f, open(path, "wb") as g:
+            shutil.copyfileobj(f, g)
+        world.refused(["inspect", path], 100, name, "is missing", world.path(want))
