@@ -14,6 +14,7 @@ import time
 from cases_bake import EPOCH, bake
 from cases_input import SMALL
 from powercut import Disk
+from vhdchild import differencing_vhd
 from world import SIZE, Skip, Snapshot, check, content_digest, find_tool, same
 
 JOURNAL = ".ibbake-journal"
@@ -522,6 +523,32 @@ def e2e_in_place_parent(world):
         refuse(world, path, package, "is the parent of snapshot.qcow2")
         os.unlink(overlay)
     in_place(world, path, package)
+
+
+def e2e_in_place_chain(world):
+    """A journal beside a file of the chain is met as well; a differencing disk is not changed in
+    place, and neither is what it rests on."""
+    image, package = world.image(*SMALL), world.package()
+    path = image.path
+    os.mkdir(world.path("s"))
+    middle = differencing_vhd(world.path("s/middle.vhd"), path, "..\\base.vhd", b"m" * 16)
+    top = differencing_vhd(world.path("s/top.vhd"), middle, ".\\middle.vhd", b"t" * 16)
+    world.ibbake("inspect", top)
+    for of in (path, middle):
+        with open(journal_of(of), "wb"):
+            os.chmod(journal_of(of), 0o600)
+        for args in (["inspect", top], ["drivers", "list", top],
+                     ["bake", top, "--size", SIZE, "--drivers", package, "-o",
+                      world.path("out.vhd")]):
+            world.refused(args, 100, journal_of(of), "ibbake recover")
+        os.unlink(journal_of(of))
+    refuse(world, top, package, "differencing VHD", "-o")
+    refuse(world, middle, package, "differencing VHD", "-o")
+    child = differencing_vhd(world.path("child.avhd"), path, ".\\BASE.VHD", b"c" * 16)
+    refuse(world, path, package, "is the parent of child.avhd")
+    os.unlink(child)
+    in_place(world, path, package)  # who rests on it elsewhere is not seen
+    world.ibbake("recover", top).mentions("nothing to do")
 
 
 def read_tail(path):
