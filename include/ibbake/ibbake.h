@@ -29,7 +29,7 @@ IBB_API void ibb_free(void *p);
 
 /* Where a long task is. */
 struct ibb_progress {
-	const char *phase;    /* "inspect", "packages", "plan", "apply", "copy", "check" */
+	const char *phase;    /* "inspect", "packages", "plan", "apply", "copy", "check", "sync" */
 	uint64_t done, total; /* bytes while copying; total 0 when there is nothing to count */
 };
 /* Called now and then from the calling thread; non-zero stops the task: IBB_E_CANCELLED. */
@@ -54,6 +54,23 @@ enum {
 	IBB_ALLOW_UNTRUSTED_ROOT = 8
 };
 
+/* What kind of image is written. Azure takes fixed VHDs only, of whole MiB: a disk that is not
+ * grows at its end, and a GPT's backup moves along. The others keep the size. */
+enum ibb_output_format {
+	IBB_OUTPUT_VHD,		/* fixed */
+	IBB_OUTPUT_VHD_DYNAMIC, /* dynamic */
+	IBB_OUTPUT_VHDX,	/* dynamic */
+	IBB_OUTPUT_RAW
+};
+
+/* What becomes of zeros: holes of the source and runs of at least 64 KiB are holes of the output
+ * (auto), every 4 KiB of them (always), none (never: all room is allocated). */
+enum ibb_output_sparse {
+	IBB_OUTPUT_SPARSE_AUTO,
+	IBB_OUTPUT_SPARSE_ALWAYS,
+	IBB_OUTPUT_SPARSE_NEVER
+};
+
 /* Zero-initialise, set struct_bytes, fill what the task needs. All pointers are borrowed. */
 struct ibb_request {
 	size_t struct_bytes;	  /* sizeof(struct ibb_request) */
@@ -63,11 +80,13 @@ struct ibb_request {
 	size_t n_sizes;
 	const char *const *driver_dirs; /* searched recursively for driver packages */
 	size_t n_driver_dirs;
-	const char *catalog;	/* path of a driver catalog; NULL: the built-in one */
-	const char *os;		/* ibb_resolve(): Windows by name or build */
-	const char *output;	/* ibb_bake(): the image to make; NULL: in_place, or a dry run */
-	const char *manifest;	/* ibb_bake(): written; ibb_verify(): read */
-	bool overwrite;		/* replace an existing output and manifest */
+	const char *catalog;  /* path of a driver catalog; NULL: the built-in one */
+	const char *os;	      /* ibb_resolve(): Windows by name or build */
+	const char *output;   /* ibb_bake(): the image to make; NULL: in_place, or a dry run */
+	const char *manifest; /* ibb_bake(): written; ibb_verify(): read */
+	bool overwrite;	      /* replace an existing output and manifest */
+	enum ibb_output_format format; /* of the output; its name must not contradict it */
+	enum ibb_output_sparse sparse;
 	bool force;		/* go on although servicing is pending */
 	bool allow_unsupported; /* go on although the catalog says unsupported */
 	/* take a hive that was not cleanly closed as it is when no transaction log of it is usable
@@ -158,6 +177,14 @@ IBB_API int ibb_recover(const struct ibb_request *q, char **ret_json,
  */
 IBB_API int ibb_verify(const struct ibb_request *q, char **ret_json,
 		       struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Copy the disk of any image that can be read (with its parents) to a new image of q->format,
+ * whatever is in it; no Windows is needed. The output appears whole or not at all and is read back.
+ * Schema "ibbake-convert/1".
+ */
+IBB_API int ibb_convert(const struct ibb_request *q, char **ret_json,
+			struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
  * The driver packages staged in the image, those that match every filter. Keys: published, inf,

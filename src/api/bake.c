@@ -22,6 +22,18 @@ static int apply_all(struct ibb_session *s, struct ibb_applied *applied, struct 
 	return r;
 }
 
+/* A change in place has no format to choose, and does not make the disk larger. */
+static struct ibb_manifest_writing writing(const struct ibb_request *q,
+					   const struct ibb_identity *in)
+{
+	if (q->in_place)
+		return (struct ibb_manifest_writing){.format = "in-place", .sparse = "auto"};
+	return (struct ibb_manifest_writing){
+		.format = ibb_target_format_name(q->format),
+		.sparse = ibb_target_sparse_name(q->sparse),
+		.grown_bytes = ibb_target_bytes(q->format, in->disk_bytes) - in->disk_bytes};
+}
+
 static int manifest_text(struct ibb_session *s, const struct ibb_applied *applied,
 			 const struct ibb_identity *in, const struct ibb_identity *out, char **ret,
 			 struct ibb_error *err)
@@ -38,6 +50,7 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 								       s->found.passed[i].reason};
 	struct ibb_manifest_input m = {
 		.input = in,
+		.writing = writing(s->q, in),
 		.output = out,
 		.facts = s->facts,
 		.selections = s->selections,
@@ -119,8 +132,11 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	IBB_AUTO_FREE char *text = NULL;
 	int r = IBB_OK;
 
-	if (s->q->in_place && s->q->output)
-		r = ibb_err(err, IBB_E_INVALID, "an output and in_place exclude each other");
+	if (s->q->in_place && (s->q->output || s->q->format != IBB_OUTPUT_VHD || s->q->sparse))
+		r = ibb_err(
+			err, IBB_E_INVALID,
+			"an output, its format or its holes, and a change in place exclude each "
+			"other");
 	if (!r)
 		r = ibb_session_open(s, true, err);
 	if (!r && s->q->in_place)
@@ -159,8 +175,10 @@ int ibb_session_change(const struct ibb_request *q, ibb_planner_fn planner, char
 		       struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
-	int r = change(&s, planner, ret_json, err);
+	int r = ibb_target_check_name(q, err);
 
+	if (!r)
+		r = change(&s, planner, ret_json, err);
 	ibb_session_clear(&s);
 	return r;
 }

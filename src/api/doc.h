@@ -27,6 +27,8 @@ int ibb_do_recover(const struct ibb_request *q, char **ret_json,
 		   struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_do_verify(const struct ibb_request *q, char **ret_json,
 		  struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_convert(const struct ibb_request *q, char **ret_json,
+		   struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_do_drivers_list(const struct ibb_request *q, char **ret_json,
 			struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_do_drivers_add(const struct ibb_request *q, char **ret_json,

@@ -8,8 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "disk/copy.h"
-
 static bool same_existing_file(const char *a, const char *b)
 {
 	struct stat x, y;
@@ -34,38 +32,11 @@ static int check_inputs(const struct ibb_session *s, const char *path, const cha
 static int check_path(const struct ibb_session *s, const char *path, const char *what,
 		      struct ibb_error *err)
 {
-	struct stat st;
 	int r = check_inputs(s, path, what, err);
 
 	if (r)
 		return r;
-	for (size_t i = 0; i < s->image->chain.n; i++)
-		if (ibb_path_is(path, &s->image->chain.links[i].id))
-			return i ? ibb_err(err, IBB_E_EXISTS,
-					   "%s: the %s is %s, a parent of the input image %s", path,
-					   what, s->image->chain.links[i].path, s->q->image)
-				 : ibb_err(err, IBB_E_EXISTS,
-					   "%s: the %s is the input image %s itself", path, what,
-					   s->q->image);
-	if (lstat(path, &st)) {
-		if (errno == ENOENT && *path && path[strlen(path) - 1] != '/')
-			return IBB_OK;
-		return ibb_err_os(err, errno, "%s: the %s cannot be made there", path, what);
-	}
-	if (S_ISDIR(st.st_mode))
-		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is a directory", path, what);
-	if (!S_ISREG(st.st_mode))
-		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is a %s, not a regular file", path,
-			       what,
-			       S_ISLNK(st.st_mode)			    ? "symbolic link"
-			       : S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode) ? "device"
-									    : "special file");
-	if (!s->q->overwrite) {
-		ibb_err(err, IBB_E_EXISTS, "%s: the %s exists already", path, what);
-		return ibb_err_hint(err, IBB_E_EXISTS,
-				    "choose another name, or replace it with --overwrite");
-	}
-	return IBB_OK;
+	return ibb_target_check_path(&s->image->chain, path, what, s->q->overwrite, err);
 }
 
 /* The same name in the same directory, though the file does not exist yet. */
@@ -106,9 +77,13 @@ static int check_lock(const struct ibb_request *q, struct ibb_error *err)
 int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 {
 	const struct ibb_request *q = s->q;
-	int r = IBB_OK;
+	struct ibb_target t = {0};
+	/* what cannot be written is better learnt before the work */
+	int r = q->in_place ? IBB_OK
+			    : ibb_target_open(q, &s->image->chain, s->image->overlay, &t, err);
 
-	if (q->output)
+	ibb_target_close(&t);
+	if (!r && q->output)
 		r = check_path(s, q->output, "output", err);
 	if (!r && q->manifest)
 		r = check_path(s, q->manifest, "manifest", err);
@@ -118,56 +93,6 @@ int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 			    q->output);
 	if (!r && q->lock && (q->output || q->in_place))
 		r = check_lock(q, err);
-	return r;
-}
-
-static int copy_progress(void *ctx, uint64_t done, uint64_t total)
-{
-	struct ibb_session *s = ctx;
-	struct ibb_progress p = {.phase = "copy", .done = done, .total = total};
-
-	return s->q->progress ? s->q->progress(s->q->progress_ctx, &p) : 0;
-}
-
-/*
- * A Windows image holds secrets: who may not read the source may not read the result. Its owner
- * may write it, even if the source is read-only. File systems without modes say EPERM.
- */
-static int keep_private(const struct ibb_image *im, const struct ibb_atomic *out,
-			struct ibb_error *err)
-{
-	struct stat src, dst;
-	mode_t mode = 0777;
-
-	for (size_t i = 0; i < im->chain.n; i++) {
-		if (fstat(ibb_disk_file_fd(im->chain.links[i].file), &src))
-			return ibb_err_os(err, errno, "%s: stat", im->chain.links[i].path);
-		mode &= src.st_mode | 0600;
-	}
-	if (fstat(out->fd, &dst))
-		return ibb_err_os(err, errno, "%s: stat", out->path);
-	if (fchmod(out->fd, dst.st_mode & mode) && errno != EPERM && errno != EOPNOTSUPP)
-		return ibb_err_os(err, errno, "%s: set its mode", out->path);
-	return IBB_OK;
-}
-
-static int fill(struct ibb_session *s, struct ibb_atomic *out, struct ibb_error *err)
-{
-	struct ibb_image *im = s->image;
-	struct ibb_copy_stats stats = {0};
-	int r = keep_private(im, out, err);
-
-	if (!r)
-		r = ibb_copy_file(ibb_image_file(im), out->fd, out->path, copy_progress, s, &stats,
-				  err);
-	/* raw and fixed VHD both begin with the disk's first sector: the overlay's offsets are the
-	 * file's */
-	if (!r)
-		r = ibb_copy_overlay(im->overlay, out->fd, out->path, 0, &stats, err);
-	if (!r)
-		r = ibb_session_phase(s->q, "check", 0, 0, err);
-	if (!r)
-		r = ibb_chain_unchanged(&im->chain, err);
 	return r;
 }
 
@@ -188,6 +113,7 @@ static int check_output(struct ibb_session *s, int fd, const struct ibb_applied 
 	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off};
 	IBB_AUTO(ibb_image_close) struct ibb_image *im = NULL;
 	unsigned number = s->image->table.parts[s->image->windows].number;
+	uint64_t compared;
 	char proc[64];
 	int r;
 
@@ -195,6 +121,8 @@ static int check_output(struct ibb_session *s, int fd, const struct ibb_applied 
 	r = ibb_image_open(proc, &o, &im, err);
 	if (!r)
 		r = ibb_image_open_windows(im, number, false, err);
+	if (!r)
+		r = ibb_target_check(&s->target, &im->chain, &compared, err);
 	if (!r)
 		r = ibb_apply_read_back(applied, im->volume, err);
 	if (!r)
@@ -211,9 +139,9 @@ static int publish(struct ibb_session *s, struct ibb_atomic *image, const char *
 		   struct ibb_error *err)
 {
 	struct ibb_atomic man = {.fd = -1, .dir_fd = -1};
-	int r = IBB_OK;
+	int r = ibb_session_phase(s->q, "sync", 0, 0, err);
 
-	if (s->q->manifest) {
+	if (!r && s->q->manifest) {
 		r = ibb_atomic_begin(&man, s->q->manifest, s->q->overwrite, err);
 		if (!r)
 			r = ibb_pwrite_full(man.fd, text, strlen(text), 0, s->q->manifest, err);
@@ -234,18 +162,6 @@ static int publish(struct ibb_session *s, struct ibb_atomic *image, const char *
 	return r;
 }
 
-/* The output is a copy of the image file with changed blocks in it: only some kinds allow that. */
-static int check_kind(const struct ibb_session *s, struct ibb_error *err)
-{
-	const enum ibb_container kind = ibb_image_kind(s->image);
-
-	if (kind == IBB_CONTAINER_RAW || kind == IBB_CONTAINER_VHD_FIXED)
-		return IBB_OK;
-	ibb_err(err, IBB_E_UNSUPPORTED, "%s: is a %s, of which no output can be made so far",
-		s->q->image, ibb_link_kind_name(&s->image->chain.links[0]));
-	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "convert it to a fixed VHD first");
-}
-
 int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, ibb_manifest_fn fn,
 		     void *ctx, struct ibb_error *err)
 {
@@ -255,12 +171,12 @@ int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, i
 	int r = ibb_output_check(s, err);
 
 	if (!r)
-		r = check_kind(s, err);
-	if (!r)
 		r = ibb_atomic_begin(&out, s->q->output, s->q->overwrite, err);
 	if (r)
 		return r;
-	r = fill(s, &out, err);
+	r = ibb_target_open(s->q, &s->image->chain, s->image->overlay, &s->target, err);
+	if (!r)
+		r = ibb_target_fill(&s->target, &out, err);
 	if (!r)
 		r = check_output(s, out.fd, applied, &id, err);
 	if (!r)

@@ -52,6 +52,13 @@ int ibb_recover(const struct ibb_request *q, char **ret_json, struct ibb_error *
 	return ibb_do_recover(q, ret_json, err ? err : &unwanted);
 }
 
+int ibb_convert(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_convert(q, ret_json, err ? err : &unwanted);
+}
+
 int ibb_drivers_list(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_error unwanted = {0};

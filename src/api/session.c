@@ -557,6 +557,7 @@ int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
 
 void ibb_session_clear(struct ibb_session *s)
 {
+	ibb_target_close(&s->target);
 	for (size_t i = 0; i < s->n_removals; i++)
 		ibb_removal_clear(&s->removals[i]);
 	free(s->removals);

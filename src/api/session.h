@@ -5,6 +5,7 @@
 
 #include "api/image.h"
 #include "api/packages.h"
+#include "api/target.h"
 #include "ibbake/ibbake.h"
 #include "plan/plan.h"
 
@@ -33,6 +34,7 @@ struct ibb_session {
 	struct ibb_trust_store *trust;
 	struct ibb_lockfile *lockfile; /* of q->lock, when it is there */
 	struct ibb_plan *plan;
+	struct ibb_target target; /* of the output, while it is made */
 	struct ibb_included *included;
 	size_t n_included;
 	char **warnings;

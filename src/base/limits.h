@@ -54,10 +54,11 @@
 #define IBB_LIMIT_SPILL_BYTES	   (4ull << 30) /* of changed blocks in a temporary file */
 #define IBB_LIMIT_JOURNAL_RECORD   (1u << 20)	/* bytes of the image that one record covers */
 #define IBB_LIMIT_SIBLINGS	   10000u	/* files beside an image that are looked at */
-#define IBB_LIMIT_VHD_DISK_BYTES   (2040ull << 30) /* Hyper-V's, and qemu's */
-#define IBB_LIMIT_VHD_BLOCK_BYTES  (256u << 20)	   /* of a dynamic disk; Windows makes 512K, 2M */
-#define IBB_LIMIT_VHD_BLOCKS	   (4u << 20)	   /* 2040 GiB of blocks of 512 KiB */
-#define IBB_LIMIT_VHD_PATH_BYTES   65536u	   /* of a parent; Windows: 32 767 characters */
+#define IBB_LIMIT_VHD_FIXED_BYTES  (32767ull << 30) /* the largest disk of Azure */
+#define IBB_LIMIT_VHD_DISK_BYTES   (2040ull << 30)  /* Hyper-V's, and qemu's */
+#define IBB_LIMIT_VHD_BLOCK_BYTES  (256u << 20)	    /* of a dynamic disk; Windows makes 512K, 2M */
+#define IBB_LIMIT_VHD_BLOCKS	   (4u << 20)	    /* 2040 GiB of blocks of 512 KiB */
+#define IBB_LIMIT_VHD_PATH_BYTES   65536u	    /* of a parent; Windows: 32 767 characters */
 #define IBB_LIMIT_DIRENTS	   1000000u
 #define IBB_LIMIT_VHDX_BLOCKS	   (1u << 24)	/* 16 TiB in blocks of 1 MiB; 64 MiB of memory */
 #define IBB_LIMIT_VHDX_FILE_MIB	   (1u << 29)	/* 512 TiB; the largest disk has 64 TiB */

@@ -10,7 +10,7 @@
 /* The allocator hook is the one piece of global mutable state; only fault tests set it. */
 static long fail_at = -1;
 static bool fail_persistent;
-static long n_allocs;
+static _Atomic long n_allocs; /* threads may allocate at once */
 
 void ibb_mem_fail_at(long n, bool persistent)
 {

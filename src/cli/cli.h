@@ -4,6 +4,7 @@
 #define IBB_CLI_CLI_H
 
 #include "base/json.h"
+#include "cli/rate.h"
 #include "ibbake/ibbake.h"
 
 #define CLI_MAX_LIST 64
@@ -23,7 +24,9 @@ struct cli {
 	char *manifest_path; /* the default one, owned */
 	/* progress state */
 	const char *phase;
-	bool bar_drawn;
+	bool bar_drawn, terminal;
+	struct cli_rate rate;
+	uint64_t said_ms; /* when progress was last reported */
 };
 
 /* Options a command takes, as bits. */
@@ -48,7 +51,8 @@ enum {
 	CLI_TRUST = 131072, /* --allow, --trust-anchor, --crl */
 	CLI_LOCK = 262144,  /* --lock */
 	CLI_IN_PLACE = 1 << 24,
-	CLI_DROP = 1 << 25
+	CLI_DROP = 1 << 25,
+	CLI_CONVERT = 524288 /* --second-opinion for convert */
 };
 
 struct cli_command {
@@ -97,6 +101,7 @@ int cli_cmd_inspect(struct cli *c);
 int cli_cmd_plan(struct cli *c);
 int cli_cmd_bake(struct cli *c);
 int cli_cmd_verify(struct cli *c);
+int cli_cmd_convert(struct cli *c);
 int cli_cmd_drivers(struct cli *c);
 int cli_cmd_recover(struct cli *c);
 

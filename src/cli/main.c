@@ -32,6 +32,10 @@ const struct cli_command cli_commands[] = {
 		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS | CLI_DIRTY | CLI_TRUST |
 		 CLI_LOCK | CLI_IN_PLACE,
 	 cli_cmd_bake},
+	{"convert", "IMAGE", "write an image of any kind as one of another, without a bake",
+	 "  ibbake convert export.vhdx -o disk.vhd\n"
+	 "  ibbake convert child.vhd -o flat.vhdx --format vhdx\n",
+	 CLI_OUTPUT | CLI_PROGRESS | CLI_CONVERT, cli_cmd_convert},
 	{"verify", "IMAGE", "does an image still hold what its manifest says?",
 	 "  ibbake verify out.vhd --manifest out.vhd.manifest.json\n",
 	 CLI_MANIFEST | CLI_PARTITION | CLI_BOOTED | CLI_CATALOG | CLI_DIRTY, cli_cmd_verify},

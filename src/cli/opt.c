@@ -6,7 +6,20 @@
 
 #include "cli/cli.h"
 
-enum kind { FLAG, TEXT, LIST, NUMBER, REQUIRE, ALLOW, DIGEST, REFLECT, OPINION, PROGRESS };
+enum kind {
+	FLAG,
+	TEXT,
+	LIST,
+	NUMBER,
+	REQUIRE,
+	ALLOW,
+	DIGEST,
+	REFLECT,
+	OPINION,
+	FORMAT,
+	SPARSE,
+	PROGRESS
+};
 
 static const struct option {
 	const char *name;
@@ -36,9 +49,13 @@ static const struct option {
 	 "the Windows partition, when several hold one"},
 	{"overwrite", 0, NULL, CLI_OUTPUT, FLAG, AT(q.overwrite), 0, 0,
 	 "replace an existing output and manifest"},
-	{"dry-run", 'n', NULL, CLI_OUTPUT, FLAG, AT(dry_run), 0, 0,
+	{"format", 0, "vhd|vhd-dynamic|vhdx|raw", CLI_OUTPUT, FORMAT, AT(q.format), 0, 0,
+	 "what OUT is to be; vhd is a fixed one of whole MiB, as Azure takes it (default)"},
+	{"sparse", 0, "auto|always|never", CLI_OUTPUT, SPARSE, AT(q.sparse), 0, 0,
+	 "which zeros become holes: those of the input and runs of 64 KiB, every 4 KiB, none"},
+	{"dry-run", 'n', NULL, CLI_NO_MANIFEST, FLAG, AT(dry_run), 0, 0,
 	 "do everything in memory, write nothing"},
-	{"digest", 0, "content|sha256", CLI_OUTPUT, DIGEST, AT(q.digest), 0, 0,
+	{"digest", 0, "content|sha256", CLI_NO_MANIFEST, DIGEST, AT(q.digest), 0, 0,
 	 "also digest the whole images for the manifest (slow)"},
 	{"require", 0, "LINE", CLI_REQUIRE, REQUIRE, AT(q.require), 0, 0,
 	 "refuse when driver, address or user-nd would be absent; may be repeated"},
@@ -67,7 +84,8 @@ static const struct option {
 	 "packages must be those that FILE names by digest; without it, it is written"},
 	{"accept-dirty-hives", 0, NULL, CLI_DIRTY, FLAG, AT(q.accept_dirty_hives), 0, 0,
 	 "take a hive that was not cleanly closed and has no usable transaction log as it is"},
-	{"second-opinion", 0, "auto|off", CLI_PARTITION, OPINION, AT(q.second_opinion_off), 0, 0,
+	{"second-opinion", 0, "auto|off", CLI_PARTITION | CLI_CONVERT, OPINION,
+	 AT(q.second_opinion_off), 0, 0,
 	 "libvhdi must see the same disk in a VHD or VHDX (auto), or is not asked (off); recorded"},
 	{"hives", 0, NULL, CLI_HIVES, FLAG, AT(q.check_hives), 0, 0,
 	 "check every cell of the registry hives, and show their transaction logs"},
@@ -173,6 +191,8 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 	static const char *const reflects[] = {"auto", "never"};
 	static const char *const opinions[] = {"auto", "off"};
 	static const char *const modes[] = {"auto", "plain", "json", "none"};
+	static const char *const formats[] = {"vhd", "vhd-dynamic", "vhdx", "raw"};
+	static const char *const sparse[] = {"auto", "always", "never"};
 	char *at = (char *)c + o->offset;
 	unsigned choice = 0;
 	char *end;
@@ -221,6 +241,16 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 		if (!parse_choice(v, opinions, IBB_ARRAY_SIZE(opinions), &choice))
 			return false;
 		*(bool *)at = choice == 1;
+		return true;
+	case FORMAT:
+		if (!parse_choice(v, formats, IBB_ARRAY_SIZE(formats), &choice))
+			return false;
+		*(enum ibb_output_format *)at = choice;
+		return true;
+	case SPARSE:
+		if (!parse_choice(v, sparse, IBB_ARRAY_SIZE(sparse), &choice))
+			return false;
+		*(enum ibb_output_sparse *)at = choice;
 		return true;
 	case PROGRESS:
 		if (!parse_choice(v, modes, IBB_ARRAY_SIZE(modes), &choice))

@@ -131,6 +131,8 @@ void cli_render_image(const struct ibb_json *image, struct ibb_buf *out)
 void cli_render_outcome(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
 	const struct ibb_json *ops = ibb_json_get(doc, "operations");
+	const struct ibb_json *w = ibb_json_get(doc, "writing");
+	char grown[32];
 
 	if (!ibb_json_count(ops))
 		cli_printf(out, "nothing to do: the image holds everything already\n");
@@ -141,6 +143,10 @@ void cli_render_outcome(const struct cli *c, const struct ibb_json *doc, struct 
 		cli_printf(out, "dry run: nothing was written\n");
 	else
 		cli_printf(out, "output   %s\n", c->q.in_place ? c->q.image : c->q.output);
+	if (w && strcmp(cli_str(w, "grown_bytes"), "0") != 0) {
+		cli_bytes(ibb_json_str(w, "grown_bytes"), grown);
+		cli_printf(out, "grown    by %s to whole MiB, as Azure wants it\n", grown);
+	}
 	if (c->q.manifest)
 		cli_printf(out, "manifest %s\n", c->q.manifest);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -99,38 +100,89 @@ void cli_note(const struct cli *c, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
+/* On a terminal, redrawn in place. */
 static void draw_bar(struct cli *c, const struct ibb_progress *p)
 {
-	const int width = 30;
+	const int width = 20;
+	char text[CLI_RATE_TEXT];
 	int full;
 
+	cli_rate_text(&c->rate, p, text);
 	if (!p->total) {
 		fprintf(stderr, "\r\033[K%s", p->phase);
 	} else {
 		full = (int)((double)p->done / (double)p->total * width);
-		fprintf(stderr, "\r\033[K%-8s [%.*s%*s] %3d%% of %llu MiB", p->phase, full,
-			"##############################", width - full, "",
-			(int)(100.0 * (double)p->done / (double)p->total),
-			(unsigned long long)(p->total >> 20));
+		fprintf(stderr, "\r\033[K%-8s [%.*s%*s] %s", p->phase, full, "####################",
+			width - full, "", text);
 	}
 	c->bar_drawn = true;
 	fflush(stderr);
 }
 
+static void event_json(const struct cli *c, const struct ibb_progress *p)
+{
+	fprintf(stderr, "{\"phase\":\"%s\",\"done\":%llu,\"total\":%llu,", p->phase,
+		(unsigned long long)p->done, (unsigned long long)p->total);
+	if (c->rate.bytes_per_second)
+		fprintf(stderr, "\"bytes_per_second\":%llu,\"seconds_left\":%llu}\n",
+			(unsigned long long)c->rate.bytes_per_second,
+			(unsigned long long)c->rate.seconds_left);
+	else
+		fputs("\"bytes_per_second\":null,\"seconds_left\":null}\n", stderr);
+}
+
+static void event_line(const struct ibb_progress *p, const struct cli_rate *r, bool new_phase)
+{
+	char text[CLI_RATE_TEXT];
+
+	cli_rate_text(r, p, text);
+	if (new_phase)
+		fprintf(stderr, "ibbake: %s\n", p->phase);
+	else if (*text)
+		fprintf(stderr, "ibbake: %s: %s\n", p->phase, text);
+}
+
+static bool on_terminal(void)
+{
+	return isatty(STDERR_FILENO) && (!getenv("TERM") || strcmp(getenv("TERM"), "dumb") != 0);
+}
+
+/* Milliseconds between two reports of one phase. */
+static uint64_t interval_ms(const struct cli *c, bool terminal)
+{
+	if (c->progress == CLI_PROGRESS_PLAIN)
+		return 3000;
+	/* into a file or a pipe: only what takes long is worth a line */
+	return c->progress == CLI_PROGRESS_JSON || terminal ? 100 : 10000;
+}
+
 int cli_progress(void *ctx, const struct ibb_progress *p)
 {
 	struct cli *c = ctx;
-	bool new_phase = !c->phase || strcmp(c->phase, p->phase) != 0;
+	const bool new_phase = !c->phase || strcmp(c->phase, p->phase) != 0;
+	struct timespec ts;
+	uint64_t now = 0;
+	bool terminal;
 
+	if (c->progress == CLI_PROGRESS_NONE || (c->quiet && c->progress != CLI_PROGRESS_JSON))
+		return caught;
+	if (new_phase)
+		c->terminal = c->progress == CLI_PROGRESS_AUTO && on_terminal();
+	terminal = c->terminal;
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) == 0)
+		now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 	c->phase = p->phase;
+	cli_rate_update(&c->rate, now, p);
+	if (!new_phase && now - c->said_ms < interval_ms(c, terminal) &&
+	    (p->done < p->total || !p->total || c->progress != CLI_PROGRESS_JSON))
+		return caught;
+	c->said_ms = now;
 	if (c->progress == CLI_PROGRESS_JSON)
-		fprintf(stderr, "{\"phase\":\"%s\",\"done\":%llu,\"total\":%llu}\n", p->phase,
-			(unsigned long long)p->done, (unsigned long long)p->total);
-	else if (c->progress == CLI_PROGRESS_AUTO && !c->quiet && isatty(STDERR_FILENO) &&
-		 (!getenv("TERM") || strcmp(getenv("TERM"), "dumb") != 0))
+		event_json(c, p);
+	else if (terminal)
 		draw_bar(c, p);
-	else if (c->progress == CLI_PROGRESS_PLAIN && new_phase && !c->quiet)
-		fprintf(stderr, "ibbake: %s\n", p->phase);
+	else if (c->progress == CLI_PROGRESS_PLAIN || !new_phase)
+		event_line(p, &c->rate, new_phase);
 	return caught;
 }
 

@@ -48,4 +48,13 @@ int ibb_ptable_read(struct ibb_disk *d, struct ibb_ptable *ret,
 		    struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_ptable_clear(struct ibb_ptable *t);
 
+/*
+ * The disk had old_bytes and has grown at its end: move the backup of its GPT to the new end, and
+ * tell the primary header and the protective MBR (the old backup's header is wiped). *ret_moved is
+ * false, and nothing written, for a disk without a GPT. A GPT of which one header is damaged, or
+ * whose backup was not at the end: IBB_E_UNSUPPORTED; both damaged: IBB_E_CORRUPT.
+ */
+int ibb_gpt_move(struct ibb_disk *d, uint64_t old_bytes, bool *ret_moved,
+		 struct ibb_error *err) IBB_MUST_CHECK;
+
 #endif

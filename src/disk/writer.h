@@ -46,7 +46,8 @@ struct ibb_writer {
 void ibb_writer_free(struct ibb_writer *w);
 IBB_DEFINE_CLEANUP(struct ibb_writer *, ibb_writer_free)
 
-/* IBB_E_UNSUPPORTED when the format cannot hold such a disk (size, sector size). */
+/* IBB_E_UNSUPPORTED when the format cannot hold such a disk (size, sector size). A fixed VHD has to
+ * be whole MiB: the caller grows the disk first. */
 int ibb_writer_new(enum ibb_format format, struct ibb_sink *sink, const struct ibb_write_opts *o,
 		   struct ibb_writer **ret, struct ibb_error *err) IBB_MUST_CHECK;
 
@@ -56,6 +57,9 @@ int ibb_writer_raw_new(struct ibb_sink *sink, const struct ibb_write_opts *o,
 		       struct ibb_writer **ret, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_writer_vhd_fixed_new(struct ibb_sink *sink, const struct ibb_write_opts *o,
 			     struct ibb_writer **ret, struct ibb_error *err) IBB_MUST_CHECK;
+/* Let the fixed VHD end with the 512 bytes of this footer (borrowed), which says the disk's size,
+ * instead of a new one. */
+void ibb_writer_vhd_fixed_keep(struct ibb_writer *w, const uint8_t *footer);
 int ibb_writer_vhd_dynamic_new(struct ibb_sink *sink, const struct ibb_write_opts *o,
 			       struct ibb_writer **ret, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_writer_vhdx_new(struct ibb_sink *sink, const struct ibb_write_opts *o,

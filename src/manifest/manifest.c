@@ -326,6 +326,10 @@ int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **re
 	ibb_identity_json(in->output, &b, ibb_jb_object(&b, root, "output"));
 	ibb_facts_json(in->facts, &b, ibb_jb_object(&b, root, "image"));
 	options_json(&in->options, &b, root);
+	o = ibb_jb_object(&b, root, "writing");
+	ibb_jb_str(&b, o, "format", in->writing.format);
+	ibb_jb_str(&b, o, "sparse", in->writing.sparse);
+	ibb_jb_u64(&b, o, "grown_bytes", in->writing.grown_bytes);
 	list = ibb_jb_array(&b, root, "targets");
 	for (size_t i = 0; i < in->n_selections; i++) {
 		o = ibb_jb_object(&b, list, NULL);

@@ -66,6 +66,12 @@ struct ibb_manifest_options {
 	int64_t unix_time;
 };
 
+/* How the output was written. */
+struct ibb_manifest_writing {
+	const char *format, *sparse; /* as on the command line; format may be "in-place" */
+	uint64_t grown_bytes;	     /* put to the end of the disk, for whole MiB */
+};
+
 /* A bad package that --keep-going left out. */
 struct ibb_left_out {
 	const char *path, *reason;
@@ -83,6 +89,7 @@ struct ibb_manifest_input {
 	const struct ibb_left_out *left_out;
 	size_t n_left_out;
 	struct ibb_manifest_options options;
+	struct ibb_manifest_writing writing;
 };
 int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **ret,
 		       struct ibb_error *err) IBB_MUST_CHECK;

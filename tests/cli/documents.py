@@ -26,7 +26,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e
 from vhdchild import differencing_vhd  # noqa: E402
 
 NAMES = ("sizes", "resolve", "inspect", "plan", "manifest", "verify", "drivers", "events", "check",
-         "lock", "recover")
+         "lock", "convert", "recover")
 SIZE = "Standard_HB120rs_v3"
 IB_ID = r"PCI\VEN_15B3&DEV_101C&SUBSYS_000715B3&REV_00"
 
@@ -400,9 +400,27 @@ def other_images(r, package):
         r.ibbake("plan", image, "--size", "Standard_HC44rs", "--drivers", package, "--force",
                  "--allow-unsupported")
         r.ibbake("bake", image, "--size", "Standard_HC44rs", "--drivers", package, "--force",
-                 "--allow-unsupported", "--dry-run")
+                 "--allow-unsupported", "--dry-run", "--format", "raw")
         r.ibbake("plan", image, "--size", SIZE, "--drivers", small, "--force",
                  "--allow-unsupported", rc=100, document=False)
+
+
+def conversions(r):
+    """Of raw disks, of what that makes, and of a differencing disk."""
+    image = r.image("odd.raw", "--table", "mbr")
+    with open(image, "r+b") as f:
+        f.truncate(os.path.getsize(image) + 512)
+    for i, form in enumerate(("vhd", "vhd-dynamic", "vhdx", "raw")):
+        out = r.path(f"conv{i}.{form[:3] if form != 'vhdx' else form}")
+        doc = r.ibbake("convert", image, "-o", out, "--format", form, "--sparse", "always")
+        r.schemas.check_refuses("convert", doc)
+        want(r.schemas, "grown", doc["output"]["grown_bytes"],
+             str((1 << 20) - 512) if form == "vhd" else "0")
+        again = r.ibbake("convert", out, "-o", out + ".vhd", "--second-opinion=off")
+        want(r.schemas, "second opinion", again["second_opinion"],
+             "not-asked" if form == "raw" else "off")
+    r.ibbake("convert", image, "-o", out, rc=2, document=False)
+    r.events("convert", image, "-o", r.path("conv-events.vhd"))
 
 
 def hives(r, package):
@@ -483,7 +501,11 @@ def hindered_images(r):
     r.ibbake("inspect", image, rc=255, document=False)
 
 
-def recover_documents(r, image):
+def recover_documents(r, image, package):
+    copy = r.path("in-place.vhd")
+    shutil.copyfile(image, copy)
+    doc = r.ibbake("bake", copy, "--size", SIZE, "--drivers", package, "--in-place")
+    want(r.schemas, "in place", doc["writing"]["format"], "in-place")
     want(r.schemas, "recover", r.ibbake("recover", image)["action"], "nothing")
     journal = os.path.realpath(image) + ".ibbake-journal"
     with open(journal, "w"):
@@ -498,7 +520,7 @@ def event_lines(r, image, out, package):
     r.events("plan", image, "--size", SIZE, "--drivers", package)
     r.events(*bake, "-o", r.path("events.vhd"))
     want(r.schemas, "phases", r.phases - {None},
-         {"inspect", "packages", "plan", "apply", "copy", "check"})
+         {"inspect", "packages", "plan", "apply", "copy", "check", "sync"})
     r.events(*bake, "-o", out, rc=100, code="exists")
     r.events(*bake, "-o", r.path("no/such.vhd"), rc=255, code="io")
     r.events(*bake, "-o", r.path("x.vhd"), "--require", "address", rc=100, code="unsupported")
@@ -531,10 +553,11 @@ def main():
         differences(r, image, out)
         chains(r, package, image)
         other_images(r, package)
+        conversions(r)
         hives(r, package)
         trust(r, image)
         hindered_images(r)
-        recover_documents(r, image)
+        recover_documents(r, image, package)
         event_lines(r, image, out, package)
         schemas.check_seen()
     except Unexpected as e:

@@ -330,20 +330,20 @@ def e2e_mbr(world):
     """Raw file, MBR, a first NTFS partition that holds no Windows."""
     image = world.image("--table", "mbr", "--size", "512MiB", "--windows", "server2019",
                         name="base.raw")
-    bake(world, image, world.package(), world.path("out.raw"))
+    bake(world, image, world.package(), world.path("out.raw"), "--format=raw")
     staged_in(world, image, world.path("out.raw"), "ibbdemo.inf", 0)
 
 
 def e2e_4k_sectors(world):
     image = world.image("--sector", "4096", "--size", "512MiB", "--windows", "server2025",
                         name="base.raw")
-    bake(world, image, world.package(), world.path("out.raw"))
+    bake(world, image, world.package(), world.path("out.raw"), "--format=raw")
     staged_in(world, image, world.path("out.raw"), "ibbdemo.inf", 0)
 
 
 def e2e_bare_volume(world):
     image = world.image("--table", "none", "--size", "256MiB", name="base.raw")
-    bake(world, image, world.package(), world.path("out.raw"))
+    bake(world, image, world.package(), world.path("out.raw"), "--format=raw")
     staged_in(world, image, world.path("out.raw"), "ibbdemo.inf", 0)
 
 

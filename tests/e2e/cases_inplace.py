@@ -62,7 +62,8 @@ def e2e_in_place(world):
         image = world.image("--size", "1GiB", *options, name=name)
         os.chmod(image.path, 0o640)
         out = world.path("out-" + name)
-        bake(world, image, package, out, "--digest", "content")
+        raw = [] if name.endswith(".vhd") else ["--format", "raw"]
+        bake(world, image, package, out, *raw, "--digest", "content")
         before = os.stat(image.path)
         r = in_place(world, image.path, package, "--digest", "content")
         r.mentions(f"output   {image.path}", image.path + ".manifest.json")
@@ -77,6 +78,9 @@ def e2e_in_place(world):
             read_bytes(out + ".manifest.json"))
         same(ours["output"].pop("file"), name, "file of the manifest")
         theirs["output"].pop("file")
+        same(ours.pop("writing"), {"format": "in-place", "sparse": "auto", "grown_bytes": "0"},
+             "writing")
+        theirs.pop("writing")
         same(ours, theirs, "the manifest")
         check(not ours["options"]["dry_run"], "the manifest says it was a dry run")
         in_place(world, image.path, package, "--overwrite").mentions("nothing to do")
@@ -104,6 +108,8 @@ def e2e_in_place_options(world):
     image, package = world.image(*SMALL), world.package()
     refuse(world, image.path, package, "-o and --in-place exclude", rc=2,
            options=("-o", world.path("out.vhd")))
+    for options in (("--format", "raw"), ("--sparse", "always")):
+        refuse(world, image.path, package, "exclude each other", rc=2, options=options)
     before = Snapshot(image.path)
     in_place(world, image.path, package, "--dry-run").mentions("nothing was written")
     before.unchanged()
@@ -538,6 +544,7 @@ def e2e_in_place_chain(world):
         with open(journal_of(of), "wb"):
             os.chmod(journal_of(of), 0o600)
         for args in (["inspect", top], ["drivers", "list", top],
+                     ["convert", top, "-o", world.path("out.vhd")],
                      ["bake", top, "--size", SIZE, "--drivers", package, "-o",
                       world.path("out.vhd")]):
             world.refused(args, 100, journal_of(of), "ibbake recover")

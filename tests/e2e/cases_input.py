@@ -57,7 +57,8 @@ def e2e_bad_footer_size(world):
 def e2e_bad_truncated_disk(world):
     image = world.image("--size", "256MiB", name="base.raw")
     os.truncate(image.path, 64 << 20)
-    try_bake(world, image, world.package(), 255, "base.raw", out="out.raw")
+    try_bake(world, image, world.package(), 255, "base.raw", out="out.raw",
+             options=("--format", "raw"))
 
 
 def e2e_bad_partition_table(world):
@@ -79,13 +80,15 @@ def e2e_bad_partition_overlap(world):
     image = world.image("--size", "256MiB", "--table", "mbr", name="base.raw")
     second = image.partition("windows")
     patch(image.path, 446 + 16 + 8, struct.pack("<I", second["offset"] // 512 - 2048))
-    try_bake(world, image, world.package(), 255, "base.raw", "partition", out="out.raw")
+    try_bake(world, image, world.package(), 255, "base.raw", "partition", out="out.raw",
+             options=("--format", "raw"))
 
 
 def e2e_bad_partition_past_end(world):
     image = world.image("--size", "256MiB", "--table", "mbr", name="base.raw")
     patch(image.path, 446 + 16 + 12, struct.pack("<I", 0x7fffffff))
-    try_bake(world, image, world.package(), 255, "base.raw", "partition", out="out.raw")
+    try_bake(world, image, world.package(), 255, "base.raw", "partition", out="out.raw",
+             options=("--format", "raw"))
 
 
 def e2e_other_containers(world):

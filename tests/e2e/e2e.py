@@ -15,6 +15,7 @@ import traceback
 
 sys.dont_write_bytecode = True
 import cases_bake  # noqa: E402
+import cases_convert  # noqa: E402
 import cases_container  # noqa: E402
 import cases_drivers  # noqa: E402
 import cases_hives  # noqa: E402
@@ -28,7 +29,7 @@ from world import Failure, Skip, World  # noqa: E402
 
 def cases():
     found = {}
-    for module in (cases_bake, cases_container, cases_drivers, cases_hives, cases_inplace,
+    for module in (cases_bake, cases_container, cases_convert, cases_drivers, cases_hives, cases_inplace,
                    cases_input, cases_output, cases_state, cases_trust):
         for name, fn in inspect.getmembers(module, inspect.isfunction):
             if fn.__module__ == module.__name__ and name.startswith("e2e_"):

@@ -17,6 +17,9 @@ ibb_unit_test(test_partition_oracle LABEL oracle
 ibb_unit_test(test_journal LABEL fault SOURCES unit/test_journal.c LAYERS base disk)
 ibb_unit_test(test_spill LABEL fault SOURCES unit/test_spill.c LAYERS base disk)
 ibb_unit_test(test_inuse LABEL unit SOURCES unit/test_inuse.c LAYERS base disk)
+ibb_unit_test(test_gpt_move LABEL unit SOURCES unit/test_gpt_move.c support/mkdisk.c
+	LAYERS base disk)
+ibb_unit_test(test_write LABEL unit SOURCES unit/test_write.c LAYERS base disk)
 ibb_unit_test(test_vhdx LABEL unit SOURCES unit/test_vhdx.c support/mkvhdx.c LAYERS base disk)
 ibb_unit_test(test_chain LABEL unit SOURCES unit/test_chain.c support/mkvhd.c support/mkvhdx.c
 	support/imgfile.c LAYERS base disk)

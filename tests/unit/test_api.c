@@ -85,6 +85,7 @@ static struct ibb_request request(void)
 				    .n_driver_dirs = 1,
 				    .trust_anchors = anchors,
 				    .n_trust_anchors = 1,
+				    .format = IBB_OUTPUT_RAW,
 				    .unix_time = NOW};
 }
 
@@ -518,6 +519,7 @@ struct stopper {
 
 static int stop(void *ctx, const struct ibb_progress *p)
 {
+	static int touched; /* every time another state */
 	struct stopper *s = ctx;
 
 	if (strcmp(p->phase, s->phase) != 0 || s->nth-- != 0)
@@ -525,7 +527,7 @@ static int stop(void *ctx, const struct ibb_progress *p)
 	if (!s->touch)
 		return 1;
 	/* somebody writes the source while it is copied */
-	assert_int_equal(utimes(image, (struct timeval[2]){{NOW, 0}, {NOW, 0}}), 0);
+	assert_int_equal(utimes(image, (struct timeval[2]){{NOW, 0}, {NOW + touched++, 0}}), 0);
 	return 0;
 }
 
@@ -534,8 +536,8 @@ static void cancelled_in_every_phase(void **state)
 	static const struct {
 		const char *phase;
 		int nth;
-	} t[] = {{"inspect", 0}, {"packages", 0}, {"plan", 0}, {"apply", 0},
-		 {"copy", 0},	 {"copy", 1},	  {"check", 0}};
+	} t[] = {{"inspect", 0}, {"packages", 0}, {"plan", 0},	{"apply", 0},
+		 {"copy", 0},	 {"copy", 1},	  {"check", 0}, {"sync", 0}};
 
 	(void)state;
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(t); i++) {
@@ -659,6 +661,102 @@ static void out_of_memory_while_writing(void **state)
 	assert_true(failed > 25);
 }
 
+/* ---- conversion ---- */
+
+static void convert_refused(const struct ibb_request *q, int code, const char *text)
+{
+	struct scene before = look();
+	struct ibb_error err = {0};
+	char *json = NULL;
+
+	assert_fails(ibb_convert(q, &json, &err), code, err, text);
+	assert_null(json);
+	assert_untouched(&before);
+}
+
+static void conversion(void **state)
+{
+	static const char *const phases[] = {"inspect", "copy", "check", "sync"};
+	struct ibb_request q = bake_request();
+	struct ibb_error err = {0};
+	char *json = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(phases); i++) {
+		struct stopper s = {phases[i], 0, false};
+
+		q.progress = stop;
+		q.progress_ctx = &s;
+		convert_refused(&q, IBB_E_CANCELLED, "stopped");
+	}
+	for (int nth = 0; nth < 2; nth++) {
+		struct stopper s = {"copy", nth, true};
+
+		q.progress_ctx = &s;
+		convert_refused(&q, IBB_E_CHANGED, "base.raw");
+	}
+	q.progress = NULL;
+	q.format = (enum ibb_output_format)4;
+	convert_refused(&q, IBB_E_INVALID, "unknown output format");
+	q.format = IBB_OUTPUT_RAW;
+	q.sparse = (enum ibb_output_sparse)3;
+	convert_refused(&q, IBB_E_INVALID, "unknown output format or sparse mode");
+	q.sparse = IBB_OUTPUT_SPARSE_AUTO;
+	q.format = IBB_OUTPUT_VHDX;
+	convert_refused(&q, IBB_E_INVALID, "by its name a raw disk, but a VHDX would be written");
+	q.format = IBB_OUTPUT_RAW;
+	q.output = NULL;
+	convert_refused(&q, IBB_E_INVALID, "no output was named");
+	q.output = out;
+	q.image = NULL;
+	convert_refused(&q, IBB_E_INVALID, "no image was named");
+	q = bake_request();
+	assert_ok(ibb_convert(&q, &json, &err), err);
+	assert_non_null(strstr(json, "ibbake-convert/1"));
+	ibb_free(json);
+	convert_refused(&q, IBB_E_EXISTS, "exists already");
+	unlink(out);
+	/* whoever wants no error gets the code all the same */
+	q.output = image;
+	json = NULL;
+	assert_int_equal(ibb_convert(&q, &json, NULL), IBB_E_EXISTS);
+}
+
+static void conversion_without_memory(void **state)
+{
+	static const enum ibb_output_format formats[] = {IBB_OUTPUT_VHD, IBB_OUTPUT_VHD_DYNAMIC,
+							 IBB_OUTPUT_VHDX, IBB_OUTPUT_RAW};
+	struct ibb_request q = bake_request();
+	struct ibb_error err = {0};
+	char path[600];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/converted", test_dir());
+	q.output = path;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(formats); i++) {
+		struct scene before = look();
+		char *json = NULL;
+		long n = 0;
+		int r;
+
+		q.format = formats[i];
+		do {
+			ibb_mem_fail_at(n++, false);
+			r = ibb_convert(&q, &json, &err);
+			ibb_mem_fail_at(-1, false);
+			if (r) {
+				assert_fails(r, IBB_E_NOMEM, err, "memory");
+				assert_null(json);
+				unlink(path); /* only its document may be missing */
+			}
+		} while (r);
+		assert_true(n > 20);
+		ibb_free(json);
+		unlink(path);
+		assert_untouched(&before);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -676,6 +774,8 @@ int main(void)
 		cmocka_unit_test(source_changes_meanwhile),
 		cmocka_unit_test(out_of_memory),
 		cmocka_unit_test(out_of_memory_while_writing),
+		cmocka_unit_test(conversion),
+		cmocka_unit_test(conversion_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, setup, test_dir_teardown) ? 1 : 0;

@@ -42,3 +42,5 @@ if(TARGET ibbake)
 		--schemas ${PROJECT_SOURCE_DIR}/catalogs)
 	set_tests_properties(cli_documents PROPERTIES LABELS cli SKIP_RETURN_CODE 77 TIMEOUT 300)
 endif()
+ibb_unit_test(test_rate LABEL unit SOURCES unit/test_rate.c ${PROJECT_SOURCE_DIR}/src/cli/rate.c
+	LAYERS base)

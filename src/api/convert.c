@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ibb_convert(). */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/doc.h"
+#include "api/session.h"
+#include "api/target.h"
+#include "base/path.h"
+
+struct convert {
+	const struct ibb_request *q;
+	struct ibb_chain chain;
+	uint64_t opinion_blocks;
+	struct ibb_target target;
+	uint64_t compared, out_bytes;
+};
+
+/* The output opened through its descriptor, before it has a name. */
+static int check(struct convert *c, int fd, struct ibb_error *err)
+{
+	struct ibb_chain out = {0};
+	char proc[64];
+	int r;
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	r = ibb_chain_open(proc, &out, err);
+	if (!r) {
+		c->out_bytes = out.links[0].file->size_bytes;
+		r = ibb_target_check(&c->target, &out, &c->compared, err);
+		ibb_chain_clear(&out);
+	}
+	return r ? ibb_err_prefix(err, r, "%s: the finished output does not check", c->q->output)
+		 : IBB_OK;
+}
+
+static int write_output(struct convert *c, struct ibb_error *err)
+{
+	struct ibb_atomic out;
+	int r = ibb_atomic_begin(&out, c->q->output, c->q->overwrite, err);
+
+	if (r)
+		return r;
+	r = ibb_target_fill(&c->target, &out, err);
+	if (!r)
+		r = check(c, out.fd, err);
+	if (!r)
+		r = ibb_session_phase(c->q, "sync", 0, 0, err);
+	if (!r)
+		r = ibb_atomic_commit(&out, err);
+	ibb_atomic_abort(&out);
+	return r;
+}
+
+static void link_json(const struct ibb_link *l, struct ibb_jb *b, struct ibb_json *list)
+{
+	struct ibb_json *o = ibb_jb_object(b, list, NULL);
+	char id[IBB_LINK_ID_SIZE];
+
+	ibb_link_id_text(l, id);
+	ibb_jb_str(b, o, "file", ibb_path_base(l->path));
+	ibb_jb_str(b, o, "container", ibb_link_kind_name(l));
+	ibb_jb_u64(b, o, "file_bytes", l->id.size_bytes);
+	ibb_jb_u64(b, o, "disk_bytes", l->disk->size_bytes);
+	ibb_jb_str(b, o, "id", *id ? id : NULL);
+	ibb_jb_str(b, o, "found_by", ibb_found_by_name(l->found_by));
+}
+
+static int document(const struct convert *c, char **ret_json, struct ibb_error *err)
+{
+	const struct ibb_target *t = &c->target;
+	const char *why;
+	struct ibb_jb b = {0};
+	struct ibb_json *root = ibb_doc_begin(&b, "ibbake-convert/1"), *list, *o;
+
+	list = ibb_jb_array(&b, root, "input");
+	for (size_t i = 0; i < c->chain.n; i++)
+		link_json(&c->chain.links[i], &b, list);
+	ibb_jb_str(&b, root, "second_opinion",
+		   ibb_chain_opinion(&c->chain, &why) == IBB_OPINION_NONE ? "not-asked"
+		   : c->q->second_opinion_off				  ? "off"
+									  : "agrees");
+	o = ibb_jb_object(&b, root, "output");
+	ibb_jb_str(&b, o, "file", ibb_path_base(c->q->output));
+	ibb_jb_str(&b, o, "format", ibb_target_format_name(c->q->format));
+	ibb_jb_str(&b, o, "sparse", ibb_target_sparse_name(c->q->sparse));
+	ibb_jb_u64(&b, o, "file_bytes", c->out_bytes);
+	ibb_jb_u64(&b, o, "disk_bytes", t->write.disk_bytes);
+	ibb_jb_int(&b, o, "sector_bytes", t->write.sector_bytes);
+	ibb_jb_u64(&b, o, "grown_bytes", t->grown_bytes);
+	o = ibb_jb_object(&b, root, "copy");
+	ibb_jb_bool(&b, o, "reflink", t->stats.reflink);
+	ibb_jb_u64(&b, o, "read_bytes", t->stats.read_bytes);
+	ibb_jb_u64(&b, o, "written_bytes", t->stats.copied_bytes + t->stats.overlay_bytes);
+	ibb_jb_u64(&b, o, "compared_bytes", c->compared);
+	return ibb_doc_print(&b, ret_json, err);
+}
+
+static int convert(struct convert *c, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_lock lock = {.fd = -1};
+	int r = ibb_session_phase(c->q, "inspect", 0, 0, err);
+
+	if (!r)
+		r = ibb_chain_open(c->q->image, &c->chain, err);
+	if (!r && !c->q->second_opinion_off)
+		r = ibb_chain_second_opinion(&c->chain, &c->opinion_blocks, err);
+	if (!r)
+		r = ibb_target_check_path(&c->chain, c->q->output, "output", c->q->overwrite, err);
+	if (!r)
+		r = ibb_target_open(c->q, &c->chain, NULL, &c->target, err);
+	if (!r)
+		r = ibb_lock_take(&lock, c->q->output, err);
+	if (!r)
+		r = write_output(c, err);
+	ibb_lock_release(&lock);
+	return r ? r : document(c, ret_json, err);
+}
+
+int ibb_do_convert(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct convert c = {.q = q};
+	int r = ibb_doc_check_request(q, true, false, err);
+
+	if (!r && !q->output)
+		r = ibb_err(err, IBB_E_INVALID, "no output was named");
+	if (!r)
+		r = ibb_target_check_name(q, err);
+	if (!r)
+		r = convert(&c, ret_json, err);
+	ibb_target_close(&c.target);
+	ibb_chain_clear(&c.chain);
+	return r;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A GPT after its disk has grown: the backup belongs to the last block of the disk (UEFI
+ * Specification 2.10, section 5.3.1), and the primary header says where that is.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/le.h"
+#include "base/limits.h"
+#include "disk/crc32.h"
+#include "disk/ptable.h"
+
+/* Offsets in a header, section 5.3.2. */
+enum {
+	H_SIZE = 12,
+	H_CRC = 16,
+	H_MY_LBA = 24,
+	H_ALTERNATE_LBA = 32,
+	H_LAST_USABLE = 48,
+	H_ENTRIES_LBA = 72,
+	H_N_ENTRIES = 80,
+	H_ENTRY_BYTES = 84,
+};
+
+struct move {
+	struct ibb_disk *d;
+	uint32_t sector;
+	uint64_t old_last, new_last; /* LBA */
+	size_t entries_bytes;
+	uint64_t entries_sectors;
+	uint8_t header[4096]; /* of the primary, a sector */
+	uint8_t mbr[512];
+};
+
+static uint32_t header_crc(const uint8_t *b)
+{
+	static const uint8_t no_crc[4];
+	uint32_t crc = ibb_crc32(0, b, H_CRC);
+
+	crc = ibb_crc32(crc, no_crc, 4);
+	return ibb_crc32(crc, b + H_CRC + 4, ibb_get_le32(b + H_SIZE) - H_CRC - 4);
+}
+
+/* The sector size of the disk's GPT, or 0 when it has none: looked for as it lay before. */
+static int find(struct ibb_disk *d, uint64_t old_bytes, uint32_t *ret, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *old = NULL;
+	bool found = false;
+	uint32_t sector = 0;
+	int r = ibb_disk_slice_new(d, 0, old_bytes, &old, err);
+
+	if (!r)
+		r = ibb_gpt_find(old, &found, &sector, err);
+	if (!r)
+		*ret = found ? sector : 0;
+	return r;
+}
+
+/* Both headers were read and found sound, or there is nothing to rely on. */
+static int check_sound(struct ibb_disk *d, uint64_t old_bytes, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *old = NULL;
+	struct ibb_ptable t = {0};
+	bool damaged = false;
+	int r = ibb_disk_slice_new(d, 0, old_bytes, &old, err);
+
+	if (!r)
+		r = ibb_ptable_read(old, &t, err);
+	if (!r)
+		damaged = t.primary_damaged || t.backup_damaged;
+	if (r || !damaged) {
+		ibb_ptable_clear(&t);
+		return r;
+	}
+	ibb_err(err, IBB_E_UNSUPPORTED,
+		"%s: the disk has to grow by %llu bytes to whole MiB, but the %s GPT header is "
+		"damaged, missing or not at its place",
+		d->name, (unsigned long long)(d->size_bytes - old_bytes),
+		t.primary_damaged ? "primary" : "backup");
+	ibb_ptable_clear(&t);
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+			    "repair it first (sgdisk -e repairs a copy of the image), or keep the "
+			    "size with --format=raw");
+}
+
+static int load(struct move *m, struct ibb_error *err)
+{
+	const uint8_t *h = m->header;
+	int r = ibb_disk_pread(m->d, m->header, m->sector, m->sector, err);
+
+	if (!r)
+		r = ibb_disk_pread(m->d, m->mbr, sizeof(m->mbr), 0, err);
+	if (r)
+		return r;
+	m->entries_bytes = (size_t)ibb_get_le32(h + H_N_ENTRIES) * ibb_get_le32(h + H_ENTRY_BYTES);
+	m->entries_sectors = (m->entries_bytes + m->sector - 1) / m->sector;
+	/* ibb_ptable_read() accepted the header, so these hold; nothing is written if not */
+	IBB_ASSERT(ibb_get_le32(h + H_SIZE) >= IBB_GPT_HEADER_BYTES &&
+		   ibb_get_le32(h + H_SIZE) <= m->sector);
+	IBB_ASSERT(ibb_get_le32(h + H_N_ENTRIES) <= IBB_LIMIT_PARTITIONS);
+	if (m->new_last < m->entries_sectors + 1 ||
+	    m->new_last - m->entries_sectors - 1 < ibb_get_le64(h + H_LAST_USABLE))
+		return ibb_err(
+			err, IBB_E_CORRUPT,
+			"%s: GPT header at offset %u: usable up to LBA %llu: no room for the "
+			"backup behind it",
+			m->d->name, m->sector, (unsigned long long)ibb_get_le64(h + H_LAST_USABLE));
+	return IBB_OK;
+}
+
+static int put_header(struct move *m, uint64_t lba, uint64_t other, uint64_t entries_lba,
+		      struct ibb_error *err)
+{
+	uint8_t *h = m->header;
+
+	ibb_put_le64(h + H_MY_LBA, lba);
+	ibb_put_le64(h + H_ALTERNATE_LBA, other);
+	ibb_put_le64(h + H_LAST_USABLE, m->new_last - m->entries_sectors - 1);
+	ibb_put_le64(h + H_ENTRIES_LBA, entries_lba);
+	ibb_put_le32(h + H_CRC, header_crc(h));
+	return ibb_disk_pwrite(m->d, h, m->sector, lba * m->sector, err);
+}
+
+/* Of the protective entry, the size: the whole disk, as far as 32 bits go (table 5-4). */
+static int put_mbr(struct move *m, struct ibb_error *err)
+{
+	const uint64_t before = m->old_last < UINT32_MAX ? m->old_last : UINT32_MAX;
+	bool changed = false;
+
+	for (unsigned i = 0; i < 4; i++) {
+		uint8_t *e = m->mbr + IBB_MBR_ENTRIES + 16 * i;
+
+		if (e[4] != IBB_MBR_TYPE_GPT || ibb_get_le32(e + 8) != 1 ||
+		    ibb_get_le32(e + 12) != before)
+			continue;
+		ibb_put_le32(e + 12, m->new_last < UINT32_MAX ? (uint32_t)m->new_last : UINT32_MAX);
+		changed = true;
+	}
+	return changed ? ibb_disk_pwrite(m->d, m->mbr, sizeof(m->mbr), 0, err) : IBB_OK;
+}
+
+static int move(struct move *m, struct ibb_error *err)
+{
+	const uint64_t entries_lba = ibb_get_le64(m->header + H_ENTRIES_LBA);
+	const uint64_t new_entries = m->new_last - m->entries_sectors;
+	IBB_AUTO_FREE uint8_t *entries = ibb_zalloc((size_t)m->entries_sectors * m->sector);
+	static const uint8_t nothing[4096];
+	int r;
+
+	if (!entries)
+		return ibb_err_nomem(err);
+	r = ibb_disk_pread(m->d, entries, m->entries_bytes, entries_lba * m->sector, err);
+	/* the old header first: the new entries may lie over it */
+	if (!r)
+		r = ibb_disk_pwrite(m->d, nothing, m->sector, m->old_last * m->sector, err);
+	if (!r)
+		r = ibb_disk_pwrite(m->d, entries, (size_t)m->entries_sectors * m->sector,
+				    new_entries * m->sector, err);
+	if (!r)
+		r = put_header(m, m->new_last, 1, new_entries, err);
+	if (!r)
+		r = put_header(m, 1, m->new_last, entries_lba, err);
+	return r ? r : put_mbr(m, err);
+}
+
+int ibb_gpt_move(struct ibb_disk *d, uint64_t old_bytes, bool *ret_moved, struct ibb_error *err)
+{
+	IBB_AUTO_FREE struct move *m = ibb_zalloc(sizeof(*m));
+	int r;
+
+	if (!m)
+		return ibb_err_nomem(err);
+	m->d = d;
+	r = find(d, old_bytes, &m->sector, err);
+	if (r)
+		return r;
+	if (!m->sector || d->size_bytes / m->sector == old_bytes / m->sector) {
+		*ret_moved = false;
+		return IBB_OK;
+	}
+	m->old_last = old_bytes / m->sector - 1;
+	m->new_last = d->size_bytes / m->sector - 1;
+	r = check_sound(d, old_bytes, err);
+	if (!r)
+		r = load(m, err);
+	if (!r)
+		r = move(m, err);
+	if (!r)
+		*ret_moved = true;
+	return r;
+}
