@@ -378,10 +378,9 @@ int ibb_target_check(const struct ibb_target *t, const struct ibb_chain *out,
 			       t->q->output, ibb_container_name(out->links[0].kind),
 			       formats[t->q->format].text);
 	r = ibb_copy_check_sample(t->disk, out->disk, ret_compared, err);
-	/* growing may have changed a block again that the first layer has */
-	if (!r && t->changes && !t->growth)
-		r = ibb_copy_check_overlay(t->changes, out->disk, err);
+	if (!r && t->changes)
+		r = ibb_copy_check_overlay(t->changes, t->disk, out->disk, err);
 	if (!r && t->growth)
-		r = ibb_copy_check_overlay(t->growth, out->disk, err);
+		r = ibb_copy_check_overlay(t->growth, t->disk, out->disk, err);
 	return r;
 }

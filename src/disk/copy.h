@@ -55,8 +55,9 @@ int ibb_copy_clone(struct ibb_disk *file, int out_fd, const char *out_name, bool
  */
 int ibb_copy_overlay(struct ibb_disk *overlay, int out_fd, const char *out_name, uint64_t base_off,
 		     struct ibb_copy_stats *stats, struct ibb_error *err) IBB_MUST_CHECK;
-/* Does `out` hold the overlay's dirty blocks? IBB_E_IO with the place when not. */
-int ibb_copy_check_overlay(struct ibb_disk *overlay, struct ibb_disk *out,
+/* Where the overlay has dirty blocks, does `out` hold what `want` does (the overlay, or what lies
+ * over it)? IBB_E_IO with the place when not. */
+int ibb_copy_check_overlay(struct ibb_disk *overlay, struct ibb_disk *want, struct ibb_disk *out,
 			   struct ibb_error *err) IBB_MUST_CHECK;
 
 /*

@@ -53,7 +53,7 @@ int ibb_copy_clone(struct ibb_disk *file, int out_fd, const char *out_name, bool
 struct layer {
 	int fd;
 	const char *name;
-	struct ibb_disk *out;
+	struct ibb_disk *want, *out;
 	uint64_t base, off, done, total;
 	size_t len;
 	uint8_t *buf, *back; /* the run; what was read back */
@@ -95,8 +95,10 @@ static int compare_run(struct layer *l, struct ibb_error *err)
 
 static int compare_disk_run(struct layer *l, struct ibb_error *err)
 {
-	int r = ibb_disk_pread(l->out, l->back, l->len, l->off, err);
+	int r = ibb_disk_pread(l->want, l->buf, l->len, l->off, err);
 
+	if (!r)
+		r = ibb_disk_pread(l->out, l->back, l->len, l->off, err);
 	if (r || memcmp(l->back, l->buf, l->len) == 0)
 		return r;
 	return differs(l->out->name, l->back, l->buf, l->off, err);
@@ -157,11 +159,12 @@ int ibb_copy_overlay(struct ibb_disk *overlay, int out_fd, const char *out_name,
 	return r;
 }
 
-int ibb_copy_check_overlay(struct ibb_disk *overlay, struct ibb_disk *out, struct ibb_error *err)
+int ibb_copy_check_overlay(struct ibb_disk *overlay, struct ibb_disk *want, struct ibb_disk *out,
+			   struct ibb_error *err)
 {
 	IBB_AUTO_FREE uint8_t *buf = ibb_alloc(PIECE);
 	IBB_AUTO_FREE uint8_t *back = ibb_alloc(PIECE);
-	struct layer l = {.out = out, .buf = buf, .back = back};
+	struct layer l = {.want = want, .out = out, .buf = buf, .back = back};
 
 	if (!buf || !back)
 		return ibb_err_nomem(err);

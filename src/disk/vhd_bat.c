@@ -19,7 +19,8 @@ static int check_regions(const char *name, const struct ibb_vhd_layout *l, struc
 		for (size_t k = 0; k < i; k++) {
 			const struct ibb_vhd_region *a = &l->region[k], *b = &l->region[i];
 
-			if (a->off < b->off + b->len && b->off < a->off + a->len)
+			if (!(a->path && b->path) && a->off < b->off + b->len &&
+			    b->off < a->off + a->len)
 				return ibb_err(err, IBB_E_CORRUPT,
 					       "%s: the %s at offset %llu and the %s at offset "
 					       "%llu overlap",

@@ -59,6 +59,7 @@ int ibb_vhd_link_read(struct ibb_disk *file, const struct ibb_vhd_header *h,
 struct ibb_vhd_region {
 	uint64_t off, len;
 	const char *what;
+	bool path; /* of a parent: two locators may be one and the same text */
 };
 struct ibb_vhd_layout {
 	struct ibb_vhd_region region[4 + IBB_VHD_LOCATORS];

@@ -119,9 +119,10 @@ static int check_table(const char *name, const struct ibb_vhd_header *h, uint64_
 	return IBB_OK;
 }
 
-static void add_region(struct ibb_vhd_layout *l, uint64_t off, uint64_t len, const char *what)
+static void add_region(struct ibb_vhd_layout *l, uint64_t off, uint64_t len, const char *what,
+		       bool path)
 {
-	l->region[l->n++] = (struct ibb_vhd_region){off, len, what};
+	l->region[l->n++] = (struct ibb_vhd_region){off, len, what, path};
 }
 
 static void lay_out(const struct ibb_vhd_info *info, const struct ibb_vhd_header *h, uint64_t end,
@@ -131,15 +132,15 @@ static void lay_out(const struct ibb_vhd_info *info, const struct ibb_vhd_header
 		.end = end,
 		.block_bytes = (uint64_t)ibb_vhd_bitmap_bytes(h->block_bytes) + h->block_bytes,
 	};
-	add_region(l, 0, IBB_VHD_FOOTER_BYTES, "copy of the footer");
-	add_region(l, info->footer.data_offset, IBB_VHD_HEADER_BYTES, "dynamic disk header");
-	add_region(l, h->table_off, (uint64_t)h->max_entries * 4, "block allocation table");
+	add_region(l, 0, IBB_VHD_FOOTER_BYTES, "copy of the footer", false);
+	add_region(l, info->footer.data_offset, IBB_VHD_HEADER_BYTES, "dynamic disk header", false);
+	add_region(l, h->table_off, (uint64_t)h->max_entries * 4, "block allocation table", false);
 	if (info->footer.type != IBB_VHD_DIFFERENCING)
 		return;
 	for (unsigned i = 0; i < IBB_VHD_LOCATORS; i++)
 		if (ibb_vhd_locator_known(&h->locators[i]))
 			add_region(l, h->locators[i].off_bytes, h->locators[i].len_bytes,
-				   "parent locator");
+				   "parent locator", true);
 }
 
 static int open_sparse(struct ibb_disk *file, struct ibb_vhd_info *info,

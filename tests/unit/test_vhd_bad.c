@@ -226,6 +226,8 @@ static void test_locators(void **state)
 		/* no path, no place */
 		{HEADER, 576 + 8, 16, "\0\0\0\0\0\0\0\0\377\377\377\377\377\377\377\377", true, 0,
 		 NULL},
+		/* two that share their text */
+		{HEADER, 600, 24, "W2ku\0\0\2\0\0\0\0\16\0\0\0\0\0\0\0\0\0\0\10\0", true, 0, NULL},
 		/* half a character, and what is no UTF-8 */
 		{HEADER, 576 + 8, 4, "\0\0\0\3", true, 0, NULL},
 		{FILE_, 4096, 4, "\377\376\300\200", false, 0, NULL},

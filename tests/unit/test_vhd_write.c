@@ -63,6 +63,36 @@ static void test_round_trip(void **state)
 	close_vhd(&d);
 }
 
+/* Runs of any length at any sector, close together and far apart. */
+static void test_random(void **state)
+{
+	uint64_t seed = test_seed();
+
+	(void)state;
+	for (unsigned round = 0; round < 8; round++) {
+		struct run runs[30];
+		uint64_t pos = 0;
+		const char *file = path("random.vhd");
+		struct test_sink t = open_sink(file);
+		struct ibb_write_opts o;
+		struct opened d;
+
+		for (size_t i = 0; i < IBB_ARRAY_SIZE(runs); i++) {
+			pos += test_rand(&seed) % (test_rand(&seed) % 4 ? 20 : 9000);
+			runs[i] = (struct run){pos, 1 + test_rand(&seed) % 5000};
+			runs[i].n = test_rand(&seed) % 4 ? 1 + runs[i].n % 20 : runs[i].n;
+			pos += runs[i].n;
+		}
+		o = sink_opts((pos + test_rand(&seed) % 5000) * 512);
+		write_image(&t, &o, runs, IBB_ARRAY_SIZE(runs));
+		close(t.fd);
+		d = open_vhd(file);
+		assert_int_equal(d.d->size_bytes, o.disk_bytes);
+		assert_runs(d.d, runs, IBB_ARRAY_SIZE(runs), 0, o.disk_bytes / 512);
+		close_vhd(&d);
+	}
+}
+
 /* Where everything lies, byte by byte. */
 static void test_layout(void **state)
 {
@@ -257,10 +287,11 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_layout),
-		cmocka_unit_test(test_holes),	     cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_refused),	     cmocka_unit_test(test_order),
-		cmocka_unit_test(test_write_errors), cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_layout),	   cmocka_unit_test(test_holes),
+		cmocka_unit_test(test_sizes),	   cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_order),	   cmocka_unit_test(test_write_errors),
+		cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, test_dir_setup, test_dir_teardown) ? 1 : 0;

@@ -472,11 +472,12 @@ static void test_checks(void **state)
 	ibb_disk_unref(low);
 	/* the overlay's blocks */
 	assert_ok(ibb_disk_overlay_new(a, 16 * MIB, &ov, &err), err);
-	assert_ok(ibb_copy_check_overlay(ov, b, &err), err);
+	assert_ok(ibb_copy_check_overlay(ov, ov, b, &err), err);
 	assert_ok(ibb_disk_pwrite(ov, "new", 3, 3 * MIB + 77, &err), err);
-	assert_fails(ibb_copy_check_overlay(ov, b, &err), IBB_E_IO, err, "at offset 3145805 reads");
+	assert_fails(ibb_copy_check_overlay(ov, ov, b, &err), IBB_E_IO, err,
+		     "at offset 3145805 reads");
 	assert_ok(ibb_disk_pwrite(b, "new", 3, 3 * MIB + 77, &err), err);
-	assert_ok(ibb_copy_check_overlay(ov, b, &err), err);
+	assert_ok(ibb_copy_check_overlay(ov, ov, b, &err), err);
 	ibb_disk_unref(ov);
 	ibb_disk_unref(a);
 	ibb_disk_unref(b);
