@@ -23,6 +23,18 @@ static int apply_all(struct ibb_session *s, struct ibb_applied *applied, struct 
 	return r;
 }
 
+/* A change in place has no format to choose, and does not make the disk larger. */
+static struct ibb_manifest_writing writing(const struct ibb_request *q,
+					   const struct ibb_identity *in)
+{
+	if (q->in_place)
+		return (struct ibb_manifest_writing){.format = "in-place", .sparse = "auto"};
+	return (struct ibb_manifest_writing){
+		.format = ibb_target_format_name(q->format),
+		.sparse = ibb_target_sparse_name(q->sparse),
+		.grown_bytes = ibb_target_bytes(q->format, in->disk_bytes) - in->disk_bytes};
+}
+
 static int manifest_text(struct ibb_session *s, const struct ibb_applied *applied,
 			 const struct ibb_identity *in, const struct ibb_identity *out, char **ret,
 			 struct ibb_error *err)
@@ -39,6 +51,7 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 								       s->found.passed[i].reason};
 	struct ibb_manifest_input m = {
 		.input = in,
+		.writing = writing(s->q, in),
 		.output = out,
 		.facts = s->facts,
 		.azure = &s->azure,
@@ -65,10 +78,6 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 			    .catalog_sha256 = ibb_catalog_sha256(s->catalog),
 			    .version = ibb_version(),
 			    .unix_time = s->q->unix_time},
-		.writing = {.format = ibb_target_format_name(s->q->format),
-			    .sparse = ibb_target_sparse_name(s->q->sparse),
-			    .grown_bytes = ibb_target_bytes(s->q->format, in->disk_bytes) -
-					   in->disk_bytes},
 	};
 	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
 	IBB_AUTO_BUF struct ibb_buf text = {0};
@@ -128,8 +137,11 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	IBB_AUTO_FREE char *text = NULL;
 	int r = IBB_OK;
 
-	if (s->q->in_place && s->q->output)
-		r = ibb_err(err, IBB_E_INVALID, "an output and in_place exclude each other");
+	if (s->q->in_place && (s->q->output || s->q->format != IBB_OUTPUT_VHD || s->q->sparse))
+		r = ibb_err(
+			err, IBB_E_INVALID,
+			"an output, its format or its holes, and a change in place exclude each "
+			"other");
 	if (!r)
 		r = ibb_session_open(s, true, err);
 	if (!r && s->q->in_place)

@@ -82,15 +82,16 @@ char *ibb_spill_dir(const struct ibb_request *q)
 
 /* ---- what is recorded ---- */
 
+_Static_assert(IBB_CONTAINER_RAW == 0 && IBB_CONTAINER_VHD_FIXED == 1, "the journal's numbers");
+
 static struct ibb_journal_id journal_id(const struct ibb_disk *file, enum ibb_container kind,
 					const struct ibb_vhd_footer *footer,
 					const struct ibb_ptable *t)
 {
-	struct ibb_journal_id id = {.image_bytes = file->size_bytes};
+	struct ibb_journal_id id = {.image_bytes = file->size_bytes, .container = kind};
 
 	if (kind == IBB_CONTAINER_VHD_FIXED) {
 		id.flags |= IBB_JOURNAL_HAS_VHD_ID;
-		id.container = 1;
 		id.vhd_id = footer->unique_id;
 	}
 	if (t->kind == IBB_PTABLE_GPT) {
@@ -201,6 +202,10 @@ int ibb_inplace_write(struct ibb_session *s, ibb_manifest_fn fn, void *ctx, stru
 
 /* ---- ibb_recover() ---- */
 
+/*
+ * What the image says of itself. A kind that is never changed in place has no journal of its own: a
+ * whole one beside it does not match, one that was only begun can go.
+ */
 static int read_id(struct ibb_disk *file, struct ibb_journal_id *ret, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *disk = NULL;
@@ -213,12 +218,7 @@ static int read_id(struct ibb_disk *file, struct ibb_journal_id *ret, struct ibb
 		r = ibb_disk_vhd_fixed_open(file, &footer, &disk, err);
 	else if (!r && kind == IBB_CONTAINER_RAW)
 		disk = ibb_disk_ref(file);
-	else if (!r)
-		r = ibb_err(err, IBB_E_CONFLICT,
-			    "%s: is a %s, which is never changed in place: the journal beside it "
-			    "is not its own",
-			    file->name, ibb_container_name(kind));
-	if (!r)
+	if (!r && disk)
 		r = ibb_ptable_read(disk, &table, err);
 	if (r)
 		return r;

@@ -79,7 +79,8 @@ int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 	const struct ibb_request *q = s->q;
 	struct ibb_target t = {0};
 	/* what cannot be written is better learnt before the work */
-	int r = ibb_target_open(q, &s->image->chain, s->image->overlay, &t, err);
+	int r = q->in_place ? IBB_OK
+			    : ibb_target_open(q, &s->image->chain, s->image->overlay, &t, err);
 
 	ibb_target_close(&t);
 	if (!r && q->output)

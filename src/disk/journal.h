@@ -57,7 +57,7 @@ enum {
 struct ibb_journal_id {
 	uint64_t image_bytes;
 	unsigned flags;	    /* IBB_JOURNAL_HAS_*_ID */
-	uint32_t container; /* 0 raw, 1 fixed VHD */
+	uint32_t container; /* 0 raw, 1 fixed VHD (enum ibb_container) */
 	uint32_t mbr_signature;
 	struct ibb_guid vhd_id, gpt_id;
 };

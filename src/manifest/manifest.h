@@ -75,7 +75,7 @@ struct ibb_manifest_options {
 
 /* How the output was written. */
 struct ibb_manifest_writing {
-	const char *format, *sparse; /* as on the command line */
+	const char *format, *sparse; /* as on the command line; format may be "in-place" */
 	uint64_t grown_bytes;	     /* put to the end of the disk, for whole MiB */
 };
 

@@ -501,7 +501,11 @@ def hindered_images(r):
     r.ibbake("inspect", image, rc=255, document=False)
 
 
-def recover_documents(r, image):
+def recover_documents(r, image, package):
+    copy = r.path("in-place.vhd")
+    shutil.copyfile(image, copy)
+    doc = r.ibbake("bake", copy, "--size", SIZE, "--drivers", package, "--in-place")
+    want(r.schemas, "in place", doc["writing"]["format"], "in-place")
     want(r.schemas, "recover", r.ibbake("recover", image)["action"], "nothing")
     journal = os.path.realpath(image) + ".ibbake-journal"
     with open(journal, "w"):
@@ -553,7 +557,7 @@ def main():
         hives(r, package)
         trust(r, image)
         hindered_images(r)
-        recover_documents(r, image)
+        recover_documents(r, image, package)
         event_lines(r, image, out, package)
         schemas.check_seen()
     except Unexpected as e:
