@@ -142,7 +142,8 @@ def edited_image(args):
         rest = args[2:]
     else:
         return None, None
-    source = next((a for a in rest if not a.startswith("-")), None)
+    behind_anchor = rest[2:] if rest[:1] == ["--trust-anchor"] else rest
+    source = next((a for a in behind_anchor if not a.startswith("-")), None)
     if source is None or "--dry-run" in rest:
         return None, None
     if "--in-place" in rest:
