@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from cases_bake import EPOCH, bake, staged_in
+from cases_container import make_chain
 from world import SIZE, Skip, Snapshot, check, content_digest, same
 
 MIB = 1 << 20
@@ -106,6 +107,22 @@ def e2e_convert_then_bake(world):
         digests.add(content_digest(flat))
         os.unlink(flat)
     same(len(digests), 1, "disks that the same bake made of one disk in three containers")
+
+
+def e2e_convert_chain(world):
+    """A differencing disk with its parents becomes one disk, converted or baked."""
+    image, base, middle, top = make_chain(world)
+    sources = [Snapshot(p) for p in (base, middle, top)]
+    flat, back = world.path("flat.vhd"), world.fresh(".raw")
+    doc = convert(world, top, flat, "vhd", "--json").json()
+    same([p["file"] for p in doc["input"]], ["top.vhd", "middle.vhd", "base.vhd"], "input")
+    convert(world, flat, back, "raw")
+    same(content_digest(back), content_digest(image.path), "the disk")
+    out = world.path("baked.vhd")
+    bake(world, image.at(top), world.package(), out)
+    world.ibbake("verify", out, "--manifest", out + ".manifest.json")
+    for s in sources:
+        s.unchanged()
 
 
 def e2e_convert_bake_formats(world):
