@@ -157,7 +157,7 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	if (!r)
 		r = ibb_image_identity(s->image, s->q->image, &in, err);
 	if (!r)
-		r = ibb_output_digest(s->q, ibb_image_file(s->image), &in, err);
+		r = ibb_output_digest_chain(s->q, &s->image->chain, &in, err);
 	if (!r)
 		r = apply_all(s, &applied, err);
 	if (!r)

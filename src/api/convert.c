@@ -21,6 +21,7 @@ struct convert {
 static int check(struct convert *c, int fd, struct ibb_error *err)
 {
 	struct ibb_chain out = {0};
+	uint64_t asked;
 	char proc[64];
 	int r;
 
@@ -29,6 +30,8 @@ static int check(struct convert *c, int fd, struct ibb_error *err)
 	if (!r) {
 		c->out_bytes = out.links[0].file->size_bytes;
 		r = ibb_target_check(&c->target, &out, &c->compared, err);
+		if (!r && !c->q->second_opinion_off)
+			r = ibb_chain_second_opinion(&out, &asked, err);
 		ibb_chain_clear(&out);
 	}
 	return r ? ibb_err_prefix(err, r, "%s: the finished output does not check", c->q->output)

@@ -96,14 +96,30 @@ int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 	return r;
 }
 
+static int digest(const struct ibb_request *q, struct ibb_disk *d, struct ibb_sha256 *ret,
+		  struct ibb_error *err)
+{
+	return q->digest == IBB_DIGEST_CONTENT ? ibb_digest_content(d, ret, err)
+					       : ibb_digest_flat(d, ret, err);
+}
+
 int ibb_output_digest(const struct ibb_request *q, struct ibb_disk *d, struct ibb_identity *id,
 		      struct ibb_error *err)
 {
 	if (q->digest == IBB_DIGEST_NONE)
 		return IBB_OK;
 	id->digest_kind = q->digest == IBB_DIGEST_CONTENT ? "content" : "sha256";
-	return q->digest == IBB_DIGEST_CONTENT ? ibb_digest_content(d, &id->digest, err)
-					       : ibb_digest_flat(d, &id->digest, err);
+	return digest(q, d, &id->digest, err);
+}
+
+int ibb_output_digest_chain(const struct ibb_request *q, const struct ibb_chain *c,
+			    struct ibb_identity *id, struct ibb_error *err)
+{
+	int r = ibb_output_digest(q, c->links[0].file, id, err);
+
+	for (size_t i = 1; i < c->n && !r && q->digest != IBB_DIGEST_NONE; i++)
+		r = digest(q, c->links[i].file, &id->parents[i - 1].digest, err);
+	return r;
 }
 
 /* The output opened through its descriptor, before it has a name. */

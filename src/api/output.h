@@ -27,5 +27,8 @@ int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, i
 /* The digest of a whole image that the request asks for, if any. */
 int ibb_output_digest(const struct ibb_request *q, struct ibb_disk *d, struct ibb_identity *id,
 		      struct ibb_error *err) IBB_MUST_CHECK;
+/* The same of every file of a chain; `id` is the identity of its image. */
+int ibb_output_digest_chain(const struct ibb_request *q, const struct ibb_chain *c,
+			    struct ibb_identity *id, struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

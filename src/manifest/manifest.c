@@ -23,6 +23,22 @@ static void guid_json(struct ibb_jb *b, struct ibb_json *obj, const char *key, b
 	ibb_jb_str(b, obj, key, has ? text : NULL);
 }
 
+static void digest_json(struct ibb_jb *b, struct ibb_json *obj, const char *kind,
+			const struct ibb_sha256 *d)
+{
+	char hex[IBB_SHA256_HEX_SIZE];
+	struct ibb_json *o;
+
+	if (!kind) {
+		ibb_jb_null(b, obj, "digest");
+		return;
+	}
+	o = ibb_jb_object(b, obj, "digest");
+	ibb_sha256_hex(d, hex);
+	ibb_jb_str(b, o, "kind", kind);
+	ibb_jb_str(b, o, "sha256", hex);
+}
+
 static void parents_json(const struct ibb_identity *id, struct ibb_jb *b, struct ibb_json *obj)
 {
 	struct ibb_json *list = ibb_jb_array(b, obj, "parents"), *o;
@@ -41,6 +57,7 @@ static void parents_json(const struct ibb_identity *id, struct ibb_jb *b, struct
 			ibb_jb_bool(b, o, "time_agrees", p->time_agrees);
 		else
 			ibb_jb_null(b, o, "time_agrees");
+		digest_json(b, o, id->digest_kind, &p->digest);
 	}
 }
 
@@ -74,7 +91,6 @@ static void container_json(const struct ibb_identity *id, struct ibb_jb *b, stru
 void ibb_identity_json(const struct ibb_identity *id, struct ibb_jb *b, struct ibb_json *obj)
 {
 	struct ibb_json *p;
-	char hex[IBB_SHA256_HEX_SIZE];
 
 	ibb_jb_str(b, obj, "file", id->file_name);
 	ibb_jb_str(b, obj, "container", id->container);
@@ -94,14 +110,7 @@ void ibb_identity_json(const struct ibb_identity *id, struct ibb_jb *b, struct i
 	ibb_jb_u64(b, p, "bytes", id->partition_bytes);
 	guid_json(b, p, "guid", id->has_partition_guid, &id->partition_guid);
 	ibb_jb_str(b, p, "ntfs_serial", id->ntfs_serial);
-	if (!id->digest_kind) {
-		ibb_jb_null(b, obj, "digest");
-		return;
-	}
-	p = ibb_jb_object(b, obj, "digest");
-	ibb_sha256_hex(&id->digest, hex);
-	ibb_jb_str(b, p, "kind", id->digest_kind);
-	ibb_jb_str(b, p, "sha256", hex);
+	digest_json(b, obj, id->digest_kind, &id->digest);
 }
 
 static void logs_json(const struct ibb_fact_hive *h, struct ibb_jb *b, struct ibb_json *obj)

@@ -19,6 +19,7 @@ struct ibb_identity_parent {
 	char id[40]; /* what its child names it by */
 	uint64_t file_bytes, disk_bytes;
 	bool has_time, time_agrees; /* VHD: is it as old as its child says? */
+	struct ibb_sha256 digest;   /* of the kind that the identity names, if any */
 };
 
 /* What tells one image from another without reading all of it. */

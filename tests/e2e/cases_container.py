@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images in every container: looked at, planned for and verified as the raw disk in them."""
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -131,7 +132,11 @@ def e2e_chain_read(world):
     args = ["--size", SIZE, "--drivers", package, "--json"]
     same(world.ibbake("plan", top, *args, env=EPOCH).json()["operations"],
          world.ibbake("plan", image.path, *args, env=EPOCH).json()["operations"], "operations")
-    dry = world.ibbake("bake", top, *args, "--dry-run", env=EPOCH).json()
+    dry = world.ibbake("bake", top, *args, "--dry-run", "--digest=sha256", env=EPOCH).json()
+    for path, ident in zip((top, middle, base), [dry["input"], *dry["input"]["parents"]]):
+        with open(path, "rb") as f:
+            same(ident["digest"], {"kind": "sha256", "sha256": hashlib.sha256(f.read()).hexdigest()},
+                 f"digest of {path}")
     same([p["file"] for p in dry["input"]["parents"]], ["middle.vhd", "base.vhd"],
          "parents in the manifest")
     # no file of the chain is ever the output

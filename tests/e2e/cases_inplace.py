@@ -336,6 +336,8 @@ def e2e_in_place_killed(world):
         time.sleep(dice.uniform(0, whole))
         p.send_signal(signal.SIGKILL)
         p.wait()
+        if p.returncode == 0:
+            whole *= 0.8
         world.ibbake("recover", path)
         state = digests.get(content_digest(path))
         check(state, "neither the old image nor the new one")

@@ -116,8 +116,9 @@ static int tour_and_edit(struct ibb_disk *d, unsigned *ret_seen, struct ibb_erro
  * right where the damage lies in a file that nobody touches, which the library does not notice;
  * nothing here may crash, hang or end in an internal error, and no error may be added.
  *
- * In three images of a damaged record 0 the attribute is not taken out, its type is made 0. The two
- * of attribute lists lack the list itself: what shows are the extension records nobody names.
+ * In three images of a damaged record 0 the attribute is not taken out, its type is made 0. In the
+ * two of attribute lists most lists are there; record 159 has lost its own, so that nobody names
+ * the extension record 167 with its third name any more, and record 106 counts a name too many.
  */
 static const struct {
 	const char *name;
