@@ -382,5 +382,9 @@ int ibb_target_check(const struct ibb_target *t, const struct ibb_chain *out,
 		r = ibb_copy_check_overlay(t->changes, t->disk, out->disk, err);
 	if (!r && t->growth)
 		r = ibb_copy_check_overlay(t->growth, t->disk, out->disk, err);
+	/* not by the bytes that were meant to be there, which would only repeat a mistake */
+	if (!r && t->growth)
+		r = ibb_ptable_check_grown(t->changes ? t->changes : t->chain->disk,
+					   t->disk->size_bytes - t->grown_bytes, out->disk, err);
 	return r;
 }

@@ -5,8 +5,10 @@ import os
 import random
 import resource
 import signal
+import struct
 import subprocess
 import time
+import zlib
 
 from cases_bake import EPOCH, bake, staged_in
 from cases_container import make_chain
@@ -240,6 +242,40 @@ def e2e_convert_grows_damaged(world):
     doc = convert(world, image.path, world.path("mbr.vhd"), "vhd", "--json").json()
     same(doc["output"]["grown_bytes"], str(MIB - ODD), "grown")
     world.ibbake("inspect", world.path("mbr.vhd")).mentions("MBR")
+
+
+def gpt_header(my, other, entries, last):
+    """One GPT header over 128 empty entries, by UEFI 5.3.2."""
+    b = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, my, other, 34, last - 33,
+                    bytes(range(16)), entries, 128, 128, zlib.crc32(bytes(128 * 128)))
+    return b[:16] + struct.pack("<I", zlib.crc32(b)) + b[20:] + bytes(512 - 92)
+
+
+def e2e_convert_grows_stale_gpt(world):
+    """Headers that a GPT left behind are not the disk's table: its last sector is kept."""
+    size = 4 * MIB + 60 * 512
+    last = size // 512 - 1
+    noise = random.Random(11).randbytes(64 * 512)
+    mbr = bytearray(512)
+    mbr[446:462] = struct.pack("<BBBBBBBBII", 0, 0, 2, 0, 7, 0xff, 0xff, 0xff, 2048, last - 2047)
+    ntfs = bytearray(512)
+    ntfs[:11] = b"\xeb\x52\x90NTFS    "
+    for kind, first in (("mbr", mbr), ("none", ntfs)):
+        first[510:] = b"\x55\xaa"
+        for backup in (False, True):
+            source, out = world.fresh(".raw"), world.fresh(".vhd")
+            with open(source, "wb") as f:
+                f.truncate(size)
+                f.write(first)
+                if not backup:
+                    f.seek(512)
+                    f.write(gpt_header(1, last, 2, last))
+                f.seek(size - len(noise))
+                f.write(noise[:-512] + gpt_header(last, 1, last - 32, last) if backup else noise)
+            doc = convert(world, source, out, "vhd", "--json").json()
+            same(doc["output"]["grown_bytes"], str(5 * MIB - size), "grown")
+            same(read(out)[:-512] == read(source) + bytes(5 * MIB - size), True,
+                 f"{kind}, backup {backup}: the same disk")
 
 
 def read(path):
