@@ -113,16 +113,46 @@ int ibb_target_check_path(const struct ibb_chain *c, const char *path, const cha
 
 /* ---- what it shall be ---- */
 
-/* A raw file does not tell its sector size; its GPT may. */
-static int sector_of(const struct ibb_chain *c, struct ibb_disk *changes, uint32_t *ret,
-		     struct ibb_error *err)
+/* No table to be read. Is it one for other sectors? Nobody would say so afterwards. */
+static int sector_without_table(struct ibb_disk *d, enum ibb_output_format format, int why,
+				struct ibb_error *err)
 {
-	bool found;
+	struct ibb_error own = {0};
+	bool found = false;
+	uint32_t sector = 0;
+	int r;
 
-	*ret = c->disk->sector_bytes;
-	if (c->links[0].kind != IBB_CONTAINER_RAW)
+	if (why != IBB_E_CORRUPT && why != IBB_E_LIMIT)
+		return why;
+	r = ibb_gpt_find(d, &found, &sector, &own);
+	if (r && err)
+		*err = own;
+	if (r || !found || sector == d->sector_bytes || format == IBB_OUTPUT_RAW)
+		return r;
+	ibb_err_prefix(err, why, "the disk may have sectors of %u bytes, but what tells is damaged",
+		       sector);
+	return ibb_err_hint(err, why, "repair the partition table, or use --format=raw");
+}
+
+/*
+ * A raw file does not tell its sector size; its GPT may, if that is its table: the signature alone
+ * may be left from an older one, or be data.
+ */
+static int sector_of(const struct ibb_target *t, uint32_t *ret, struct ibb_error *err)
+{
+	struct ibb_disk *d = t->changes ? t->changes : t->chain->disk;
+	struct ibb_ptable table = {0};
+	int r;
+
+	*ret = t->chain->disk->sector_bytes;
+	if (t->chain->links[0].kind != IBB_CONTAINER_RAW)
 		return IBB_OK;
-	return ibb_gpt_find(changes ? changes : c->disk, &found, ret, err);
+	r = ibb_ptable_read_part(d, d->size_bytes, &table, err);
+	if (r)
+		return sector_without_table(d, t->q->format, r, err);
+	*ret = table.sector_bytes;
+	ibb_ptable_clear(&table);
+	return IBB_OK;
 }
 
 /* To whole MiB, with the partition table told. */
@@ -171,7 +201,7 @@ static int check_format(const struct ibb_target *t, struct ibb_error *err)
 static int plan(struct ibb_target *t, struct ibb_error *err)
 {
 	const uint64_t size = t->disk->size_bytes;
-	int r = sector_of(t->chain, t->changes, &t->write.sector_bytes, err);
+	int r = sector_of(t, &t->write.sector_bytes, err);
 
 	if (r)
 		return r;

@@ -158,6 +158,33 @@ def e2e_convert_4k_sectors(world):
     world.ibbake("verify", out, "--manifest", out + ".manifest.json")
 
 
+def e2e_convert_sector_size(world):
+    """The sector size of a raw disk is what its partition table says, not what a signature
+    somewhere says."""
+    mbr = world.image("--table", "mbr", *SMALL, name="mbr.raw")
+    size = os.path.getsize(mbr.path)
+    for at in (size - 4096, 4096):
+        with open(mbr.path, "r+b") as f:
+            f.seek(at)
+            f.write(b"EFI PART")
+    for form in FORMATS:
+        out = world.fresh(SUFFIX[form])
+        doc = convert(world, mbr.path, out, form, "--json").json()
+        same(doc["output"]["sector_bytes"], 512, f"{form}: sector size")
+        world.ibbake("inspect", out).mentions("MBR")
+    # a table for 4096 that cannot be read: only a raw copy need not know
+    gpt = world.image("--sector", "4096", *SMALL, name="gpt.raw")
+    with open(gpt.path, "r+b") as f:
+        f.seek(510)
+        f.write(bytes(2))
+    for form in ("vhd", "vhd-dynamic", "vhdx"):
+        world.refused(["convert", gpt.path, "-o", world.path("x" + SUFFIX[form]), "--format",
+                       form], 255, "may have sectors of 4096 bytes", "protective MBR",
+                      "--format=raw")
+    convert(world, gpt.path, world.path("copy.raw"), "raw")
+    same(content_digest(world.path("copy.raw")), content_digest(gpt.path), "the raw copy")
+
+
 def e2e_convert_usage(world):
     """A name that contradicts the format, unknown formats, nothing to write to."""
     image, package = world.image(*SMALL), world.package()
