@@ -338,6 +338,7 @@ static bool is_flat(const struct ibb_target *t)
 static int clone(struct ibb_target *t, const struct ibb_atomic *out, struct ibb_error *err)
 {
 	const struct ibb_link *l = &t->chain->links[0];
+	struct ibb_sink_fd s;
 	int r;
 
 	if (t->q->sparse != IBB_OUTPUT_SPARSE_AUTO || !is_flat(t) ||
@@ -348,7 +349,10 @@ static int clone(struct ibb_target *t, const struct ibb_atomic *out, struct ibb_
 		return r;
 	if (copy_progress(t, 0, 0))
 		return ibb_err(err, IBB_E_CANCELLED, "%s: the copy was stopped", out->path);
-	if (t->changes)
+	/* the footer of a fixed VHD came along: in a disk that grows it would become data */
+	ibb_sink_fd_init(&s, out->fd, out->path);
+	r = s.s.truncate(&s.s, t->chain->disk->size_bytes, err);
+	if (!r && t->changes)
 		r = ibb_copy_overlay(t->changes, out->fd, out->path, 0, &t->stats, err);
 	if (!r && t->growth)
 		r = ibb_copy_overlay(t->growth, out->fd, out->path, 0, &t->stats, err);

@@ -372,6 +372,30 @@ def e2e_convert_sparse(world):
     same(len({content_digest(world.path(m + ".vhd")) for m in blocks}), 1, "contents")
 
 
+def e2e_convert_reflink(world):
+    """Where the file system can clone, the result is the same: disks of whole MiB or not, raw or
+    in a fixed VHD, whose footer comes along."""
+    clones = {**world.preload("ibb-sysfault", IBB_REFLINK="1"), **EPOCH}
+    package = world.package()
+    sources = [world.image("--size", str(size), name=f"base{size % MIB}{suffix}")
+               for size in (256 * MIB, 256 * MIB + ODD) for suffix in (".vhd", ".raw")]
+    for image in sources:
+        before = Snapshot(image.path)
+        for form in ("vhd", "raw"):
+            for how in (lambda out, env: convert(world, image.path, out, form, "--json", env=env),
+                        lambda out, env: bake(world, image, package, out, "--format", form,
+                                              "--json", env=env)):
+                plain, cloned = world.fresh(SUFFIX[form]), world.fresh(SUFFIX[form])
+                how(plain, EPOCH)
+                doc = how(cloned, clones).json()
+                what = f"{os.path.basename(image.path)} to {form}"
+                same(doc.get("copy", {"reflink": True})["reflink"], True, f"{what}: reflink")
+                same(content_digest(cloned), content_digest(plain), what)
+                os.unlink(plain)
+                os.unlink(cloned)
+        before.unchanged()
+
+
 def e2e_convert_refused(world):
     """Nothing is overwritten that should not be."""
     image, other = world.image(*SMALL), world.path("other.vhd")
