@@ -103,6 +103,31 @@ static int check_table(struct move *m, uint64_t old_bytes, bool *ret, struct ibb
 	return r;
 }
 
+/* Some tools lay a GPT out otherwise than all others; a partition must not be touched for that. */
+static int check_room(const struct move *m, struct ibb_error *err)
+{
+	const uint64_t last_usable = ibb_get_le64(m->header + H_LAST_USABLE);
+	const uint64_t entries = ibb_get_le64(m->header + H_ENTRIES_LBA);
+
+	/* the new backup is written to the end, where the primary's entries have to stay */
+	if (entries > last_usable)
+		return refuse(m, "", err,
+			      "the partition entries of its primary GPT header lie at the end of "
+			      "the disk (LBA %llu)",
+			      (unsigned long long)entries);
+	if (last_usable >= m->old_last)
+		return refuse(m, "", err,
+			      "its GPT lets partitions reach over its backup header at LBA %llu",
+			      (unsigned long long)m->old_last);
+	if (m->new_last < m->entries_sectors + 1 ||
+	    m->new_last - m->entries_sectors - 1 < last_usable)
+		return refuse(m, "", err,
+			      "its GPT lets partitions reach to LBA %llu, which leaves no room for "
+			      "the backup behind it",
+			      (unsigned long long)last_usable);
+	return IBB_OK;
+}
+
 static int load(struct move *m, struct ibb_error *err)
 {
 	const uint8_t *h = m->header;
@@ -121,14 +146,7 @@ static int load(struct move *m, struct ibb_error *err)
 		return ibb_err(err, IBB_E_INTERNAL,
 			       "%s: the GPT header at offset %u is not the one that was read",
 			       m->d->name, m->sector);
-	if (m->new_last < m->entries_sectors + 1 ||
-	    m->new_last - m->entries_sectors - 1 < ibb_get_le64(h + H_LAST_USABLE))
-		return ibb_err(
-			err, IBB_E_CORRUPT,
-			"%s: GPT header at offset %u: usable up to LBA %llu: no room for the "
-			"backup behind it",
-			m->d->name, m->sector, (unsigned long long)ibb_get_le64(h + H_LAST_USABLE));
-	return IBB_OK;
+	return check_room(m, err);
 }
 
 static int put_header(struct move *m, uint64_t lba, uint64_t other, uint64_t entries_lba,

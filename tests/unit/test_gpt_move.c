@@ -292,6 +292,70 @@ static void test_stale_headers(void **state)
 	}
 }
 
+/* Change a header's field of 64 bits, and its checksum. */
+static void set_field(struct ibb_disk *d, uint64_t lba, size_t field, uint64_t v)
+{
+	struct ibb_error err = {0};
+	uint8_t b[512];
+
+	get(d, b, 512, lba * 512);
+	ibb_put_le64(b + field, v);
+	memset(b + 16, 0, 4);
+	ibb_put_le32(b + 16, mkdisk_crc32(b, 92));
+	assert_ok(ibb_disk_pwrite(d, b, 512, lba * 512, &err), err);
+}
+
+static void copy_entries(struct ibb_disk *d, uint64_t from, uint64_t to)
+{
+	static uint8_t b[128 * 128];
+	struct ibb_error err = {0};
+
+	get(d, b, sizeof(b), from * 512);
+	assert_ok(ibb_disk_pwrite(d, b, sizeof(b), to * 512, &err), err);
+}
+
+/* Sound, but not as everybody lays a GPT out: refused before a partition or the table is hurt. */
+static void test_odd_layouts(void **state)
+{
+	enum { LAST_USABLE = 48, ENTRIES = 72 };
+	const uint64_t size = 8 * MIB - 512, last = size / 512 - 1;
+	static const char *const text[] = {"entries of its primary GPT header lie at the end",
+					   "which leaves no room for the backup",
+					   "reach over its backup header"};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(text); i++) {
+		struct ibb_disk *d = new_disk(size, 512), *g;
+		struct ibb_ptable t = {0};
+		struct ibb_error err = {0};
+		bool moved = false;
+
+		if (i == 0) {
+			copy_entries(d, 2, last - 64);
+			set_field(d, 1, ENTRIES, last - 64);
+			set_field(d, 1, LAST_USABLE, last - 65);
+			set_field(d, last, LAST_USABLE, last - 65);
+		} else { /* the backup's entries in front of the partitions */
+			copy_entries(d, 2, 40);
+			set_field(d, last, ENTRIES, 40);
+			for (int k = 0; k < 2; k++) {
+				set_field(d, k ? last : 1, LAST_USABLE, last + i - 2);
+				set_field(d, k ? last : 1, 40, 100);
+			}
+		}
+		assert_ok(ibb_ptable_read(d, &t, &err), err);
+		assert_false(t.primary_damaged || t.backup_damaged);
+		ibb_ptable_clear(&t);
+		g = grown(d, 8 * MIB);
+		assert_fails(ibb_gpt_move(g, size, &moved, &err), IBB_E_UNSUPPORTED, err, text[i]);
+		assert_non_null(strstr(err.msg, "has to grow by 512 bytes to whole MiB"));
+		assert_string_equal(err.hint, "keep the size with --format=raw");
+		assert_int_equal(ibb_disk_overlay_dirty_bytes(g), 0);
+		ibb_disk_unref(g);
+		ibb_disk_unref(d);
+	}
+}
+
 /* What is no partition table grows as it is, unless it has something of a GPT. */
 static void test_unreadable(void **state)
 {
@@ -442,8 +506,9 @@ int main(void)
 		cmocka_unit_test(test_moves),	       cmocka_unit_test(test_other_sector),
 		cmocka_unit_test(test_protective_mbr), cmocka_unit_test(test_nothing_to_move),
 		cmocka_unit_test(test_damaged),	       cmocka_unit_test(test_stale_headers),
-		cmocka_unit_test(test_unreadable),     cmocka_unit_test(test_check_grown),
-		cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_write_fails),
+		cmocka_unit_test(test_odd_layouts),    cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_check_grown),    cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_write_fails),
 	};
 
 	return cmocka_run_group_tests(tests, test_dir_setup, test_dir_teardown) ? 1 : 0;
