@@ -90,6 +90,27 @@ def e2e_mode(world):
         same(oct(os.stat(out).st_mode & 0o7777), oct(want), f"mode, source {source:o}")
 
 
+def e2e_out_with_journal(world):
+    """An output beside which the journal of an interrupted change lies is not replaced."""
+    image, package = world.image(*SMALL), world.package()
+    out, journal = world.path("out.vhd"), world.path("out.vhd.ibbake-journal")
+    with open(journal, "wb") as f:
+        f.write(b"ibbakeRJ" + bytes(504))
+    for argv in (["convert", image.path, "-o", out],
+                 ["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out]):
+        world.refused(argv, 100, "was interrupted", "choose another name")
+        world.refused([*argv, "--overwrite"], 100, "was interrupted", "choose another name")
+    with open(out, "wb") as f:
+        f.write(b"half changed")
+    kept = Snapshot(out)
+    for argv in (["convert", image.path, "-o", out],
+                 ["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out]):
+        world.refused([*argv, "--overwrite"], 100, "was interrupted", "ibbake recover")
+    kept.unchanged()
+    os.unlink(journal)
+    world.ibbake("convert", image.path, "-o", out, "--overwrite")
+
+
 def e2e_manifest_exists(world):
     image, package = world.image(*SMALL), world.package()
     manifest = world.path("m.json")
