@@ -119,7 +119,10 @@ struct ibb_request {
 	bool booted;		  /* ibb_verify(): Windows has run since the bake */
 	unsigned require;	  /* IBB_REQUIRE_* */
 	enum ibb_digest digest;	  /* also digest whole images, for the manifest */
-	int64_t unix_time;	  /* time stamped on everything written, seconds since 1970 */
+	/* identifiers that have to be made up come from input, changes and unix_time; false: they
+	 * are random */
+	bool reproducible;
+	int64_t unix_time; /* time stamped on everything written, seconds since 1970 */
 	/* ibb_bake(), ibb_drivers_*(): change the image itself, by way of a journal beside it; raw
 	 * disks and fixed VHDs only; output must be NULL */
 	bool in_place;

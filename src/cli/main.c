@@ -93,6 +93,7 @@ static bool read_time(struct cli *c)
 		cli_usage(c, "SOURCE_DATE_EPOCH=%s is not a number of seconds since 1970", s);
 		return false;
 	}
+	c->q.reproducible = true;
 	return true;
 }
 
