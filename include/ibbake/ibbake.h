@@ -29,8 +29,10 @@ IBB_API void ibb_free(void *p);
 
 /* Where a long task is. */
 struct ibb_progress {
-	const char *phase;    /* "inspect", "packages", "plan", "apply", "copy", "check", "sync" */
-	uint64_t done, total; /* bytes while copying; total 0 when there is nothing to count */
+	/* "inspect", "packages", "plan", "digest", "apply", "copy", "check", "sync" */
+	const char *phase;
+	/* bytes while copying and digesting; total 0 when there is nothing to count */
+	uint64_t done, total;
 };
 /* Called now and then from the calling thread; non-zero stops the task: IBB_E_CANCELLED. */
 typedef int (*ibb_progress_fn)(void *ctx, const struct ibb_progress *p);
