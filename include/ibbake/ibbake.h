@@ -29,8 +29,10 @@ IBB_API void ibb_free(void *p);
 
 /* Where a long task is. */
 struct ibb_progress {
-	const char *phase;    /* "inspect", "packages", "plan", "apply", "copy", "check", "sync" */
-	uint64_t done, total; /* bytes while copying; total 0 when there is nothing to count */
+	/* "inspect", "packages", "plan", "digest", "apply", "copy", "check", "sync" */
+	const char *phase;
+	/* bytes while copying and digesting; total 0 when there is nothing to count */
+	uint64_t done, total;
 };
 /* Called now and then from the calling thread; non-zero stops the task: IBB_E_CANCELLED. */
 typedef int (*ibb_progress_fn)(void *ctx, const struct ibb_progress *p);
@@ -119,7 +121,10 @@ struct ibb_request {
 	bool booted;		  /* ibb_verify(): Windows has run since the bake */
 	unsigned require;	  /* IBB_REQUIRE_* */
 	enum ibb_digest digest;	  /* also digest whole images, for the manifest */
-	int64_t unix_time;	  /* time stamped on everything written, seconds since 1970 */
+	/* identifiers that have to be made up come from input, changes and unix_time; false: they
+	 * are random */
+	bool reproducible;
+	int64_t unix_time; /* time stamped on everything written, seconds since 1970 */
 	/* ibb_bake(), ibb_drivers_*(): change the image itself, by way of a journal beside it; raw
 	 * disks and fixed VHDs only; output must be NULL */
 	bool in_place;

@@ -96,11 +96,20 @@ int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 	return r;
 }
 
+static int digest_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	const struct ibb_request *q = ctx;
+	struct ibb_progress p = {.phase = "digest", .done = done, .total = total};
+
+	return q->progress ? q->progress(q->progress_ctx, &p) : 0;
+}
+
 static int digest(const struct ibb_request *q, struct ibb_disk *d, struct ibb_sha256 *ret,
 		  struct ibb_error *err)
 {
-	return q->digest == IBB_DIGEST_CONTENT ? ibb_digest_content(d, ret, err)
-					       : ibb_digest_flat(d, ret, err);
+	return q->digest == IBB_DIGEST_CONTENT
+		       ? ibb_digest_content(d, digest_progress, (void *)q, ret, err)
+		       : ibb_digest_flat(d, digest_progress, (void *)q, ret, err);
 }
 
 int ibb_output_digest(const struct ibb_request *q, struct ibb_disk *d, struct ibb_identity *id,

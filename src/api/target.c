@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/hash.h"
@@ -262,35 +263,61 @@ static int hash_block(void *ctx, uint64_t off, const uint8_t *data, size_t n, st
 	return IBB_OK;
 }
 
+#define SAMPLE 512u
+
+struct sampler {
+	struct ibb_disk *disk;
+	struct ibb_hasher *h;
+};
+
+/* A sector of zeros counts no more than a hole: where the holes are is a matter of the host. */
+static int hash_sector(const struct sampler *s, uint64_t off, struct ibb_error *err)
+{
+	static const uint8_t zeros[SAMPLE];
+	uint8_t b[SAMPLE];
+	int r = ibb_disk_pread(s->disk, b, sizeof(b), off, err);
+
+	if (r || memcmp(b, zeros, sizeof(b)) == 0)
+		return r;
+	return hash_block(s->h, off, b, sizeof(b), err);
+}
+
+/* The first MiB (partition table, GPT entries), and of each further MiB the first sector: with the
+ * boot sectors of volumes, and what happens to lie there of their content. */
+static int hash_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
+{
+	const uint64_t end = e->off_bytes + e->len_bytes;
+	uint64_t off = (e->off_bytes + SAMPLE - 1) / SAMPLE * SAMPLE;
+	int r = IBB_OK;
+
+	while (!r && e->data && off < end && end - off >= SAMPLE) {
+		if (off < MIB || off % MIB == 0)
+			r = hash_sector(ctx, off, err);
+		off = off < MIB ? off + SAMPLE : (off / MIB + 1) * MIB;
+	}
+	return r;
+}
+
 static int hash_source(const struct ibb_target *t, struct ibb_hasher *h, struct ibb_error *err)
 {
 	const struct ibb_link *l = &t->chain->links[0];
 	const struct ibb_guid *id =
 		l->kind == IBB_CONTAINER_VHDX ? &l->vhdx.disk_id : &l->vhd.footer.unique_id;
-	uint8_t first[512], b[32];
-	int r = ibb_disk_pread(t->disk, first, sizeof(first), 0, err);
+	struct sampler s = {t->disk, h};
+	uint8_t b[32];
 
-	if (r)
-		return r;
 	memcpy(b, id->b, 16);
 	ibb_put_le64(b + 16, t->disk->size_bytes);
 	ibb_put_le64(b + 24, (uint64_t)t->q->unix_time);
-	/* the first sector has the MBR's disk signature */
-	if (ibb_hasher_update(h, b, sizeof(b)) || ibb_hasher_update(h, first, sizeof(first)))
+	if (ibb_hasher_update(h, b, sizeof(b)))
 		return ibb_err_nomem(err);
-	return IBB_OK;
+	return ibb_disk_extents(t->disk, 0, t->disk->size_bytes, hash_extent, &s, err);
 }
 
-/*
- * The new disk's identity: the same for the same source, time and changes, so that two runs with
- * one SOURCE_DATE_EPOCH give the same bytes, and another one for anything else. A UUID of version 8
- * (RFC 9562, "custom") in either byte order.
- */
-static int derive_id(struct ibb_target *t, struct ibb_error *err)
+static int hash_all(const struct ibb_target *t, struct ibb_sha256 *ret, struct ibb_error *err)
 {
-	static const char domain[] = "ibbake disk identity 1";
+	static const char domain[] = "ibbake disk identity 2";
 	IBB_AUTO(ibb_hasher_free) struct ibb_hasher *h = NULL;
-	struct ibb_sha256 d;
 	int r;
 
 	if (ibb_hasher_new(&h) || ibb_hasher_update(h, domain, sizeof(domain)))
@@ -302,12 +329,34 @@ static int derive_id(struct ibb_target *t, struct ibb_error *err)
 		r = ibb_disk_overlay_dirty(t->growth, hash_block, h, err);
 	if (r)
 		return r;
-	if (ibb_hasher_final(IBB_TAKE(h), &d))
-		return ibb_err_nomem(err);
-	memcpy(t->write.id.b, d.b, sizeof(t->write.id.b));
-	t->write.id.b[6] = (uint8_t)((t->write.id.b[6] & 0x0f) | 0x80);
-	t->write.id.b[7] = (uint8_t)((t->write.id.b[7] & 0x0f) | 0x80);
-	t->write.id.b[8] = (uint8_t)((t->write.id.b[8] & 0x3f) | 0x80);
+	return ibb_hasher_final(IBB_TAKE(h), ret) ? ibb_err_nomem(err) : IBB_OK;
+}
+
+/*
+ * The new disk's identity. A differencing disk knows its parent by it alone, so two disks must not
+ * share one: it is random, a UUID of version 4. When two runs have to give the same bytes, it comes
+ * from source, changes and time, as version 8 (RFC 9562, "custom"): two disks that differ in
+ * nothing that is sampled would get the same one then. The version stands where either byte order
+ * has it.
+ */
+static int derive_id(struct ibb_target *t, struct ibb_error *err)
+{
+	const uint8_t version = t->q->reproducible ? 0x80 : 0x40;
+	struct ibb_sha256 d = {0};
+	uint8_t *id = t->write.id.b;
+
+	if (t->q->reproducible) {
+		int r = hash_all(t, &d, err);
+
+		if (r)
+			return r;
+	} else if (getrandom(d.b, sizeof(t->write.id.b), 0) != sizeof(t->write.id.b)) {
+		return ibb_err_os(err, errno, "%s: random bytes for its identity", t->q->output);
+	}
+	memcpy(id, d.b, sizeof(t->write.id.b));
+	id[6] = (uint8_t)((id[6] & 0x0f) | version);
+	id[7] = (uint8_t)((id[7] & 0x0f) | version);
+	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
 	return IBB_OK;
 }
 

@@ -50,7 +50,7 @@ void ibb_target_close(struct ibb_target *t);
 
 /*
  * Fill the new file: who may not read the sources may not read it, then a clone with the changed
- * blocks, or the disk's data; the identity is derived from source, time and changes. Then the
+ * blocks, or the disk's data; the identity is made up (see ibb_request.reproducible). Then the
  * sources must be what they were (IBB_E_CHANGED). Reports the phases "copy" and "check".
  */
 int ibb_target_fill(struct ibb_target *t, const struct ibb_atomic *out,

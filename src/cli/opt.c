@@ -49,8 +49,8 @@ static const struct option {
 	 "the Windows partition, when several hold one"},
 	{"overwrite", 0, NULL, CLI_OUTPUT, FLAG, AT(q.overwrite), 0, 0,
 	 "replace an existing output and manifest"},
-	{"format", 0, "vhd|vhd-dynamic|vhdx|raw", CLI_OUTPUT, FORMAT, AT(q.format), 0, 0,
-	 "what OUT is to be; vhd is a fixed one of whole MiB, as Azure takes it (default)"},
+	{"format", 0, "vhd|vhd-dynamic|vhdx|raw", CLI_OUTPUT | CLI_FORMAT, FORMAT, AT(q.format), 0,
+	 0, "what OUT is to be; vhd is a fixed one of whole MiB, as Azure takes it (default)"},
 	{"sparse", 0, "auto|always|never", CLI_OUTPUT, SPARSE, AT(q.sparse), 0, 0,
 	 "which zeros become holes: those of the input and runs of 64 KiB, every 4 KiB, none"},
 	{"dry-run", 'n', NULL, CLI_NO_MANIFEST, FLAG, AT(dry_run), 0, 0,
@@ -248,11 +248,13 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 		if (!parse_choice(v, formats, IBB_ARRAY_SIZE(formats), &choice))
 			return false;
 		*(enum ibb_output_format *)at = choice;
+		c->writing = true;
 		return true;
 	case SPARSE:
 		if (!parse_choice(v, sparse, IBB_ARRAY_SIZE(sparse), &choice))
 			return false;
 		*(enum ibb_output_sparse *)at = choice;
+		c->writing = true;
 		return true;
 	case PROGRESS:
 		if (!parse_choice(v, modes, IBB_ARRAY_SIZE(modes), &choice))
@@ -308,6 +310,9 @@ int cli_default_output(struct cli *c)
 {
 	if (c->q.output && c->q.in_place)
 		return cli_usage(c, "-o and --in-place exclude each other");
+	if (c->q.in_place && c->writing)
+		return cli_usage(c, "--in-place keeps the image's format and holes: no --format, "
+				    "no --sparse");
 	if (!c->q.output && !c->q.in_place && !c->dry_run)
 		return cli_usage(c, "%s needs -o OUT (or --in-place, or --dry-run)", c->command);
 	if (c->no_manifest && c->q.manifest)

@@ -147,16 +147,27 @@ static void same_text(struct verify *w, const struct ibb_json *want, const struc
 {
 	const char *a = ibb_json_str(want, key), *b = ibb_json_str(have, key);
 
-	/* what only one of two containers has (a VHD's id) is no part of the disk's identity */
 	if (a && b && strcmp(a, b) != 0)
 		differs(w, "identity", key, "the manifest says %s, the image has %s", a, b);
+}
+
+/* A fixed VHD is whole MiB: a disk that was converted to one may have grown at its end. */
+static void same_size(struct verify *w, const struct ibb_json *want, uint64_t have)
+{
+	const char *text = ibb_json_str(want, "disk_bytes");
+	const uint64_t n = text ? strtoull(text, NULL, 10) : have;
+
+	if (n == have || (n + 0xfffff) / 0x100000 * 0x100000 == have)
+		return;
+	differs(w, "identity", "disk_bytes", "the manifest says %llu, the image has %llu",
+		(unsigned long long)n, (unsigned long long)have);
 }
 
 static int verify_identity(struct verify *w, const struct ibb_json *m,
 			   const struct ibb_identity *id)
 {
-	static const char *const keys[] = {"disk_bytes", "disk_guid", "mbr_signature",
-					   "vhd_unique_id"};
+	/* not the container's own identifiers: a conversion makes new ones for the same disk */
+	static const char *const keys[] = {"disk_guid", "mbr_signature"};
 	static const char *const part_keys[] = {"offset_bytes", "bytes", "guid", "ntfs_serial"};
 	const struct ibb_json *want = ibb_json_get(m, "output");
 	IBB_AUTO(ibb_json_free) struct ibb_json *have = NULL;
@@ -167,6 +178,7 @@ static int verify_identity(struct verify *w, const struct ibb_json *m,
 	r = ibb_jb_done(&b, &have, w->err);
 	if (r)
 		return r;
+	same_size(w, want, id->disk_bytes);
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(keys); i++)
 		same_text(w, want, have, keys[i]);
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(part_keys); i++)

@@ -139,6 +139,40 @@ def e2e_convert_bake_formats(world):
         same(again["operations"], [], f"operations of a second bake of {form}")
 
 
+def e2e_convert_baked(world):
+    """A baked disk is still what its manifest says after any conversion, also one that grows it."""
+    image, package = world.image("--size", "256MiB"), world.package()
+    for form in FORMATS:
+        out = world.fresh(SUFFIX[form])
+        bake(world, image, package, out, "--format", form)
+        for other in FORMATS:
+            path = world.fresh(SUFFIX[other])
+            convert(world, out, path, other)
+            doc = world.ibbake("verify", path, "--manifest", out + ".manifest.json", "--json")
+            same(doc.json()["identical"], True, f"{form} -> {other}")
+            os.unlink(path)
+    odd = world.image("--size", str((256 << 20) + ODD), "--table", "mbr", name="odd.raw")
+    out, grown = world.fresh(".vhdx"), world.fresh(".vhd")
+    bake(world, odd, package, out, "--format", "vhdx")
+    convert(world, out, grown)
+    world.ibbake("verify", grown, "--manifest", out + ".manifest.json")
+
+
+def e2e_convert_identity(world):
+    """Two disks never share an identity: a differencing disk knows its parent by nothing else."""
+    disks = [world.image("--size", "64MiB", "--seed", str(n), name=f"s{n}.raw").path
+             for n in (1, 2)]
+    for form, key in (("vhd-dynamic", "vhd_unique_id"), ("vhdx", "vhdx_disk_id")):
+        ids = set()
+        for env in (EPOCH, EPOCH, {}, {}):
+            for disk in disks:
+                path = world.fresh(SUFFIX[form])
+                convert(world, disk, path, form, env=env)
+                ids.add(world.ibbake("inspect", path, "--json").json()["identity"][key])
+        # with an epoch one for each disk, without one for each file
+        same(len(ids), 2 + 4, f"identities of {form}")
+
+
 def e2e_convert_4k_sectors(world):
     """Sectors of 4096 bytes: no fixed and no dynamic VHD; VHDX and raw keep them."""
     image, package = world.image("--sector", "4096", "--size", "256MiB", name="base.raw"), \

@@ -109,7 +109,7 @@ def e2e_in_place_options(world):
     refuse(world, image.path, package, "-o and --in-place exclude", rc=2,
            options=("-o", world.path("out.vhd")))
     for options in (("--format", "raw"), ("--sparse", "always")):
-        refuse(world, image.path, package, "exclude each other", rc=2, options=options)
+        refuse(world, image.path, package, "no --format", rc=2, options=options)
     before = Snapshot(image.path)
     in_place(world, image.path, package, "--dry-run").mentions("nothing was written")
     before.unchanged()

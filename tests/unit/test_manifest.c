@@ -359,7 +359,7 @@ static void another_image(void **state)
 	(void)state;
 	bake(&b);
 	for (int i = 0; i < 6; i++) {
-		static const char *const where[] = {"disk_bytes",   "disk_guid", "vhd_unique_id",
+		static const char *const where[] = {"disk_bytes",   "disk_guid", "disk_bytes",
 						    "offset_bytes", "guid",	 "ntfs_serial"};
 		struct ibb_identity id = identity();
 
@@ -371,7 +371,7 @@ static void another_image(void **state)
 			id.disk_guid.b[0] ^= 1;
 			break;
 		case 2:
-			id.vhd_id.b[0] ^= 1;
+			id.disk_bytes -= 512;
 			break;
 		case 3:
 			id.partition_off += 512;
@@ -406,6 +406,12 @@ static void another_container(void **state)
 	id.file_bytes -= 512;
 	free(id.file_name);
 	id.file_name = strdup("renamed.raw");
+	assert_int_equal(verify(&b, &id, false, &doc), 0);
+	ibb_json_free(doc);
+	/* converted: the container has an identifier of its own */
+	id.container = "dynamic VHD";
+	id.has_vhd_id = true;
+	id.vhd_id.b[0] ^= 1;
 	assert_int_equal(verify(&b, &id, false, &doc), 0);
 	ibb_json_free(doc);
 	unbake(&b);
