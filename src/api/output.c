@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/replace.h"
+
 static bool same_existing_file(const char *a, const char *b)
 {
 	struct stat x, y;
@@ -158,35 +160,6 @@ static int check_output(struct ibb_session *s, int fd, const struct ibb_applied 
 		 : IBB_OK;
 }
 
-/* The manifest is written out in full before the image appears, so that little can go wrong
- * between the two names. */
-static int publish(struct ibb_session *s, struct ibb_atomic *image, const char *text,
-		   struct ibb_error *err)
-{
-	struct ibb_atomic man = {.fd = -1, .dir_fd = -1};
-	int r = ibb_session_phase(s->q, "sync", 0, 0, err);
-
-	if (!r && s->q->manifest) {
-		r = ibb_atomic_begin(&man, s->q->manifest, s->q->overwrite, err);
-		if (!r)
-			r = ibb_pwrite_full(man.fd, text, strlen(text), 0, s->q->manifest, err);
-	}
-	/* an image may lack its manifest, never the reverse: the old one goes first */
-	if (!r && s->q->manifest && s->q->overwrite && unlink(s->q->manifest) && errno != ENOENT)
-		r = ibb_err_os(err, errno, "%s: remove the old manifest", s->q->manifest);
-	if (!r)
-		r = ibb_atomic_commit(image, err);
-	if (!r && s->q->manifest) {
-		r = ibb_atomic_commit(&man, err);
-		if (r)
-			(void)ibb_err_prefix(err, r,
-					     "the image %s is complete, but its manifest is not",
-					     s->q->output);
-	}
-	ibb_atomic_abort(&man);
-	return r;
-}
-
 int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, ibb_manifest_fn fn,
 		     void *ctx, struct ibb_error *err)
 {
@@ -207,7 +180,9 @@ int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, i
 	if (!r)
 		r = fn(ctx, s, &id, &text, err);
 	if (!r)
-		r = publish(s, &out, text, err);
+		r = ibb_session_phase(s->q, "sync", 0, 0, err);
+	if (!r)
+		r = ibb_replace_publish(s->q, &out, s->q->manifest ? text : NULL, err);
 	ibb_atomic_abort(&out);
 	ibb_identity_clear(&id);
 	return r;

@@ -111,6 +111,51 @@ def e2e_out_with_journal(world):
     world.ibbake("convert", image.path, "-o", out, "--overwrite")
 
 
+def e2e_overwrite_fails(world):
+    """Replacing an image and its manifest fails at any step: the old pair is as it was, or there is
+    the new image with its own manifest or none."""
+    image, package = world.image(*SMALL), world.package()
+    out = world.path("out.vhd")
+    manifest = out + ".manifest.json"
+
+    def state():
+        def read(path):
+            if os.path.exists(path):
+                with open(path, "rb") as f:
+                    return f.read()
+            return None
+
+        return content_digest(out), read(manifest)
+
+    later = dict(EPOCH, SOURCE_DATE_EPOCH=str(int(EPOCH["SOURCE_DATE_EPOCH"]) + 60))
+    bake(world, image, package, out)
+    old = state()
+    world.anchor
+    bake(world, image, package, out, "--overwrite", env=later)
+    new = state()
+    check(old[0] != new[0] and old[1] != new[1], "the two bakes are alike")
+    args = ["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out, "--overwrite"]
+    seen = set()
+    for call in ("fsync", "linkat", "rename"):
+        for n in range(1, 10):
+            bake(world, image, package, out, "--overwrite")
+            same(state(), old, "the old pair again")
+            before = world.listing()
+            env = world.preload("ibb-sysfault", IBB_FAIL=f"{call}:{n}")
+            r = world.ibbake(*args, rc=(0, 255), env={**env, **later})
+            now, what = state(), f"{call} {n}"
+            if r.rc == 0:
+                same(now == new, True, f"{what}: the new pair")
+                break
+            r.says("input/output error")
+            check(now in (old, (new[0], None), new), f"{what}: neither old nor new\n{r}")
+            check(call != "linkat" or now == old, f"{what}: old pair kept\n{r}")
+            same(sorted(world.listing() - before), [], f"{what}: files left behind")
+            seen.add((call, "old" if now == old else "new"))
+        check(r.rc == 0, f"{call} is called more than {n} times\n{r}")
+    check({("fsync", "old"), ("linkat", "old"), ("rename", "old")} <= seen, f"seen: {seen}")
+
+
 def e2e_manifest_exists(world):
     image, package = world.image(*SMALL), world.package()
     manifest = world.path("m.json")
