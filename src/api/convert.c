@@ -5,6 +5,7 @@
 
 #include "api/azure.h"
 #include "api/doc.h"
+#include "api/replace.h"
 #include "api/session.h"
 #include "api/target.h"
 #include "base/path.h"
@@ -38,7 +39,7 @@ static int check(struct convert *c, int fd, struct ibb_error *err)
 		 : IBB_OK;
 }
 
-static int write_output(struct convert *c, struct ibb_error *err)
+static int write_output(struct convert *c, struct ibb_replace *old, struct ibb_error *err)
 {
 	struct ibb_atomic out;
 	int r = ibb_atomic_begin(&out, c->q->output, c->q->overwrite, err);
@@ -51,7 +52,7 @@ static int write_output(struct convert *c, struct ibb_error *err)
 	if (!r)
 		r = ibb_session_phase(c->q, "sync", 0, 0, err);
 	if (!r)
-		r = ibb_atomic_commit(&out, err);
+		r = ibb_replace_publish(old, &out, NULL, err);
 	ibb_atomic_abort(&out);
 	return r;
 }
@@ -103,6 +104,7 @@ static int document(const struct convert *c, char **ret_json, struct ibb_error *
 static int convert(struct convert *c, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_lock lock = {.fd = -1};
+	struct ibb_replace old = {.fd = -1};
 	int r = ibb_session_phase(c->q, "inspect", 0, 0, err);
 
 	if (!r)
@@ -116,7 +118,10 @@ static int convert(struct convert *c, char **ret_json, struct ibb_error *err)
 	if (!r)
 		r = ibb_lock_take(&lock, c->q->output, err);
 	if (!r)
-		r = write_output(c, err);
+		r = ibb_replace_begin(&old, c->q, err);
+	if (!r)
+		r = write_output(c, &old, err);
+	ibb_replace_release(&old);
 	ibb_lock_release(&lock);
 	return r ? r : document(c, ret_json, err);
 }

@@ -8,8 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/replace.h"
-
 static bool same_existing_file(const char *a, const char *b)
 {
 	struct stat x, y;
@@ -160,8 +158,9 @@ static int check_output(struct ibb_session *s, int fd, const struct ibb_applied 
 		 : IBB_OK;
 }
 
-int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, ibb_manifest_fn fn,
-		     void *ctx, struct ibb_error *err)
+int ibb_output_write(struct ibb_session *s, struct ibb_replace *old,
+		     const struct ibb_applied *applied, ibb_manifest_fn fn, void *ctx,
+		     struct ibb_error *err)
 {
 	struct ibb_identity id = {0};
 	struct ibb_atomic out;
@@ -182,7 +181,7 @@ int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, i
 	if (!r)
 		r = ibb_session_phase(s->q, "sync", 0, 0, err);
 	if (!r)
-		r = ibb_replace_publish(s->q, &out, s->q->manifest ? text : NULL, err);
+		r = ibb_replace_publish(old, &out, s->q->manifest ? text : NULL, err);
 	ibb_atomic_abort(&out);
 	ibb_identity_clear(&id);
 	return r;

@@ -8,6 +8,7 @@ import resource
 import signal
 import struct
 import subprocess
+import sys
 import time
 
 from cases_bake import EPOCH, bake
@@ -154,6 +155,52 @@ def e2e_overwrite_fails(world):
             seen.add((call, "old" if now == old else "new"))
         check(r.rc == 0, f"{call} is called more than {n} times\n{r}")
     check({("fsync", "old"), ("linkat", "old"), ("rename", "old")} <= seen, f"seen: {seen}")
+
+
+def e2e_overwrite_in_use(world):
+    """What somebody uses is not replaced, whether it is known before the work or after it."""
+    image, package = world.image(*SMALL), world.package()
+    out = world.path("out.vhd")
+    world.ibbake("convert", image.path, "-o", out)
+    kept = Snapshot(out)
+    commands = (["convert", image.path, "-o", out, "--overwrite"],
+                ["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out,
+                 "--overwrite"])
+    for lock in (fcntl.LOCK_SH, fcntl.LOCK_EX):  # ibbake reads it; changes it in place
+        with open(out, "rb") as f:
+            fcntl.flock(f, lock)
+            for argv in commands:
+                world.refused(argv, 100, "out.vhd: is in use", "flock", "choose another name")
+    with open(out, "rb"):
+        for argv in commands:
+            world.refused(argv, 100, "another program has it open", "choose another name")
+    # as qemu locks it, and by another process: closing it here would give the lock up
+    hold = ("import fcntl,sys; f = open(sys.argv[1], 'r+b'); "
+            "fcntl.lockf(f, fcntl.LOCK_SH, 1, 101); print(flush=True); sys.stdin.read()")
+    with subprocess.Popen([sys.executable, "-c", hold, out], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as p:
+        p.stdout.readline()
+        for argv in commands:
+            world.refused(argv, 100, "qemu has it open (a lock on byte 101)")
+        p.communicate()
+    # who comes while the new image is made
+    env = {**world.env, **EPOCH, **world.preload("ibb-sysfault", IBB_STOP="fsync:1")}
+    for argv in commands:
+        before = world.listing()
+        p = subprocess.Popen([world.args.ibbake, *world.trusting(argv)], env=env,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=True)
+        check(os.WIFSTOPPED(os.waitpid(p.pid, os.WUNTRACED)[1]), "it did not get that far")
+        world.refused(["inspect", out], 100, "locked for writing")
+        with open(out, "rb"):
+            p.send_signal(signal.SIGCONT)
+            talk = p.communicate()[1]
+        same(p.returncode, 100, f"exit status ({talk})")
+        check("another program has it open" in talk, talk)
+        same(sorted(world.listing() - before), [], "files left behind")
+    kept.unchanged()
+    for argv in commands:
+        world.ibbake(*argv)
 
 
 def e2e_manifest_exists(world):

@@ -4,12 +4,14 @@
  *
  *   IBB_REFLINK=1        FICLONE works on any file system (the file is copied)
  *   IBB_FAIL=CALL:N      the Nth call fails with EIO; CALL is fsync, linkat or rename
+ *   IBB_STOP=CALL:N      before the Nth call the program stops (SIGSTOP)
  *   IBB_NO_PROC=1        there is nothing in /proc
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,13 +25,20 @@
 	if (!real)                       \
 	*(void **)&real = dlsym(RTLD_NEXT, name)
 
-static int fails(const char *call, long *count)
+static int planned(const char *variable, const char *call, long count)
 {
-	const char *plan = getenv("IBB_FAIL");
+	const char *plan = getenv(variable);
 	const size_t n = strlen(call);
 
-	if (!plan || strncmp(plan, call, n) != 0 || plan[n] != ':' ||
-	    ++*count != atol(plan + n + 1))
+	return plan && strncmp(plan, call, n) == 0 && plan[n] == ':' && count == atol(plan + n + 1);
+}
+
+static int fails(const char *call, long *count)
+{
+	++*count;
+	if (planned("IBB_STOP", call, *count))
+		(void)raise(SIGSTOP);
+	if (!planned("IBB_FAIL", call, *count))
 		return 0;
 	errno = EIO;
 	return 1;
