@@ -6,7 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
+#include "base/limits.h"
 #include "disk/inuse.h"
+#include "manifest/manifest.h"
 
 /* ---- who uses it ---- */
 
@@ -46,13 +49,64 @@ static int claim(struct ibb_replace *x, struct ibb_error *err)
 	return r;
 }
 
+/* ---- the manifest that it would leave behind ---- */
+
+/* Is there a manifest of any version of ours? Whatever else lies there is not our affair. */
+static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
+{
+	static const char schema[] = "ibbake-manifest/";
+	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
+	IBB_AUTO_BUF struct ibb_buf text = {0};
+	struct ibb_error ignored = {0};
+	const char *found;
+	struct stat st;
+	int r;
+
+	*ret = false;
+	if (lstat(path, &st) || !S_ISREG(st.st_mode))
+		return IBB_OK;
+	r = ibb_read_file(path, IBB_LIMIT_JSON_BYTES, &text, &ignored);
+	if (!r)
+		r = ibb_json_parse(path, text.data, text.len, &doc, &ignored);
+	if (r)
+		return r == IBB_E_NOMEM ? ibb_err_nomem(err) : IBB_OK;
+	found = ibb_json_str(doc, "schema");
+	*ret = found && strncmp(found, schema, sizeof(schema) - 1) == 0;
+	return IBB_OK;
+}
+
+/* The path of OUT.manifest.json when it is one of ours, else NULL. */
+static int find_manifest(const struct ibb_request *q, char **ret, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *path = ibb_asprintf("%s.manifest.json", q->output);
+	bool ours;
+	int r = path ? is_manifest(path, &ours, err) : ibb_err_nomem(err);
+
+	if (!r)
+		*ret = ours ? IBB_TAKE(path) : NULL;
+	return r;
+}
+
+/* Without one of its own the new image would be taken for the one that this manifest is about. */
+static int check_manifest(const struct ibb_request *q, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *path = NULL;
+	int r = find_manifest(q, &path, err);
+
+	if (r || !path)
+		return r;
+	ibb_err(err, IBB_E_EXISTS, "%s: the manifest of another image of that name exists", path);
+	return ibb_err_hint(err, IBB_E_EXISTS,
+			    "choose another name, or have it removed with --overwrite");
+}
+
 int ibb_replace_begin(struct ibb_replace *x, const struct ibb_request *q, struct ibb_error *err)
 {
 	int r;
 
 	*x = (struct ibb_replace){.q = q, .fd = -1};
 	if (!q->overwrite)
-		return IBB_OK;
+		return check_manifest(q, err);
 	r = claim(x, err);
 	if (r)
 		ibb_replace_release(x);
@@ -66,25 +120,46 @@ void ibb_replace_release(struct ibb_replace *x)
 
 /* ---- taking its place ---- */
 
-/* What was put aside goes when the image has its name, or comes back. */
-static int commit_image(struct ibb_atomic *image, struct ibb_aside *old, size_t n,
-			struct ibb_error *err)
-{
-	int r = ibb_atomic_commit(image, err);
+/* The manifests that go with the old image: the one that is replaced, and OUT.manifest.json. */
+struct old_manifests {
+	struct ibb_aside a[2];
+};
 
-	for (size_t i = 0; i < n; i++)
-		if (image->published)
-			ibb_aside_drop(&old[i]);
-		else
-			ibb_aside_back(&old[i]);
+static void put_back(struct old_manifests *old)
+{
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(old->a); i++)
+		ibb_aside_back(&old->a[i]);
+}
+
+static int put_aside(const struct ibb_request *q, bool replaced, struct old_manifests *old,
+		     struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *beside = NULL;
+	int r = IBB_OK;
+
+	if (!q->overwrite)
+		return IBB_OK;
+	if (replaced)
+		r = ibb_aside_put(&old->a[0], q->manifest, err);
+	if (!r)
+		r = find_manifest(q, &beside, err);
+	if (!r && beside)
+		r = ibb_aside_put(&old->a[1], beside, err);
+	if (r)
+		put_back(old);
 	return r;
 }
 
-static int put_aside(const struct ibb_request *q, struct ibb_aside *old, struct ibb_error *err)
+/* What was put aside goes when the image has its name, or comes back. */
+static int commit_image(struct ibb_atomic *image, struct old_manifests *old, struct ibb_error *err)
 {
-	if (!q->overwrite || !q->manifest)
-		return IBB_OK;
-	return ibb_aside_put(old, q->manifest, err);
+	int r = ibb_atomic_commit(image, err);
+
+	if (!image->published)
+		put_back(old);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(old->a); i++)
+		ibb_aside_drop(&old->a[i]);
+	return r;
 }
 
 static int prepare_manifest(const struct ibb_request *q, struct ibb_atomic *man, const char *text,
@@ -101,7 +176,7 @@ int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const c
 			struct ibb_error *err)
 {
 	struct ibb_atomic man = {.fd = -1, .dir_fd = -1};
-	struct ibb_aside old = {0};
+	struct old_manifests old = {0};
 	const struct ibb_request *q = x->q;
 	int r = text ? prepare_manifest(q, &man, text, err) : IBB_OK;
 
@@ -111,9 +186,9 @@ int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const c
 	if (!r && q->overwrite)
 		r = claim(x, err);
 	if (!r)
-		r = put_aside(q, &old, err);
+		r = put_aside(q, text != NULL, &old, err);
 	if (!r)
-		r = commit_image(image, &old, 1, err);
+		r = commit_image(image, &old, err);
 	if (!r && text) {
 		r = ibb_atomic_commit(&man, err);
 		if (r)

@@ -203,6 +203,49 @@ def e2e_overwrite_in_use(world):
         world.ibbake(*argv)
 
 
+def e2e_overwrite_manifest(world):
+    """The manifest of the image that is replaced goes with it, even when there is no new one; a
+    file that is no manifest stays."""
+    image, package = world.image(*SMALL), world.package()
+    out = world.path("out.vhd")
+    manifest, mine = out + ".manifest.json", world.path("mine.json")
+    baking = ["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out]
+    commands = (["convert", image.path, "-o", out], [*baking, "--no-manifest"],
+                [*baking, "--manifest", mine])
+    world.anchor
+    for argv in commands:
+        # beside an image, and left behind by one
+        for gone in (False, True):
+            bake(world, image, package, out, "--overwrite")
+            if gone:
+                os.unlink(out)
+                if os.path.exists(mine):
+                    os.unlink(mine)
+                world.refused(argv, 100, "out.vhd.manifest.json", "another image",
+                              "--overwrite")
+            before = world.listing()
+            env = world.preload("ibb-sysfault", IBB_FAIL="rename:1")
+            world.ibbake(*argv, "--overwrite", rc=255, env=env)
+            same(world.listing(), before, f"{argv[0]} that fails: files")
+            world.ibbake(*argv, "--overwrite")
+            check(not os.path.exists(manifest), f"{argv[0]}: {manifest} stays")
+        same(os.path.exists(mine), argv[-1] == mine, "the manifest that was named")
+        os.unlink(out)
+    os.unlink(mine)
+    for text in ("{}", "no manifest", '{"schema": "other/1"}', '["ibbake-manifest/1"]', ""):
+        with open(manifest, "w", encoding="utf-8") as f:
+            f.write(text)
+        for argv in commands:
+            for more in ((), ("--overwrite",)):
+                if not more and os.path.exists(mine):
+                    os.unlink(mine)
+                world.ibbake(*argv, *more)
+            os.unlink(out)
+            with open(manifest, encoding="utf-8") as f:
+                same(f.read(), text, f"{argv[0]}: what is no manifest")
+    same(sorted(f for f in os.listdir(world.dir) if f.startswith(".")), [], "files left behind")
+
+
 def e2e_manifest_exists(world):
     image, package = world.image(*SMALL), world.package()
     manifest = world.path("m.json")
