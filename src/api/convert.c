@@ -18,16 +18,14 @@ struct convert {
 	uint64_t compared, out_bytes;
 };
 
-/* The output opened through its descriptor, before it has a name. */
-static int check(struct convert *c, int fd, struct ibb_error *err)
+/* The output opened again, before it has its name. */
+static int check(struct convert *c, const struct ibb_atomic *file, struct ibb_error *err)
 {
+	IBB_AUTO_FREE char *name = ibb_atomic_open_name(file);
 	struct ibb_chain out = {0};
 	uint64_t asked;
-	char proc[64];
-	int r;
+	int r = name ? ibb_chain_open(name, &out, err) : ibb_err_nomem(err);
 
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	r = ibb_chain_open(proc, &out, err);
 	if (!r) {
 		c->out_bytes = out.links[0].file->size_bytes;
 		r = ibb_target_check(&c->target, &out, &c->compared, err);
@@ -48,7 +46,7 @@ static int write_output(struct convert *c, struct ibb_replace *old, struct ibb_e
 		return r;
 	r = ibb_target_fill(&c->target, &out, err);
 	if (!r)
-		r = check(c, out.fd, err);
+		r = check(c, &out, err);
 	if (!r)
 		r = ibb_session_phase(c->q, "sync", 0, 0, err);
 	if (!r)

@@ -131,19 +131,18 @@ int ibb_output_digest_chain(const struct ibb_request *q, const struct ibb_chain 
 	return r;
 }
 
-/* The output opened through its descriptor, before it has a name. */
-static int check_output(struct ibb_session *s, int fd, const struct ibb_applied *applied,
-			struct ibb_identity *ret, struct ibb_error *err)
+/* The output opened again, before it has its name. */
+static int check_output(struct ibb_session *s, const struct ibb_atomic *file,
+			const struct ibb_applied *applied, struct ibb_identity *ret,
+			struct ibb_error *err)
 {
+	IBB_AUTO_FREE char *name = ibb_atomic_open_name(file);
 	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off};
 	IBB_AUTO(ibb_image_close) struct ibb_image *im = NULL;
 	unsigned number = s->image->table.parts[s->image->windows].number;
 	uint64_t compared;
-	char proc[64];
-	int r;
+	int r = name ? ibb_image_open(name, &o, &im, err) : ibb_err_nomem(err);
 
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	r = ibb_image_open(proc, &o, &im, err);
 	if (!r)
 		r = ibb_image_open_windows(im, number, false, err);
 	if (!r)
@@ -175,7 +174,7 @@ int ibb_output_write(struct ibb_session *s, struct ibb_replace *old,
 	if (!r)
 		r = ibb_target_fill(&s->target, &out, err);
 	if (!r)
-		r = check_output(s, out.fd, applied, &id, err);
+		r = check_output(s, &out, applied, &id, err);
 	if (!r)
 		r = fn(ctx, s, &id, &text, err);
 	if (!r)

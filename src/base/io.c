@@ -242,6 +242,14 @@ int ibb_atomic_begin(struct ibb_atomic *a, const char *path, bool replace, struc
 	return r;
 }
 
+char *ibb_atomic_open_name(const struct ibb_atomic *a)
+{
+	char proc[64];
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", a->fd);
+	return ibb_strdup(a->tmp && access(proc, F_OK) ? a->tmp : proc);
+}
+
 /* Give the unnamed file a name: the final one, or a temporary one to rename over the old file. */
 static int link_tmp(struct ibb_atomic *a, const char *name, struct ibb_error *err)
 {

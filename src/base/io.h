@@ -55,6 +55,9 @@ struct ibb_atomic {
 /* IBB_E_EXISTS when path exists and !replace, or when it is no regular file. */
 int ibb_atomic_begin(struct ibb_atomic *a, const char *path, bool replace,
 		     struct ibb_error *err) IBB_MUST_CHECK;
+/* A name to open it by again before it has its own: by the descriptor, or in a bare chroot the
+ * temporary one. NULL: no memory. */
+char *ibb_atomic_open_name(const struct ibb_atomic *a) IBB_MUST_CHECK;
 /* What of a commit can be done before anything that is there is touched: all but the last rename
  * (or link) and the fsync of the directory. */
 int ibb_atomic_prepare(struct ibb_atomic *a, struct ibb_error *err) IBB_MUST_CHECK;
