@@ -123,7 +123,6 @@ int access(const char *path, int mode)
 	{                                                                \
 		mode_t mode = 0;                                         \
 		va_list ap;                                              \
-                                                                         \
 		REAL(int, #name, const char *, int, ...);                \
 		va_start(ap, flags);                                     \
 		if (flags & (O_CREAT | O_TMPFILE))                       \
