@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/le.h"
 #include "base/limits.h"
@@ -188,6 +189,21 @@ static bool log_replayed(const struct ibb_link *l)
 	return l->kind == IBB_CONTAINER_VHDX && l->vhdx.log_replayed;
 }
 
+/* libvhdi opens files by name. This one is of the very file that we read, whatever its own name
+ * means by now; a bare chroot has no such names. */
+static void proc_name(const struct ibb_link *l, char ret[40])
+{
+	snprintf(ret, 40, "/proc/self/fd/%d", ibb_disk_file_fd(l->file));
+}
+
+static bool has_proc_name(const struct ibb_link *l)
+{
+	char proc[40];
+
+	proc_name(l, proc);
+	return access(proc, F_OK) == 0;
+}
+
 enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_why)
 {
 	enum ibb_opinion scope = IBB_OPINION_CONTENT;
@@ -202,6 +218,10 @@ enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_w
 		} else if (l->vhd.footer_from_copy) {
 			scope = IBB_OPINION_NONE;
 			why = "libvhdi cannot read a VHD whose last footer is damaged";
+		} else if (!has_proc_name(l)) {
+			scope = IBB_OPINION_NONE;
+			why = "libvhdi can only be given a file by /proc/self/fd, which is not "
+			      "there";
 		} else if (log_replayed(l)) {
 			scope = IBB_OPINION_IDENTIFIERS;
 			why = "libvhdi does not replay the log of a VHDX";
@@ -302,7 +322,7 @@ static int open_theirs(const struct ibb_link *l, libvhdi_file_t **ret, struct ib
 	libvhdi_error_t *error = NULL;
 	char proc[40];
 
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", ibb_disk_file_fd(l->file));
+	proc_name(l, proc);
 	if (libvhdi_file_initialize(ret, &error) != 1 ||
 	    libvhdi_file_open(*ret, proc, LIBVHDI_OPEN_READ, &error) != 1)
 		return failed(l, "open it", error, err);

@@ -6,8 +6,10 @@ import os
 import random
 import resource
 import signal
+import struct
 import subprocess
 import time
+import zlib
 
 from cases_bake import EPOCH, bake, staged_in
 from cases_container import make_chain
@@ -249,6 +251,33 @@ def e2e_convert_4k_sectors(world):
     world.ibbake("verify", out, "--manifest", out + ".manifest.json")
 
 
+def e2e_convert_sector_size(world):
+    """The sector size of a raw disk is what its partition table says, not what a signature
+    somewhere says."""
+    mbr = world.image("--table", "mbr", *SMALL, name="mbr.raw")
+    size = os.path.getsize(mbr.path)
+    for at in (size - 4096, 4096):
+        with open(mbr.path, "r+b") as f:
+            f.seek(at)
+            f.write(b"EFI PART")
+    for form in FORMATS:
+        out = world.fresh(SUFFIX[form])
+        doc = convert(world, mbr.path, out, form, "--json").json()
+        same(doc["output"]["sector_bytes"], 512, f"{form}: sector size")
+        world.ibbake("inspect", out).mentions("MBR")
+    # a table for 4096 that cannot be read: only a raw copy need not know
+    gpt = world.image("--sector", "4096", *SMALL, name="gpt.raw")
+    with open(gpt.path, "r+b") as f:
+        f.seek(510)
+        f.write(bytes(2))
+    for form in ("vhd", "vhd-dynamic", "vhdx"):
+        world.refused(["convert", gpt.path, "-o", world.path("x" + SUFFIX[form]), "--format",
+                       form], 255, "may have sectors of 4096 bytes", "protective MBR",
+                      "--format=raw")
+    convert(world, gpt.path, world.path("copy.raw"), "raw")
+    same(content_digest(world.path("copy.raw")), content_digest(gpt.path), "the raw copy")
+
+
 def e2e_convert_usage(world):
     """A name that contradicts the format, unknown formats, nothing to write to."""
     image, package = world.image(*SMALL), world.package()
@@ -335,6 +364,40 @@ def e2e_convert_grows_damaged(world):
     world.ibbake("inspect", world.path("mbr.vhd")).mentions("MBR")
 
 
+def gpt_header(my, other, entries, last):
+    """One GPT header over 128 empty entries, by UEFI 5.3.2."""
+    b = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, my, other, 34, last - 33,
+                    bytes(range(16)), entries, 128, 128, zlib.crc32(bytes(128 * 128)))
+    return b[:16] + struct.pack("<I", zlib.crc32(b)) + b[20:] + bytes(512 - 92)
+
+
+def e2e_convert_grows_stale_gpt(world):
+    """Headers that a GPT left behind are not the disk's table: its last sector is kept."""
+    size = 4 * MIB + 60 * 512
+    last = size // 512 - 1
+    noise = random.Random(11).randbytes(64 * 512)
+    mbr = bytearray(512)
+    mbr[446:462] = struct.pack("<BBBBBBBBII", 0, 0, 2, 0, 7, 0xff, 0xff, 0xff, 2048, last - 2047)
+    ntfs = bytearray(512)
+    ntfs[:11] = b"\xeb\x52\x90NTFS    "
+    for kind, first in (("mbr", mbr), ("none", ntfs)):
+        first[510:] = b"\x55\xaa"
+        for backup in (False, True):
+            source, out = world.fresh(".raw"), world.fresh(".vhd")
+            with open(source, "wb") as f:
+                f.truncate(size)
+                f.write(first)
+                if not backup:
+                    f.seek(512)
+                    f.write(gpt_header(1, last, 2, last))
+                f.seek(size - len(noise))
+                f.write(noise[:-512] + gpt_header(last, 1, last - 32, last) if backup else noise)
+            doc = convert(world, source, out, "vhd", "--json").json()
+            same(doc["output"]["grown_bytes"], str(5 * MIB - size), "grown")
+            same(read(out)[:-512] == read(source) + bytes(5 * MIB - size), True,
+                 f"{kind}, backup {backup}: the same disk")
+
+
 def read(path):
     with open(path, "rb") as f:
         return f.read()
@@ -400,6 +463,30 @@ def e2e_convert_sparse(world):
         check(blocks["auto"] <= source - MIB + 131072, f"auto: {blocks}, source {source}")
         check(blocks["always"] <= blocks["auto"] - 64 * 4096 + 131072, f"always: {blocks}")
     same(len({content_digest(world.path(m + ".vhd")) for m in blocks}), 1, "contents")
+
+
+def e2e_convert_reflink(world):
+    """Where the file system can clone, the result is the same: disks of whole MiB or not, raw or
+    in a fixed VHD, whose footer comes along."""
+    clones = {**world.preload("ibb-sysfault", IBB_REFLINK="1"), **EPOCH}
+    package = world.package()
+    sources = [world.image("--size", str(size), name=f"base{size % MIB}{suffix}")
+               for size in (256 * MIB, 256 * MIB + ODD) for suffix in (".vhd", ".raw")]
+    for image in sources:
+        before = Snapshot(image.path)
+        for form in ("vhd", "raw"):
+            for how in (lambda out, env: convert(world, image.path, out, form, "--json", env=env),
+                        lambda out, env: bake(world, image, package, out, "--format", form,
+                                              "--json", env=env)):
+                plain, cloned = world.fresh(SUFFIX[form]), world.fresh(SUFFIX[form])
+                how(plain, EPOCH)
+                doc = how(cloned, clones).json()
+                what = f"{os.path.basename(image.path)} to {form}"
+                same(doc.get("copy", {"reflink": True})["reflink"], True, f"{what}: reflink")
+                same(content_digest(cloned), content_digest(plain), what)
+                os.unlink(plain)
+                os.unlink(cloned)
+        before.unchanged()
 
 
 def e2e_convert_refused(world):

@@ -226,6 +226,16 @@ class World:
             check(r.rc in want, f"exit status {r.rc}, want {rc}\n{r}")
         return r
 
+    def preload(self, name, **env):
+        """The environment that loads a library of the tests into ibbake."""
+        lib = os.path.join(os.path.dirname(self.args.mkimage), name + ".so")
+        check(os.path.exists(lib), f"{lib} was not built")
+        env = {"LD_PRELOAD": lib, **env}
+        r = self.run([self.args.ibbake, "--version"], rc=None, env=env)
+        if r.rc:
+            raise Skip("nothing can be preloaded into this build (sanitizers)")
+        return env
+
     @property
     def anchor(self):
         """The options that make ibbake trust the generated packages."""

@@ -20,6 +20,11 @@ add_library(ibb-iofault MODULE support/iofault.c)
 set_target_properties(ibb-iofault PROPERTIES PREFIX "")
 target_link_libraries(ibb-iofault PRIVATE ibb_flags ${CMAKE_DL_LIBS})
 
+# Makes system calls succeed or fail as other systems would.
+add_library(ibb-sysfault MODULE support/sysfault.c)
+set_target_properties(ibb-sysfault PROPERTIES PREFIX "")
+target_link_libraries(ibb-sysfault PRIVATE ibb_flags ${CMAKE_DL_LIBS})
+
 if(TARGET ibb_hive)
 	add_executable(ibb-hive support/ibb-hive.c support/hiveedit.c support/hivenames.c
 		support/hivemodel.c support/hivedump.c)
