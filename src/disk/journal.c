@@ -439,44 +439,77 @@ static int drop(struct ibb_journal_io *io, const struct ibb_journal_report *repo
 			    "it cannot be dropped any more; finish it without --drop");
 }
 
-int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id, bool dropping,
-			struct ibb_journal_report *ret, struct ibb_error *err)
+/*
+ * The journal as it reads, and the image as it stands to it. *j is filled for a complete one only;
+ * on failure nothing is to be cleared.
+ */
+static int examine(struct ibb_journal_io *io, const struct ibb_journal_id *id, struct journal *j,
+		   struct ibb_journal_report *report, struct ibb_error *err)
 {
-	struct ibb_journal_report report = {0};
-	struct journal j = {0};
 	struct ibb_sha256 all;
 	uint64_t records;
 	bool complete = false;
 	int r = ibb_journal_has_trailer(io, &complete, &records, &all, err);
 
-	if (!r && !complete) {
-		r = recover_incomplete(io, id, &report, err);
-		if (!r)
-			*ret = report;
+	*report = (struct ibb_journal_report){.state = IBB_JOURNAL_INCOMPLETE};
+	if (r || !complete)
 		return r;
-	}
-	if (!r)
-		r = load(io, records, &all, &j, err);
+	r = load(io, records, &all, j, err);
 	if (r == IBB_E_CORRUPT)
 		return ibb_err_hint(err, r,
 				    "the journal was complete and is damaged, and the image may be "
 				    "half changed: restore it from a copy");
 	if (r)
 		return r;
-	report.state = IBB_JOURNAL_COMPLETE;
-	report.stats =
-		(struct ibb_journal_stats){j.head.records, j.head.data_bytes, j.head.data_bytes};
-	r = check_id(&j, id, err);
+	report->state = IBB_JOURNAL_COMPLETE;
+	report->stats =
+		(struct ibb_journal_stats){j->head.records, j->head.data_bytes, j->head.data_bytes};
+	r = check_id(j, id, err);
 	if (!r)
-		r = judge(&j, &report, err);
-	if (!r && dropping) {
-		r = drop(io, &report, err);
-	} else if (!r) {
+		r = judge(j, report, err);
+	if (r)
+		ibb_journal_clear(j);
+	return r;
+}
+
+/*
+ * What was read may lie in the page cache alone, when the one who wrote it was killed before its
+ * fsync: the power might yet take it away. So it is made durable first, as for a change, and then
+ * read again.
+ */
+static int finish(struct ibb_journal_io *io, const struct ibb_journal_id *id, struct journal *j,
+		  struct ibb_journal_report *report, struct ibb_error *err)
+{
+	int r = io->ops->sync(io, IBB_JOURNAL_SELF, err);
+
+	if (!r)
+		r = io->ops->sync_dir(io, err);
+	if (!r)
 		r = io->ops->begin(io, err);
-		if (!r)
-			r = apply(&j, err);
-	}
-	report.manifest = r || dropping ? NULL : IBB_TAKE(j.path);
+	if (r)
+		return r;
+	ibb_journal_clear(j);
+	r = examine(io, id, j, report, err);
+	if (!r && report->state != IBB_JOURNAL_COMPLETE)
+		r = ibb_err(err, IBB_E_IO, "%s: does not read back as it was", io->journal);
+	return r ? r : apply(j, err);
+}
+
+int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id, bool dropping,
+			struct ibb_journal_report *ret, struct ibb_error *err)
+{
+	struct ibb_journal_report report;
+	struct journal j = {0};
+	int r = examine(io, id, &j, &report, err);
+
+	if (r)
+		return r;
+	if (report.state == IBB_JOURNAL_INCOMPLETE)
+		r = recover_incomplete(io, id, &report, err);
+	else
+		r = dropping ? drop(io, &report, err) : finish(io, id, &j, &report, err);
+	if (!r && !dropping)
+		report.manifest = IBB_TAKE(j.path);
 	ibb_journal_clear(&j);
 	if (!r)
 		*ret = report;

@@ -12,7 +12,14 @@
  *     manifest written atomically -> journal removed, directory fsync
  *
  * So a trailer that is there proves that everything before it was written, and a journal without
- * one that the image was not touched.
+ * one that the image was not touched. To finish an interrupted change the same order holds: the one
+ * who made it may have been killed before an fsync, and what is read may be in the page cache only.
+ *
+ *     journal read and checked -> journal fsync, directory fsync -> read and checked again ->
+ *     image written -> and so on as above
+ *
+ * Only the trailer binds the records to the header: a sound record may be what an older journal
+ * left in the same blocks. So a journal without one is never applied, though all of it looks sound.
  *
  * The file, "<image>.ibbake-journal", little-endian, in units of 512 bytes:
  *

@@ -196,9 +196,12 @@ class Change:
         with open(self.manifest, "wb") as f:
             f.write(self.old_manifest)
 
+    def recording(self):
+        return {"LD_PRELOAD": self.shim, "IBB_RECORD_DIR": self.world.path("d"),
+                "IBB_RECORD": self.record}
+
     def run(self, kill_after):
-        env = {"LD_PRELOAD": self.shim, "IBB_RECORD_DIR": self.world.path("d"),
-               "IBB_RECORD": self.record}
+        env = self.recording()
         if kill_after:
             env["IBB_RECORD_KILL"] = str(kill_after)
         if os.path.exists(self.record):
@@ -276,6 +279,27 @@ def e2e_in_place_power_cut(world):
     change.restore()
     same(content_digest(change.path), change.old_digest, "recovery wrote elsewhere")
     world.notes.append(f"{ops} operations, {n_states} states: {ended}")
+
+
+def e2e_in_place_killed_and_power_cut(world):
+    """Killed before the journal's trailer was synced, then recovered from what the page cache shows,
+    and the power goes while recover is at work."""
+    change = Change(world)
+    dice, ended = random.Random(20261120), {"old": 0, "new": 0}
+    ino, ops = os.stat(change.path).st_ino, change.disk.ops
+    trailer = max(i for i, op in enumerate(ops) if op.data[:8] == b"ibbakeRT")
+    change.run(trailer + 1)
+    world.ibbake("recover", change.path, env=change.recording())
+    check(change.content() == change.new_bytes, "recover did not finish it")
+    change.disk = Disk(world.path("d"), change.path, change.record)
+    ops = change.disk.ops
+    check(any(op.ino == ino and op.kind == "write" for op in ops[trailer + 1:]), "no recovery")
+    for n in range(trailer + 1, len(ops) + 1):
+        for fate in ("lost", "mixed"):
+            change.cut(n, fate, dice)
+            ended[change.settled(f"cut after {n} of {len(ops)}, {fate}")] += 1
+    check(ended["old"] and ended["new"], f"{ended}")
+    world.notes.append(f"{len(ops)} operations: {ended}")
 
 
 def e2e_in_place_killed_at_each_step(world):

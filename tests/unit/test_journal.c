@@ -162,14 +162,15 @@ static void check_cut(const struct sim_state *medium, bool must_be_new, bool mus
 }
 
 /* fn for every cut of what s recorded, and for mixtures of what was pending. */
-static unsigned each_cut(const struct sim *s, const struct sim_state *before, unsigned mixtures,
-			 void (*fn)(const struct sim *s, const struct sim_state *medium,
-				    unsigned after))
+static unsigned each_cut_from(const struct sim *s, unsigned first, const struct sim_state *before,
+			      unsigned mixtures,
+			      void (*fn)(const struct sim *s, const struct sim_state *medium,
+					 unsigned after))
 {
 	static struct sim_state medium;
 	unsigned n = 0;
 
-	for (unsigned k = 0; k <= s->n_ops; k++) {
+	for (unsigned k = first; k <= s->n_ops; k++) {
 		struct sim_cut cut = {.after = k, .fate = FATE_LOST};
 		unsigned pending = sim_cut(s, before, cut, &medium);
 
@@ -188,6 +189,13 @@ static unsigned each_cut(const struct sim *s, const struct sim_state *before, un
 		}
 	}
 	return n;
+}
+
+static unsigned each_cut(const struct sim *s, const struct sim_state *before, unsigned mixtures,
+			 void (*fn)(const struct sim *s, const struct sim_state *medium,
+				    unsigned after))
+{
+	return each_cut_from(s, 0, before, mixtures, fn);
 }
 
 static unsigned index_of(const struct sim *s, enum sim_kind kind, unsigned nth)
@@ -250,6 +258,53 @@ static void test_cut_while_recovering(void **state)
 	(void)state;
 	record_change(&s);
 	each_cut(&s, &old_state, 0, recover_and_cut);
+	sim_clear(&s);
+}
+
+/*
+ * The change is killed, not cut: what it wrote is in the cache, ahead of the medium. Then recovery
+ * runs on what the cache shows, and the power goes.
+ */
+static void after_kill_cut(const struct sim *s, const struct sim_state *medium, unsigned after)
+{
+	/* a recovery that went to its end is durable */
+	check_cut(medium, after == s->n_ops && image_is(&s->now, &new_state), false);
+}
+
+static void recover_after_kill(const struct sim *changed, unsigned killed, bool drop)
+{
+	static struct sim_state cache;
+	static struct sim s;
+	struct ibb_journal_report report = {0};
+	struct ibb_error err = {0};
+
+	sim_cut(changed, &old_state, (struct sim_cut){.after = killed, .fate = FATE_KEPT}, &cache);
+	if (!cache.exists || (drop && !image_is(&cache, &old_state)))
+		return;
+	sim_init(&s, &cache);
+	for (unsigned i = 0; i < killed; i++) {
+		struct sim_op *op = sim_log(&s, changed->ops[i].kind, changed->ops[i].file);
+
+		*op = changed->ops[i];
+		op->data = op->data ? ibb_memdup(op->data, op->len) : NULL;
+	}
+	assert_ok(recover(&s, drop, &report, &err), err);
+	each_cut_from(&s, killed, &old_state, 1, after_kill_cut);
+	ibb_journal_report_clear(&report);
+	sim_clear(&s);
+}
+
+static void test_kill_and_cut(void **state)
+{
+	static struct sim s;
+
+	(void)state;
+	record_change(&s);
+	for (unsigned killed = 1; killed <= s.n_ops; killed++) {
+		recover_after_kill(&s, killed, false);
+		if (killed % 3 == 0)
+			recover_after_kill(&s, killed, true);
+	}
 	sim_clear(&s);
 }
 
@@ -807,6 +862,7 @@ int main(void)
 		cmocka_unit_test(test_change),
 		cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_cut_while_recovering),
+		cmocka_unit_test(test_kill_and_cut),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_every_failure),
 		cmocka_unit_test(test_no_memory),
