@@ -152,7 +152,8 @@ int ibb_journal_check(const char *image, struct ibb_error *err) IBB_MUST_CHECK;
 /*
  * Files of the host. image_fd is open for reading and stays the caller's; begin() opens the same
  * file a second time, for writing, and locks it (see disk/inuse.h). The journal is made with mode
- * 0600.
+ * 0600; create() refuses (IBB_E_UNSUPPORTED) when the file system shows it as one that
+ * ibb_journal_host_open() would not take.
  */
 struct ibb_journal_host;
 int ibb_journal_host_new(const char *image, int image_fd, struct ibb_journal_host **ret,
@@ -160,8 +161,9 @@ int ibb_journal_host_new(const char *image, int image_fd, struct ibb_journal_hos
 struct ibb_journal_io *ibb_journal_host_io(struct ibb_journal_host *h);
 /*
  * Open an existing journal. *ret_found false: there is none. Refused (IBB_E_CONFLICT): one that is
- * no regular file, has further names, can be written by others, or belongs neither to us nor to the
- * image's owner. A manifest outside the image's directory is written only for a journal of ours.
+ * no regular file, has further names, can be written by somebody who cannot write to the image, or
+ * belongs neither to us nor to the image's owner. A manifest outside the image's directory is
+ * written only for a journal that is ours alone.
  */
 int ibb_journal_host_open(struct ibb_journal_host *h, bool *ret_found,
 			  struct ibb_error *err) IBB_MUST_CHECK;

@@ -9,7 +9,7 @@
 
 #include "base/limits.h"
 #include "disk/inuse.h"
-#include "disk/journal.h"
+#include "disk/journal_int.h"
 
 struct ibb_journal_host {
 	struct ibb_journal_io io;
@@ -19,34 +19,8 @@ struct ibb_journal_host {
 	int write_fd;	       /* of the image; -1 until begin() */
 	int journal_fd;
 	int dir_fd;
-	bool ours; /* the journal belongs to us */
+	bool ours; /* the journal belongs to us, and nobody else may write to it */
 };
-
-char *ibb_journal_path(const char *image)
-{
-	char *real = realpath(image, NULL);
-	char *path = ibb_asprintf("%s" IBB_JOURNAL_SUFFIX, real ? real : image);
-
-	free(real);
-	return path;
-}
-
-int ibb_journal_check(const char *image, struct ibb_error *err)
-{
-	IBB_AUTO_FREE char *path = ibb_journal_path(image);
-	struct stat st;
-
-	if (!path)
-		return ibb_err_nomem(err);
-	if (lstat(path, &st))
-		return errno == ENOENT || errno == ENAMETOOLONG || errno == ENOTDIR
-			       ? IBB_OK
-			       : ibb_err_os(err, errno, "%s: look for a journal", path);
-	ibb_err(err, IBB_E_CONFLICT, "%s: a change in place was interrupted: %s lies beside it",
-		image, path);
-	return ibb_err_hint(err, IBB_E_CONFLICT, "finish or drop it first: ibbake recover '%s'",
-			    image);
-}
 
 static int fd_of(const struct ibb_journal_host *h, enum ibb_journal_file f)
 {
@@ -107,15 +81,44 @@ static int host_sync_dir(struct ibb_journal_io *io, struct ibb_error *err)
 	return IBB_OK;
 }
 
+static int whose(struct ibb_journal_host *h, const char **ret_suspect, struct ibb_error *err)
+{
+	struct stat st, image;
+
+	if (fstat(h->journal_fd, &st) || fstat(h->image_fd, &image))
+		return ibb_err_os(err, errno, "%s: stat", h->journal);
+	*ret_suspect = ibb_journal_suspect(&st, &image);
+	h->ours = ibb_journal_only_ours(&st);
+	return IBB_OK;
+}
+
+/* A journal that recovery will not take is better not begun. */
+static int check_created(struct ibb_journal_host *h, struct ibb_error *err)
+{
+	const char *why;
+	int r = whose(h, &why, err);
+
+	if (!r && why) {
+		ibb_err(err, IBB_E_UNSUPPORTED,
+			"%s: a journal made there %s, or so the file system shows it: it could not "
+			"be told from somebody else's",
+			h->journal, why);
+		r = ibb_err_hint(err, IBB_E_UNSUPPORTED,
+				 "the image is unchanged; make a new image with -o, or move it to "
+				 "another file system");
+	}
+	if (r)
+		(void)unlink(h->journal);
+	return r;
+}
+
 static int host_create(struct ibb_journal_io *io, struct ibb_error *err)
 {
 	struct ibb_journal_host *h = (struct ibb_journal_host *)io;
 
 	h->journal_fd = open(h->journal, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (h->journal_fd >= 0) {
-		h->ours = true;
-		return IBB_OK;
-	}
+	if (h->journal_fd >= 0)
+		return check_created(h, err);
 	if (errno == EEXIST)
 		return ibb_err(err, IBB_E_CONFLICT, "%s: appeared while the change was prepared",
 			       io->journal);
@@ -166,8 +169,8 @@ static int host_manifest(struct ibb_journal_io *io, const char *path, const void
 		return ibb_err_nomem(err);
 	if (!beside && !h->ours)
 		return ibb_err(err, IBB_E_CONFLICT,
-			       "%s: its manifest %s lies in another directory, and the journal is "
-			       "somebody else's: only its owner can finish it",
+			       "%s: its manifest %s lies in another directory, and somebody else "
+			       "may have written the journal: only its owner can finish it",
 			       io->journal, path);
 	if (strcmp(full, h->image) == 0 || strcmp(full, h->journal) == 0)
 		return ibb_err(err, IBB_E_CONFLICT, "%s: names %s as its manifest", io->journal,
@@ -223,15 +226,28 @@ struct ibb_journal_io *ibb_journal_host_io(struct ibb_journal_host *h)
 	return &h->io;
 }
 
-static int not_ours(const struct ibb_journal_host *h, const char *why, struct ibb_error *err)
+/* Whose journal ever it is: when the image may be half changed, nobody should take it away. */
+static int not_ours(struct ibb_journal_host *h, const char *why, struct ibb_error *err)
 {
-	ibb_err(err, IBB_E_CONFLICT, "%s: %s: not a journal that ibbake made", h->journal, why);
-	return ibb_err_hint(err, IBB_E_CONFLICT, "nothing was written; look at it and remove it");
+	struct journal j = {0};
+	const bool sound = h->journal_fd >= 0 && ibb_journal_read_head(&h->io, &j, NULL) == IBB_OK;
+
+	ibb_journal_clear(&j);
+	ibb_err(err, IBB_E_CONFLICT, "%s: %s: it is not taken for a journal that ibbake made",
+		h->journal, why);
+	return ibb_err_hint(
+		err, IBB_E_CONFLICT,
+		sound ? "nothing was written; it looks like the journal that the image needs: keep "
+			"it, see who could write to it, and recover again when it belongs to you "
+			"alone (chown, chmod 600, no other name)"
+		      : "nothing was written; see what it is, and move it away");
 }
 
 int ibb_journal_host_open(struct ibb_journal_host *h, bool *ret_found, struct ibb_error *err)
 {
-	struct stat st, image;
+	const char *why;
+	struct stat st;
+	int r;
 
 	*ret_found = false;
 	h->journal_fd = open(h->journal, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -241,19 +257,16 @@ int ibb_journal_host_open(struct ibb_journal_host *h, bool *ret_found, struct ib
 		return not_ours(h, "is no regular file", err);
 	if (h->journal_fd < 0)
 		return ibb_err_os(err, errno, "%s: open", h->journal);
-	if (fstat(h->journal_fd, &st) || fstat(h->image_fd, &image))
-		return ibb_err_os(err, errno, "%s: stat", h->journal);
-	if (!S_ISREG(st.st_mode))
+	if (fstat(h->journal_fd, &st) == 0 && !S_ISREG(st.st_mode))
+		ibb_close_fd(&h->journal_fd);
+	if (h->journal_fd < 0)
 		return not_ours(h, "is no regular file", err);
-	if (st.st_nlink != 1)
-		return not_ours(h, "has more than one name", err);
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return not_ours(h, "others may write to it", err);
-	if (st.st_uid != geteuid() && st.st_uid != image.st_uid)
-		return not_ours(h, "belongs to another user", err);
-	h->ours = st.st_uid == geteuid();
-	*ret_found = true;
-	return IBB_OK;
+	r = whose(h, &why, err);
+	if (!r && why)
+		r = not_ours(h, why, err);
+	if (!r)
+		*ret_found = true;
+	return r;
 }
 
 void ibb_journal_host_free(struct ibb_journal_host *h)

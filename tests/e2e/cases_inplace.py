@@ -200,8 +200,8 @@ class Change:
         return {"LD_PRELOAD": self.shim, "IBB_RECORD_DIR": self.world.path("d"),
                 "IBB_RECORD": self.record}
 
-    def run(self, kill_after):
-        env = self.recording()
+    def run(self, kill_after, more=None):
+        env = {**self.recording(), **(more or {})}
         if kill_after:
             env["IBB_RECORD_KILL"] = str(kill_after)
         if os.path.exists(self.record):
@@ -422,6 +422,41 @@ def e2e_recover(world):
         for options in ((), ("--drop",)):
             world.refused(["recover", other, *options], 100, "belongs to another image", differs)
         kept.unchanged()
+
+
+def e2e_recover_modes(world):
+    """A file system that shows every file as everybody's, or as another user's."""
+    change = Change(world)
+    path = change.path
+    shown = {**change.recording(), "IBB_SHOW_MODE": "777"}
+    trailer = max(i for i, op in enumerate(change.disk.ops) if op.data[:8] == b"ibbakeRT")
+    change.run(trailer + 1, {"IBB_SHOW_MODE": "777"})
+    kept = Snapshot(path)
+    world.ibbake("recover", path, env=shown).mentions("finished")
+    check(change.content() == change.new_bytes, "it was not finished")
+
+    # only the journal is everybody's: its header says what it is, so nobody is told to remove it
+    change.restore()
+    change.run(trailer + 1)
+    os.chmod(journal_of(path), 0o666)
+    kept = Snapshot(path)
+    r = world.refused(["recover", path], 100, "others may write to it", "keep it", "chmod 600")
+    check("remove" not in r.err, r)
+    kept.unchanged()
+    os.chmod(journal_of(path), 0o600)
+    with open(journal_of(path), "r+b") as f:
+        f.write(b"something else")
+    os.chmod(journal_of(path), 0o666)
+    world.refused(["recover", path], 100, "others may write to it", "move it away")
+    os.unlink(journal_of(path))
+
+    # a journal that recover would not take is not begun
+    kept = Snapshot(path)
+    world.refused(command(world, path, change.package, "--overwrite"), 100,
+                  "a journal made there belongs to another user", "-o",
+                  env={**EPOCH, **change.recording(), "IBB_SHOW_UID": "54321"})
+    kept.unchanged()
+    check(not os.path.exists(journal_of(path)), "the journal stayed")
 
 
 def foreign_id(world, change):

@@ -802,7 +802,18 @@ static void test_real_files(void **state)
 	write_medium(&m, image, journal);
 	assert_int_equal(chmod(journal, 0620), 0);
 	assert_fails(host_recover(image, &found, &err), IBB_E_CONFLICT, err, "others may write");
-	assert_int_equal(chmod(journal, 0600), 0);
+	assert_non_null(strstr(err.hint, "keep it"));
+	assert_int_equal(chmod(image, 0620), 0); /* who may write to the one may to the other */
+	assert_int_equal(chmod(journal, 0622), 0);
+	assert_fails(host_recover(image, &found, &err), IBB_E_CONFLICT, err, "others may write");
+	assert_int_equal(chmod(journal, 0620), 0);
+	assert_ok(host_recover(image, &found, &err), err);
+	write_medium(&m, image, journal);
+	assert_int_equal(chmod(image, 0666), 0);
+	assert_int_equal(chmod(journal, 0666), 0);
+	assert_ok(host_recover(image, &found, &err), err);
+	write_medium(&m, image, journal);
+	assert_int_equal(chmod(image, 0600), 0);
 	assert_int_equal(link(journal, other), 0);
 	assert_fails(host_recover(image, &found, &err), IBB_E_CONFLICT, err, "more than one name");
 	assert_int_equal(unlink(journal), 0);
