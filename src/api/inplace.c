@@ -171,8 +171,8 @@ static int write_change(struct ibb_session *s, const char *text, struct ibb_erro
 		r = manifest_name(s->q, &manifest, err);
 	c.manifest = manifest;
 	if (!r)
-		r = ibb_journal_host_new(s->q->image, ibb_disk_file_fd(ibb_image_file(im)), &host,
-					 err);
+		r = ibb_journal_host_new(s->q->image, ibb_disk_file_fd(ibb_image_file(im)),
+					 &im->chain.links[0].id, "/sys", &host, err);
 	return r ? r : ibb_journal_change(ibb_journal_host_io(host), &c, &stats, err);
 }
 
@@ -262,7 +262,8 @@ static int recover(const struct ibb_request *q, struct ibb_journal_report *repor
 	int r = ibb_disk_file_open_with_journal(q->image, &state, &file, err);
 
 	if (!r)
-		r = ibb_journal_host_new(q->image, ibb_disk_file_fd(file), &host, err);
+		r = ibb_journal_host_new(q->image, ibb_disk_file_fd(file), &state, "/sys", &host,
+					 err);
 	if (!r)
 		r = ibb_journal_host_open(host, &found, err);
 	if (r || !found)

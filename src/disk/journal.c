@@ -214,6 +214,72 @@ static int compare_record(void *ctx, const struct journal_record *rec, struct ib
 		       rec->data[i]);
 }
 
+/* ---- the image as it stands to a journal ---- */
+
+/* Each sector as it was, or as it shall be: anything else is not ours to write over. */
+static int judge_record(void *ctx, const struct journal_record *rec, struct ibb_error *err)
+{
+	struct applying *a = ctx;
+	int r = a->io->ops->pread(a->io, IBB_JOURNAL_IMAGE, a->buf, rec->len_bytes, rec->off_bytes,
+				  err);
+
+	for (size_t at = 0; !r && at < rec->len_bytes; at += UNIT) {
+		const uint8_t *want = rec->sums + at / UNIT * JOURNAL_SUM_BYTES;
+		bool is_new = memcmp(a->buf + at, rec->data + at, UNIT) == 0, is_old;
+		uint8_t sum[JOURNAL_SUM_BYTES];
+
+		if (ibb_journal_sum(a->buf + at, sum))
+			return ibb_err_nomem(err);
+		is_old = memcmp(sum, want, sizeof(sum)) == 0;
+		a->report->sectors_same += is_old && is_new;
+		a->report->sectors_old += is_old && !is_new;
+		a->report->sectors_new += is_new && !is_old;
+		if (!is_old && !is_new)
+			r = ibb_err(err, IBB_E_CONFLICT,
+				    "%s: the sector at offset %llu is neither as it was before the "
+				    "change of %s nor as it shall be: something else wrote to it",
+				    a->io->image, (unsigned long long)(rec->off_bytes + at),
+				    a->io->journal);
+	}
+	return r;
+}
+
+static int judge_all(const struct journal *j, struct ibb_journal_report *report,
+		     struct ibb_error *err)
+{
+	struct applying a = {.io = j->io, .buf = ibb_alloc(PIECE), .report = report};
+	int r = a.buf ? ibb_journal_each(j, judge_record, &a, NULL, err) : ibb_err_nomem(err);
+
+	free(a.buf);
+	return r;
+}
+
+static int judge(const struct journal *j, struct ibb_journal_report *report, struct ibb_error *err)
+{
+	int r = judge_all(j, report, err);
+
+	return r == IBB_E_CONFLICT
+		       ? ibb_err_hint(err, r,
+				      "restore the image from a copy, or, when it is sound as it "
+				      "is, remove the journal by hand")
+		       : r;
+}
+
+/*
+ * The last look before the first write: with the image locked, each sector is what it was when the
+ * journal was written.
+ */
+static int still_old(const struct journal *j, struct ibb_error *err)
+{
+	struct ibb_journal_report report = {0};
+	int r = judge_all(j, &report, err);
+
+	if (r == IBB_E_CONFLICT || (!r && report.sectors_new))
+		return ibb_err(err, IBB_E_CHANGED,
+			       "%s: was written to while its change was prepared", j->io->image);
+	return r;
+}
+
 /* From here on the image is changed: the journal stays until the end. */
 static int apply(const struct journal *j, struct ibb_error *err)
 {
@@ -272,6 +338,8 @@ static int change(struct runs *x, struct ibb_journal_stats *ret, struct ibb_erro
 		r = load(io, records, &all, &j, err);
 	if (!r)
 		r = io->ops->begin(io, err);
+	if (!r)
+		r = still_old(&j, err);
 	if (r) {
 		ibb_journal_clear(&j);
 		return give_up(io, r, err);
@@ -316,47 +384,6 @@ void ibb_journal_report_clear(struct ibb_journal_report *r)
 {
 	free(r->manifest);
 	*r = (struct ibb_journal_report){0};
-}
-
-/* Each sector as it was, or as it shall be: anything else is not ours to write over. */
-static int judge_record(void *ctx, const struct journal_record *rec, struct ibb_error *err)
-{
-	struct applying *a = ctx;
-	int r = a->io->ops->pread(a->io, IBB_JOURNAL_IMAGE, a->buf, rec->len_bytes, rec->off_bytes,
-				  err);
-
-	for (size_t at = 0; !r && at < rec->len_bytes; at += UNIT) {
-		const uint8_t *want = rec->sums + at / UNIT * JOURNAL_SUM_BYTES;
-		bool is_new = memcmp(a->buf + at, rec->data + at, UNIT) == 0, is_old;
-		uint8_t sum[JOURNAL_SUM_BYTES];
-
-		if (ibb_journal_sum(a->buf + at, sum))
-			return ibb_err_nomem(err);
-		is_old = memcmp(sum, want, sizeof(sum)) == 0;
-		a->report->sectors_same += is_old && is_new;
-		a->report->sectors_old += is_old && !is_new;
-		a->report->sectors_new += is_new && !is_old;
-		if (!is_old && !is_new)
-			r = ibb_err(err, IBB_E_CONFLICT,
-				    "%s: the sector at offset %llu is neither as it was before the "
-				    "change of %s nor as it shall be: something else wrote to it",
-				    a->io->image, (unsigned long long)(rec->off_bytes + at),
-				    a->io->journal);
-	}
-	return r;
-}
-
-static int judge(const struct journal *j, struct ibb_journal_report *report, struct ibb_error *err)
-{
-	struct applying a = {.io = j->io, .buf = ibb_alloc(PIECE), .report = report};
-	int r = a.buf ? ibb_journal_each(j, judge_record, &a, NULL, err) : ibb_err_nomem(err);
-
-	free(a.buf);
-	return r == IBB_E_CONFLICT
-		       ? ibb_err_hint(err, r,
-				      "restore the image from a copy, or, when it is sound as it "
-				      "is, remove the journal by hand")
-		       : r;
 }
 
 static int other_image(const struct ibb_journal_io *io, const char *what, struct ibb_error *err)

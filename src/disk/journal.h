@@ -7,7 +7,7 @@
  * Order of a change, each step durable before the next one begins:
  *
  *     journal but its trailer, fsync -> trailer, fsync -> directory fsync ->
- *     journal read back and checked ->
+ *     journal read back and checked -> image locked; it is still as the journal says it was ->
  *     image written -> image fdatasync -> image read back and compared ->
  *     manifest written atomically -> journal removed, directory fsync
  *
@@ -48,6 +48,7 @@
 #ifndef IBB_DISK_JOURNAL_H
 #define IBB_DISK_JOURNAL_H
 
+#include "base/io.h"
 #include "disk/disk.h"
 
 #define IBB_JOURNAL_SUFFIX ".ibbake-journal"
@@ -87,7 +88,8 @@ struct ibb_journal_io {
 		int (*sync_dir)(struct ibb_journal_io *io, struct ibb_error *err);
 		/* a new, empty journal under its name; IBB_E_CONFLICT when there is one */
 		int (*create)(struct ibb_journal_io *io, struct ibb_error *err);
-		/* make the image writable; it is unchanged when this fails */
+		/* make the image writable and keep others away; it is unchanged when this fails,
+		 * and its file the one that was opened, in the same state */
 		int (*begin)(struct ibb_journal_io *io, struct ibb_error *err);
 		int (*unlink)(struct ibb_journal_io *io, struct ibb_error *err);
 		/* replace the manifest whole; durable on return */
@@ -150,13 +152,15 @@ int ibb_journal_check(const char *image, struct ibb_error *err) IBB_MUST_CHECK;
 /* ---- the real files ---- */
 
 /*
- * Files of the host. image_fd is open for reading and stays the caller's; begin() opens the same
- * file a second time, for writing, and locks it (see disk/inuse.h). The journal is made with mode
- * 0600; create() refuses (IBB_E_UNSUPPORTED) when the file system shows it as one that
- * ibb_journal_host_open() would not take.
+ * Files of the host. image_fd is open for reading and stays the caller's, `opened` is what the
+ * image was when it was opened, and `sys` is "/sys"; begin() opens the same file a second time, for
+ * writing, and locks it (see disk/inuse.h). The journal is made with mode 0600; create() refuses
+ * (IBB_E_UNSUPPORTED) when the file system shows it as one that ibb_journal_host_open() would not
+ * take.
  */
 struct ibb_journal_host;
-int ibb_journal_host_new(const char *image, int image_fd, struct ibb_journal_host **ret,
+int ibb_journal_host_new(const char *image, int image_fd, const struct ibb_file_id *opened,
+			 const char *sys, struct ibb_journal_host **ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
 struct ibb_journal_io *ibb_journal_host_io(struct ibb_journal_host *h);
 /*

@@ -15,8 +15,10 @@ struct ibb_journal_host {
 	struct ibb_journal_io io;
 	char *image, *journal; /* real paths */
 	char *dir;	       /* of both, ends in '/' */
-	int image_fd;	       /* for reading; borrowed */
-	int write_fd;	       /* of the image; -1 until begin() */
+	const char *sys;       /* borrowed */
+	struct ibb_file_id opened;
+	int image_fd; /* for reading; borrowed */
+	int write_fd; /* of the image; -1 until begin() */
 	int journal_fd;
 	int dir_fd;
 	bool ours; /* the journal belongs to us, and nobody else may write to it */
@@ -131,7 +133,7 @@ static int host_create(struct ibb_journal_io *io, struct ibb_error *err)
 static int host_begin(struct ibb_journal_io *io, struct ibb_error *err)
 {
 	struct ibb_journal_host *h = (struct ibb_journal_host *)io;
-	struct ibb_file_id read_id, write_id;
+	struct ibb_file_id now;
 	int r;
 
 	if (h->write_fd >= 0)
@@ -139,12 +141,18 @@ static int host_begin(struct ibb_journal_io *io, struct ibb_error *err)
 	h->write_fd = open(h->image, O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (h->write_fd < 0)
 		return ibb_err_os(err, errno, "%s: open for writing", io->image);
-	r = ibb_file_id_fd(h->image_fd, io->image, &read_id, err);
+	r = ibb_inuse_lock(h->write_fd, io->image, err);
+	/* with the lock: what came before it must show now, what does not know locks as well */
 	if (!r)
-		r = ibb_file_id_fd(h->write_fd, io->image, &write_id, err);
-	if (!r && !ibb_same_state(&read_id, &write_id))
+		r = ibb_inuse_loops(h->write_fd, io->image, h->sys, err);
+	if (!r)
+		r = ibb_file_id_fd(h->write_fd, io->image, &now, err);
+	if (!r && !ibb_same_file(&now, &h->opened))
 		r = ibb_err(err, IBB_E_CHANGED, "%s: was replaced while it was read", io->image);
-	return r ? r : ibb_inuse_lock(h->write_fd, io->image, err);
+	if (!r && !ibb_same_state(&now, &h->opened))
+		r = ibb_err(err, IBB_E_CHANGED, "%s: was written to while its change was prepared",
+			    io->image);
+	return r;
 }
 
 static int host_unlink(struct ibb_journal_io *io, struct ibb_error *err)
@@ -197,8 +205,8 @@ static const struct ibb_journal_ops host_ops = {
 	.manifest = host_manifest,
 };
 
-int ibb_journal_host_new(const char *image, int image_fd, struct ibb_journal_host **ret,
-			 struct ibb_error *err)
+int ibb_journal_host_new(const char *image, int image_fd, const struct ibb_file_id *opened,
+			 const char *sys, struct ibb_journal_host **ret, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_journal_host_free) struct ibb_journal_host *h = ibb_zalloc(sizeof(*h));
 
@@ -206,6 +214,8 @@ int ibb_journal_host_new(const char *image, int image_fd, struct ibb_journal_hos
 		return ibb_err_nomem(err);
 	h->write_fd = h->journal_fd = h->dir_fd = -1;
 	h->image_fd = image_fd;
+	h->opened = *opened;
+	h->sys = sys;
 	h->image = realpath(image, NULL);
 	if (!h->image)
 		return ibb_err_os(err, errno, "%s: resolve its path", image);

@@ -52,7 +52,7 @@ struct sim {
 	long fail_at; /* this operation fails; -1: none */
 	int fail_errno;
 	long seen;	     /* operations asked for */
-	uint64_t lie_at;     /* the image reads back differently here; UINT64_MAX: nowhere */
+	uint64_t lie_at;     /* once written, the image reads back differently here */
 	unsigned begun;	     /* times */
 	uint64_t written[2]; /* bytes, by file */
 };
@@ -91,7 +91,7 @@ static inline int sim_pread(struct ibb_journal_io *io, enum ibb_journal_file f, 
 	if (!ibb_in_range(off, n, size))
 		return ibb_err(err, IBB_E_CORRUPT, "%s: truncated", s->io.image);
 	memcpy(buf, p + off, n);
-	if (f == IBB_JOURNAL_IMAGE && s->lie_at >= off && s->lie_at - off < n)
+	if (f == IBB_JOURNAL_IMAGE && s->written[f] && s->lie_at >= off && s->lie_at - off < n)
 		((uint8_t *)buf)[s->lie_at - off] ^= 1;
 	return IBB_OK;
 }

@@ -704,6 +704,15 @@ static void test_hostile(void **state)
 
 /* ---- how much is written ---- */
 
+static void host_new(const char *path, int fd, const char *sys, struct ibb_journal_host **ret)
+{
+	struct ibb_error err = {0};
+	struct ibb_file_id id;
+
+	assert_ok(ibb_file_id_fd(fd, path, &id, &err), err);
+	assert_ok(ibb_journal_host_new(path, fd, &id, sys, ret, &err), err);
+}
+
 static void test_amount(void **state)
 {
 	static uint8_t block[64 << 10];
@@ -730,7 +739,7 @@ static void test_amount(void **state)
 			block[k] = (uint8_t)test_rand(&rng);
 		assert_ok(ibb_disk_pwrite(over, block, n, (uint64_t)i << 20, &err), err);
 	}
-	assert_ok(ibb_journal_host_new(path, fd, &host, &err), err);
+	host_new(path, fd, "/sys", &host);
 	struct ibb_journal_change c = {
 		.id = {.image_bytes = 64u << 20, .container = 0}, .overlay = over, .lower = big};
 
@@ -767,7 +776,7 @@ static int host_recover(const char *image, bool *ret_found, struct ibb_error *er
 	int fd = open(image, O_RDONLY | O_CLOEXEC), r;
 
 	assert_true(fd >= 0);
-	assert_ok(ibb_journal_host_new(image, fd, &host, err), *err);
+	host_new(image, fd, "/sys", &host);
 	r = ibb_journal_host_open(host, ret_found, err);
 	if (!r && *ret_found)
 		r = ibb_journal_recover(ibb_journal_host_io(host), &image_id, false, &report, err);
@@ -837,6 +846,100 @@ static void test_real_files(void **state)
 	unlink(other);
 }
 
+/* ---- somebody writes between our looks at the image ---- */
+
+/* Not what the change was made from; the clock of the file does not tell. */
+static void write_other_sector(struct sim *s)
+{
+	s->now.image[49152 + 1024] ^= 1;
+}
+
+static void finish_one_sector(struct sim *s)
+{
+	memcpy(s->now.image + 49152, new_state.image + 49152, 512);
+}
+
+static void test_meddling(void **state)
+{
+	static void (*const meddle[])(struct sim * s) = {write_other_sector, finish_one_sector};
+	static struct sim s;
+	struct ibb_journal_stats stats;
+	struct ibb_error err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(meddle); i++) {
+		sim_init(&s, &old_state);
+		meddle[i](&s);
+		assert_fails(ibb_journal_change(&s.io, &change, &stats, &err), IBB_E_CHANGED, err,
+			     "image: was written to while its change was prepared");
+		assert_int_equal(s.written[IBB_JOURNAL_IMAGE], 0);
+		assert_false(s.now.exists || s.now.manifest);
+	}
+	sim_clear(&s);
+}
+
+/* The same on files: `how` is done after the image was opened and looked at. */
+static void refused_change(const char *image, const char *sys, int (*how)(const char *image),
+			   int code, const char *text)
+{
+	struct ibb_journal_host *host = NULL;
+	struct ibb_journal_stats stats;
+	struct ibb_error err = {0};
+	char journal[700];
+	int fd;
+
+	make_file(image, old_state.image, SIM_IMAGE);
+	fd = open(image, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	host_new(image, fd, sys, &host);
+	assert_int_equal(how ? how(image) : 0, 0);
+	assert_fails(ibb_journal_change(ibb_journal_host_io(host), &change, &stats, &err), code,
+		     err, text);
+	snprintf(journal, sizeof(journal), "%s" IBB_JOURNAL_SUFFIX, image);
+	assert_int_equal(access(journal, F_OK), -1);
+	ibb_journal_host_free(host);
+	close(fd);
+}
+
+static int write_elsewhere(const char *image)
+{
+	IBB_AUTO_FD int fd = open(image, O_WRONLY | O_CLOEXEC);
+
+	return pwrite(fd, "x", 1, 4096) == 1 ? 0 : -1;
+}
+
+static int replace_it(const char *image)
+{
+	char other[700];
+
+	snprintf(other, sizeof(other), "%s.new", image);
+	make_file(other, old_state.image, SIM_IMAGE);
+	return rename(other, image);
+}
+
+static void test_meddling_files(void **state)
+{
+	char image[600], sys[600], path[700];
+
+	(void)state;
+	snprintf(image, sizeof(image), "%s/meddled", test_dir());
+	refused_change(image, "/sys", write_elsewhere, IBB_E_CHANGED,
+		       "was written to while its change was prepared");
+	refused_change(image, "/sys", replace_it, IBB_E_CHANGED, "was replaced");
+	snprintf(sys, sizeof(sys), "%s/sys", test_dir());
+	assert_int_equal(mkdir(sys, 0700), 0);
+	for (const char *const *p =
+		     (const char *const[]){"block", "block/loop3", "block/loop3/loop", NULL};
+	     *p; p++) {
+		snprintf(path, sizeof(path), "%s/%s", sys, *p);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	snprintf(path, sizeof(path), "%s/block/loop3/loop/backing_file", sys);
+	make_file(path, image, strlen(image));
+	refused_change(image, sys, NULL, IBB_E_CONFLICT, "the backing file of /dev/loop3");
+	assert_file_is(image, old_state.image, SIM_IMAGE);
+}
+
 /* Everybody who opens the image meets the journal, under whatever name. */
 static void test_check(void **state)
 {
@@ -887,6 +990,8 @@ int main(void)
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_amount),
 		cmocka_unit_test(test_real_files),
+		cmocka_unit_test(test_meddling),
+		cmocka_unit_test(test_meddling_files),
 		cmocka_unit_test(test_check),
 	};
 
