@@ -248,6 +248,7 @@ static int report_json(const struct ibb_request *q, const char *action,
 	ibb_jb_u64(&b, root, "sectors_written_now",
 		   strcmp(action, "finished") == 0 ? r->sectors_old : 0);
 	ibb_jb_str(&b, root, "manifest", r->manifest);
+	ibb_jb_str(&b, root, "manifest_missing", r->missing);
 	return ibb_doc_print(&b, ret_json, err);
 }
 
@@ -272,7 +273,11 @@ static int recover(const struct ibb_request *q, struct ibb_journal_report *repor
 	if (!r)
 		r = read_id(file, &id, err);
 	if (!r)
-		r = ibb_journal_recover(ibb_journal_host_io(host), &id, q->drop, report, err);
+		r = ibb_journal_recover(ibb_journal_host_io(host), &id,
+					q->drop		 ? IBB_JOURNAL_DROP
+					: q->no_manifest ? IBB_JOURNAL_FINISH_BARE
+							 : IBB_JOURNAL_FINISH,
+					report, err);
 	if (!r)
 		*ret_action =
 			report->state == IBB_JOURNAL_COMPLETE && !q->drop ? "finished" : "dropped";
@@ -285,6 +290,10 @@ int ibb_do_recover(const struct ibb_request *q, char **ret_json, struct ibb_erro
 	const char *action = "nothing";
 	int r = ibb_doc_check_request(q, true, false, err);
 
+	if (!r && q->drop && q->no_manifest)
+		r = ibb_err(err, IBB_E_INVALID,
+			    "to drop a change and to finish it without its manifest exclude each "
+			    "other");
 	if (!r)
 		r = recover(q, &report, &action, err);
 	if (!r)

@@ -52,8 +52,8 @@ enum {
 	CLI_LOCK = 262144,    /* --lock */
 	CLI_CONVERT = 524288, /* --second-opinion for convert */
 	CLI_IN_PLACE = 1 << 24,
-	CLI_DROP = 1 << 25,
-	CLI_AZURE = 1 << 26 /* --azure */
+	CLI_RECOVER = 1 << 25, /* --drop, --no-manifest */
+	CLI_AZURE = 1 << 26    /* --azure */
 };
 
 struct cli_command {

@@ -281,7 +281,7 @@ static int still_old(const struct journal *j, struct ibb_error *err)
 }
 
 /* From here on the image is changed: the journal stays until the end. */
-static int apply(const struct journal *j, struct ibb_error *err)
+static int apply(const struct journal *j, bool *ret_image_done, struct ibb_error *err)
 {
 	struct ibb_journal_io *io = j->io;
 	struct applying a = {.io = io, .buf = ibb_alloc(PIECE)};
@@ -294,8 +294,9 @@ static int apply(const struct journal *j, struct ibb_error *err)
 	if (!r)
 		r = ibb_journal_each(j, compare_record, &a, NULL, err);
 	free(a.buf);
+	*ret_image_done = !r;
 	if (!r && j->path)
-		r = io->ops->manifest(io, j->path, j->text, strlen(j->text), err);
+		r = io->ops->publish(io, err);
 	if (!r)
 		r = io->ops->unlink(io, err);
 	if (!r)
@@ -308,6 +309,24 @@ static int unfinished(const struct ibb_journal_io *io, int r, struct ibb_error *
 	(void)ibb_err_prefix(err, r, "the change of %s is not finished", io->image);
 	return ibb_err_hint(err, r, "remove the cause, then finish it: ibbake recover '%s'",
 			    io->image);
+}
+
+/* A manifest that cannot be written must not be in the way of the image for good. */
+static int no_manifest(const struct ibb_journal_io *io, bool image_done, int r,
+		       struct ibb_error *err)
+{
+	if (image_done)
+		(void)ibb_err_prefix(err, r,
+				     "%s is changed and read back, only its manifest is "
+				     "missing",
+				     io->image);
+	else
+		(void)ibb_err_prefix(err, r, "the change of %s is not finished: its manifest",
+				     io->image);
+	return ibb_err_hint(err, r,
+			    "remove the cause, then: ibbake recover '%s'; or do without the "
+			    "manifest: ibbake recover --no-manifest '%s'",
+			    io->image, io->image);
 }
 
 /* The image is as it was: take the journal away, and keep the error that led here. */
@@ -327,9 +346,13 @@ static int change(struct runs *x, struct ibb_journal_stats *ret, struct ibb_erro
 	struct journal j = {0};
 	struct ibb_sha256 all;
 	uint64_t records;
-	bool complete = false;
-	int r = write_journal(x, err);
+	bool complete = false, image_done = false;
+	int r = IBB_OK;
 
+	if (x->c->manifest)
+		r = io->ops->manifest(io, x->c->manifest, x->c->text, strlen(x->c->text), err);
+	if (!r)
+		r = write_journal(x, err);
 	if (!r)
 		r = ibb_journal_has_trailer(io, &complete, &records, &all, err);
 	if (!r && !complete)
@@ -346,9 +369,19 @@ static int change(struct runs *x, struct ibb_journal_stats *ret, struct ibb_erro
 	}
 	*ret = (struct ibb_journal_stats){j.head.records, j.head.data_bytes,
 					  j.head.journal_bytes + j.head.data_bytes};
-	r = apply(&j, err);
+	r = apply(&j, &image_done, err);
+	if (r)
+		r = image_done && j.path ? no_manifest(io, true, r, err) : unfinished(io, r, err);
 	ibb_journal_clear(&j);
-	return r ? unfinished(io, r, err) : IBB_OK;
+	return r;
+}
+
+static int manifest_alone(struct ibb_journal_io *io, const struct ibb_journal_change *c,
+			  struct ibb_error *err)
+{
+	int r = io->ops->manifest(io, c->manifest, c->text, strlen(c->text), err);
+
+	return r ? r : io->ops->publish(io, err);
 }
 
 int ibb_journal_change(struct ibb_journal_io *io, const struct ibb_journal_change *c,
@@ -359,9 +392,7 @@ int ibb_journal_change(struct ibb_journal_io *io, const struct ibb_journal_chang
 
 	*ret = (struct ibb_journal_stats){0};
 	if (!ibb_disk_overlay_dirty_bytes(c->overlay))
-		return c->manifest
-			       ? io->ops->manifest(io, c->manifest, c->text, strlen(c->text), err)
-			       : IBB_OK;
+		return c->manifest ? manifest_alone(io, c, err) : IBB_OK;
 	x.unit = ibb_alloc((size_t)ibb_journal_record_bytes(PIECE));
 	x.data = ibb_alloc(PIECE);
 	x.old = ibb_alloc(PIECE);
@@ -383,6 +414,7 @@ int ibb_journal_change(struct ibb_journal_io *io, const struct ibb_journal_chang
 void ibb_journal_report_clear(struct ibb_journal_report *r)
 {
 	free(r->manifest);
+	free(r->missing);
 	*r = (struct ibb_journal_report){0};
 }
 
@@ -504,8 +536,8 @@ static int examine(struct ibb_journal_io *io, const struct ibb_journal_id *id, s
  * fsync: the power might yet take it away. So it is made durable first, as for a change, and then
  * read again.
  */
-static int finish(struct ibb_journal_io *io, const struct ibb_journal_id *id, struct journal *j,
-		  struct ibb_journal_report *report, struct ibb_error *err)
+static int read_again(struct ibb_journal_io *io, const struct ibb_journal_id *id, struct journal *j,
+		      struct ibb_journal_report *report, struct ibb_error *err)
 {
 	int r = io->ops->sync(io, IBB_JOURNAL_SELF, err);
 
@@ -519,11 +551,34 @@ static int finish(struct ibb_journal_io *io, const struct ibb_journal_id *id, st
 	r = examine(io, id, j, report, err);
 	if (!r && report->state != IBB_JOURNAL_COMPLETE)
 		r = ibb_err(err, IBB_E_IO, "%s: does not read back as it was", io->journal);
-	return r ? r : apply(j, err);
+	return r;
 }
 
-int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id, bool dropping,
-			struct ibb_journal_report *ret, struct ibb_error *err)
+static int finish(struct ibb_journal_io *io, const struct ibb_journal_id *id, bool bare,
+		  struct journal *j, struct ibb_journal_report *report, struct ibb_error *err)
+{
+	bool image_done = false;
+	int r = read_again(io, id, j, report, err);
+
+	if (r)
+		return r;
+	if (bare)
+		report->missing = IBB_TAKE(j->path);
+	if (j->path) {
+		r = io->ops->manifest(io, j->path, j->text, strlen(j->text), err);
+		if (r)
+			return no_manifest(io, !report->sectors_old, r, err);
+	}
+	r = apply(j, &image_done, err);
+	if (r)
+		return image_done && j->path ? no_manifest(io, true, r, err) : r;
+	report->manifest = IBB_TAKE(j->path);
+	return IBB_OK;
+}
+
+int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id,
+			enum ibb_journal_ending ending, struct ibb_journal_report *ret,
+			struct ibb_error *err)
 {
 	struct ibb_journal_report report;
 	struct journal j = {0};
@@ -533,12 +588,14 @@ int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *
 		return r;
 	if (report.state == IBB_JOURNAL_INCOMPLETE)
 		r = recover_incomplete(io, id, &report, err);
+	else if (ending == IBB_JOURNAL_DROP)
+		r = drop(io, &report, err);
 	else
-		r = dropping ? drop(io, &report, err) : finish(io, id, &j, &report, err);
-	if (!r && !dropping)
-		report.manifest = IBB_TAKE(j.path);
+		r = finish(io, id, ending == IBB_JOURNAL_FINISH_BARE, &j, &report, err);
 	ibb_journal_clear(&j);
-	if (!r)
+	if (r)
+		ibb_journal_report_clear(&report);
+	else
 		*ret = report;
 	return r;
 }

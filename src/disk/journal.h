@@ -6,16 +6,17 @@
  *
  * Order of a change, each step durable before the next one begins:
  *
- *     journal but its trailer, fsync -> trailer, fsync -> directory fsync ->
- *     journal read back and checked -> image locked; it is still as the journal says it was ->
- *     image written -> image fdatasync -> image read back and compared ->
- *     manifest written atomically -> journal removed, directory fsync
+ *     manifest written to a file without a name -> journal but its trailer, fsync -> trailer, fsync
+ * -> directory fsync -> journal read back and checked -> image locked; it is still as the journal
+ * says it was -> image written -> image fdatasync -> image read back and compared -> manifest gets
+ * its name -> journal removed, directory fsync
  *
  * So a trailer that is there proves that everything before it was written, and a journal without
  * one that the image was not touched. To finish an interrupted change the same order holds: the one
  * who made it may have been killed before an fsync, and what is read may be in the page cache only.
  *
  *     journal read and checked -> journal fsync, directory fsync -> read and checked again ->
+ *     manifest written to a file without a name ->
  *     image written -> and so on as above
  *
  * Only the trailer binds the records to the header: a sound record may be what an older journal
@@ -92,9 +93,11 @@ struct ibb_journal_io {
 		 * and its file the one that was opened, in the same state */
 		int (*begin)(struct ibb_journal_io *io, struct ibb_error *err);
 		int (*unlink)(struct ibb_journal_io *io, struct ibb_error *err);
-		/* replace the manifest whole; durable on return */
+		/* write the manifest whole, to a file without a name yet */
 		int (*manifest)(struct ibb_journal_io *io, const char *path, const void *text,
 				size_t n, struct ibb_error *err);
+		/* and that takes its place; durable on return */
+		int (*publish)(struct ibb_journal_io *io, struct ibb_error *err);
 	} * ops;
 };
 
@@ -129,20 +132,28 @@ struct ibb_journal_report {
 	enum ibb_journal_state state;
 	struct ibb_journal_stats stats;			 /* of a complete one */
 	uint64_t sectors_old, sectors_new, sectors_same; /* of the image as found; same: both */
-	char *manifest; /* path of the manifest that belongs to it; owned; NULL: none */
+	char *manifest; /* path of the manifest that was written with it; owned; NULL: none */
+	char *missing;	/* path of the one that was not, with IBB_JOURNAL_FINISH_BARE; owned */
 };
 void ibb_journal_report_clear(struct ibb_journal_report *r);
+
+enum ibb_journal_ending {
+	IBB_JOURNAL_FINISH,
+	IBB_JOURNAL_FINISH_BARE, /* without the manifest, when that cannot be written */
+	IBB_JOURNAL_DROP
+};
 
 /*
  * Finish an interrupted change. A complete journal is applied when it belongs to this image (id is
  * what the image says of itself now) and each sector it covers is as it was before, or as it shall
  * be; otherwise IBB_E_CONFLICT with the place, and nothing is written. An incomplete one is
- * removed once what is left of it agrees that the image is as it was. With `drop`, a complete one
- * is removed as well, when nothing of it was applied. May be interrupted and repeated.
+ * removed once what is left of it agrees that the image is as it was. With IBB_JOURNAL_DROP, a
+ * complete one is removed as well, when nothing of it was applied. May be interrupted and repeated.
  * IBB_E_CORRUPT: the journal is complete by its trailer, but damaged.
  */
-int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id, bool drop,
-			struct ibb_journal_report *ret, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id,
+			enum ibb_journal_ending ending, struct ibb_journal_report *ret,
+			struct ibb_error *err) IBB_MUST_CHECK;
 
 /* "<real path of the image>.ibbake-journal"; when the path cannot be resolved, of the path. */
 char *ibb_journal_path(const char *image) IBB_MUST_CHECK;

@@ -21,7 +21,8 @@ struct ibb_journal_host {
 	int write_fd; /* of the image; -1 until begin() */
 	int journal_fd;
 	int dir_fd;
-	bool ours; /* the journal belongs to us, and nobody else may write to it */
+	struct ibb_atomic manifest; /* written, without its name */
+	bool ours;		    /* the journal belongs to us, and nobody else may write to it */
 };
 
 static int fd_of(const struct ibb_journal_host *h, enum ibb_journal_file f)
@@ -170,7 +171,6 @@ static int host_manifest(struct ibb_journal_io *io, const char *path, const void
 	struct ibb_journal_host *h = (struct ibb_journal_host *)io;
 	const bool beside = !strchr(path, '/');
 	IBB_AUTO_FREE char *full = beside ? ibb_asprintf("%s%s", h->dir, path) : ibb_strdup(path);
-	struct ibb_atomic man;
 	int r;
 
 	if (!full)
@@ -183,14 +183,19 @@ static int host_manifest(struct ibb_journal_io *io, const char *path, const void
 	if (strcmp(full, h->image) == 0 || strcmp(full, h->journal) == 0)
 		return ibb_err(err, IBB_E_CONFLICT, "%s: names %s as its manifest", io->journal,
 			       path);
-	r = ibb_atomic_begin(&man, full, true, err);
-	if (r)
-		return r;
-	r = ibb_pwrite_full(man.fd, text, n, 0, full, err);
+	ibb_atomic_abort(&h->manifest);
+	r = ibb_atomic_begin(&h->manifest, full, true, err);
 	if (!r)
-		r = ibb_atomic_commit(&man, err);
-	ibb_atomic_abort(&man);
+		r = ibb_pwrite_full(h->manifest.fd, text, n, 0, full, err);
+	/* so that the file system has found the room for it */
+	if (!r && fsync(h->manifest.fd))
+		r = ibb_err_os(err, errno, "%s: fsync", full);
 	return r;
+}
+
+static int host_publish(struct ibb_journal_io *io, struct ibb_error *err)
+{
+	return ibb_atomic_commit(&((struct ibb_journal_host *)io)->manifest, err);
 }
 
 static const struct ibb_journal_ops host_ops = {
@@ -203,6 +208,7 @@ static const struct ibb_journal_ops host_ops = {
 	.begin = host_begin,
 	.unlink = host_unlink,
 	.manifest = host_manifest,
+	.publish = host_publish,
 };
 
 int ibb_journal_host_new(const char *image, int image_fd, const struct ibb_file_id *opened,
@@ -213,6 +219,7 @@ int ibb_journal_host_new(const char *image, int image_fd, const struct ibb_file_
 	if (!h)
 		return ibb_err_nomem(err);
 	h->write_fd = h->journal_fd = h->dir_fd = -1;
+	h->manifest.fd = h->manifest.dir_fd = -1;
 	h->image_fd = image_fd;
 	h->opened = *opened;
 	h->sys = sys;
@@ -283,6 +290,7 @@ void ibb_journal_host_free(struct ibb_journal_host *h)
 {
 	if (!h)
 		return;
+	ibb_atomic_abort(&h->manifest);
 	ibb_close_fd(&h->journal_fd);
 	ibb_close_fd(&h->write_fd);
 	ibb_close_fd(&h->dir_fd);

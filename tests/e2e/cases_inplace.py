@@ -132,6 +132,35 @@ def e2e_in_place_options(world):
     world.ibbake("recover", rc=2)
 
 
+def e2e_in_place_manifest(world):
+    """A manifest that cannot be written is no reason for a change that is not finished."""
+    change = Change(world)
+    path, elsewhere = change.path, world.path("elsewhere")
+    os.mkdir(elsewhere)
+    os.chmod(elsewhere, 0o500)
+    refuse(world, path, change.package, "elsewhere", rc=255,
+           options=("--manifest", "elsewhere/m.json"))
+    os.chmod(elsewhere, 0o700)
+    begin = next(i for i, op in enumerate(change.disk.ops)
+                 if op.kind == "write" and op.ino == os.stat(path).st_ino)
+    journal = next(op.ino for op in change.disk.ops if op.name.endswith(JOURNAL))
+    # elsewhere, what happens to the manifest is not recorded
+    begin -= sum(op.ino not in (journal, change.disk.dir_ino) for op in change.disk.ops[:begin])
+    for n, text in ((begin + 1, "is not finished: its manifest"),
+                    (begin + len(change.ranges), "only its manifest is missing")):
+        change.restore()
+        change.run(n, options=("--manifest", "elsewhere/m.json"))
+        os.chmod(elsewhere, 0o500)
+        world.refused(["recover", path], 255, text, "recover --no-manifest")
+        world.ibbake("recover", path, "--no-manifest", "--drop", rc=2)
+        doc = world.ibbake("recover", path, "--no-manifest", "--json").json()
+        same((doc["action"], doc["manifest"], doc["manifest_missing"]),
+             ("finished", None, os.path.join(os.path.realpath(elsewhere), "m.json")), "recover")
+        check(change.content() == change.new_bytes, "the image is not finished")
+        os.chmod(elsewhere, 0o700)
+        same(os.listdir(elsewhere), [], "beside the manifest")
+
+
 def e2e_in_place_refused_kinds(world):
     qemu, package = find_tool("qemu-img"), world.package()
     image = world.image(*SMALL)
@@ -200,14 +229,14 @@ class Change:
         return {"LD_PRELOAD": self.shim, "IBB_RECORD_DIR": self.world.path("d"),
                 "IBB_RECORD": self.record}
 
-    def run(self, kill_after, more=None):
+    def run(self, kill_after, more=None, options=()):
         env = {**self.recording(), **(more or {})}
         if kill_after:
             env["IBB_RECORD_KILL"] = str(kill_after)
         if os.path.exists(self.record):
             os.unlink(self.record)
-        return in_place(self.world, self.path, self.package, "--overwrite", env=env,
-                        rc=(0, -signal.SIGKILL))
+        return in_place(self.world, self.path, self.package, "--overwrite", *options,
+                        env=env, rc=(0, -signal.SIGKILL))
 
     def content(self):
         fd = os.open(self.path, os.O_RDONLY)
@@ -394,7 +423,7 @@ def e2e_recover(world):
     same(change.settled("finished"), "new", "after recover")
     world.ibbake("verify", path, "--manifest", change.manifest)
 
-    change.cut(2, "kept", dice)
+    change.cut(4, "kept", dice)
     doc = world.ibbake("recover", path, "--json").json()
     same((doc["state"], doc["action"]), ("incomplete", "dropped"), "an incomplete journal")
 

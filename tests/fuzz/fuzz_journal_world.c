@@ -90,6 +90,14 @@ static int world_manifest(struct ibb_journal_io *io, const char *path, const voi
 	(void)err;
 	FUZZ_CHECK(*path && strlen(path) <= 4096, "a path of %zu", strlen(path));
 	FUZZ_CHECK(!n || !memchr(text, 0, n), "a NUL in the manifest");
+	((struct fuzz_world *)io)->prepared = true;
+	return IBB_OK;
+}
+
+static int world_publish(struct ibb_journal_io *io, struct ibb_error *err)
+{
+	(void)err;
+	FUZZ_CHECK(((struct fuzz_world *)io)->prepared, "a manifest out of nothing");
 	((struct fuzz_world *)io)->manifest = true;
 	return IBB_OK;
 }
@@ -104,6 +112,7 @@ static const struct ibb_journal_ops world_ops = {
 	.begin = world_begin,
 	.unlink = world_unlink,
 	.manifest = world_manifest,
+	.publish = world_publish,
 };
 
 void fuzz_world_init(struct fuzz_world *w)

@@ -24,6 +24,7 @@ enum sim_kind {
 	SIM_CREATE,
 	SIM_BEGIN,
 	SIM_UNLINK,
+	SIM_PREPARE, /* the manifest is written, without its name */
 	SIM_MANIFEST
 };
 
@@ -51,9 +52,10 @@ struct sim {
 	unsigned n_ops;
 	long fail_at; /* this operation fails; -1: none */
 	int fail_errno;
-	long seen;	     /* operations asked for */
-	uint64_t lie_at;     /* once written, the image reads back differently here */
-	unsigned begun;	     /* times */
+	long seen;	 /* operations asked for */
+	uint64_t lie_at; /* once written, the image reads back differently here */
+	unsigned begun;	 /* times */
+	bool prepared;
 	uint64_t written[2]; /* bytes, by file */
 };
 
@@ -190,6 +192,20 @@ static inline int sim_manifest(struct ibb_journal_io *io, const char *path, cons
 	assert_string_equal(path, "image.manifest.json");
 	assert_int_equal(n, strlen(SIM_TEXT));
 	assert_memory_equal(text, SIM_TEXT, n);
+	s->prepared = true;
+	sim_log(s, SIM_PREPARE, IBB_JOURNAL_SELF);
+	return IBB_OK;
+}
+
+static inline int sim_publish(struct ibb_journal_io *io, struct ibb_error *err)
+{
+	struct sim *s = (struct sim *)io;
+	int r = sim_may(s, err);
+
+	if (r)
+		return r;
+	assert_true(s->prepared);
+	s->prepared = false;
 	s->now.manifest = true;
 	sim_log(s, SIM_MANIFEST, IBB_JOURNAL_SELF);
 	return IBB_OK;
@@ -205,6 +221,7 @@ static const struct ibb_journal_ops sim_ops = {
 	.begin = sim_begin,
 	.unlink = sim_unlink,
 	.manifest = sim_manifest,
+	.publish = sim_publish,
 };
 
 static inline void sim_clear(struct sim *s)
@@ -225,6 +242,7 @@ static inline void sim_init(struct sim *s, const struct sim_state *medium)
 	s->seen = 0;
 	s->lie_at = UINT64_MAX;
 	s->begun = 0;
+	s->prepared = false;
 	s->written[0] = s->written[1] = 0;
 }
 
@@ -279,7 +297,8 @@ static inline unsigned sim_cut(const struct sim *s, const struct sim_state *befo
 		const struct sim_op *op = &s->ops[i];
 		bool durable = sim_durable(s, i, cut.after), kept = durable, torn = false;
 
-		if (op->kind == SIM_SYNC || op->kind == SIM_SYNC_DIR || op->kind == SIM_BEGIN)
+		if (op->kind == SIM_SYNC || op->kind == SIM_SYNC_DIR || op->kind == SIM_BEGIN ||
+		    op->kind == SIM_PREPARE)
 			continue;
 		if (!durable) {
 			kept = cut.fate == FATE_KEPT || cut.fate == FATE_TORN ||

@@ -71,10 +71,16 @@ static bool image_is(const struct sim_state *have, const struct sim_state *want)
 	return memcmp(have->image, want->image, SIM_IMAGE) == 0;
 }
 
+static int recover_as(struct sim *s, enum ibb_journal_ending ending,
+		      struct ibb_journal_report *report, struct ibb_error *err)
+{
+	return ibb_journal_recover(&s->io, &image_id, ending, report, err);
+}
+
 static int recover(struct sim *s, bool drop, struct ibb_journal_report *report,
 		   struct ibb_error *err)
 {
-	return ibb_journal_recover(&s->io, &image_id, drop, report, err);
+	return recover_as(s, drop ? IBB_JOURNAL_DROP : IBB_JOURNAL_FINISH, report, err);
 }
 
 /* A change that went through; its operations are the record for the cuts. */
@@ -106,10 +112,10 @@ static void test_change(void **state)
 {
 	static struct sim s;
 	static const enum sim_kind want[] = {
-		SIM_CREATE, SIM_WRITE, SIM_WRITE,    SIM_WRITE,	 SIM_WRITE,   SIM_WRITE,
-		SIM_WRITE,  SIM_WRITE, SIM_SYNC,     SIM_WRITE,	 SIM_SYNC,    SIM_SYNC_DIR,
-		SIM_BEGIN,  SIM_WRITE, SIM_WRITE,    SIM_WRITE,	 SIM_WRITE,   SIM_WRITE,
-		SIM_WRITE,  SIM_SYNC,  SIM_MANIFEST, SIM_UNLINK, SIM_SYNC_DIR};
+		SIM_CREATE,   SIM_PREPARE, SIM_WRITE, SIM_WRITE,    SIM_WRITE,	SIM_WRITE,
+		SIM_WRITE,    SIM_WRITE,   SIM_WRITE, SIM_SYNC,	    SIM_WRITE,	SIM_SYNC,
+		SIM_SYNC_DIR, SIM_BEGIN,   SIM_WRITE, SIM_WRITE,    SIM_WRITE,	SIM_WRITE,
+		SIM_WRITE,    SIM_WRITE,   SIM_SYNC,  SIM_MANIFEST, SIM_UNLINK, SIM_SYNC_DIR};
 	struct ibb_journal_stats stats;
 	struct ibb_error err = {0};
 
@@ -356,12 +362,13 @@ static void test_every_failure(void **state)
 	static struct sim s;
 	static struct sim_state left;
 	struct ibb_journal_stats stats;
-	long total, begin;
+	long total, begin, manifest;
 
 	(void)state;
 	record_change(&s);
 	total = s.seen;
 	begin = index_of(&s, SIM_BEGIN, 0);
+	manifest = index_of(&s, SIM_MANIFEST, 0);
 	for (long i = 0; i < total; i++) {
 		struct ibb_error err = {0};
 		int code = i % 2 ? ENOSPC : EIO;
@@ -377,10 +384,51 @@ static void test_every_failure(void **state)
 			assert_false(s.now.manifest);
 			continue;
 		}
-		assert_non_null(strstr(err.msg, "the change of image is not finished"));
+		assert_non_null(strstr(err.msg, i < manifest ? "the change of image is not finished"
+							     : "only its manifest is missing"));
 		assert_non_null(strstr(err.hint, "ibbake recover 'image'"));
 		left = s.now;
 		check_cut(&left, true, false);
+	}
+	sim_clear(&s);
+}
+
+/* The manifest cannot be written: the image can be finished without it. */
+static void test_no_manifest(void **state)
+{
+	static struct sim s;
+	static struct sim_state left[2];
+	struct ibb_journal_stats stats;
+	struct ibb_journal_report report = {0};
+	long at;
+
+	(void)state;
+	complete_journal(&left[0]);
+	record_change(&s);
+	at = index_of(&s, SIM_MANIFEST, 0);
+	sim_init(&s, &old_state);
+	s.fail_at = at;
+	assert_int_equal(ibb_journal_change(&s.io, &change, &stats, NULL), IBB_E_IO);
+	left[1] = s.now;
+	assert_image(&left[1], &new_state);
+	for (size_t i = 0; i < 2; i++) {
+		struct ibb_error err = {0};
+
+		sim_init(&s, &left[i]);
+		s.fail_at = 3; /* sync, directory, begin */
+		assert_fails(recover(&s, false, &report, &err), IBB_E_IO, err,
+			     i ? "image is changed and read back, only its manifest is missing: "
+			       : "the change of image is not finished: its manifest: ");
+		assert_non_null(strstr(err.hint, "ibbake recover --no-manifest 'image'"));
+		assert_true(s.now.exists && !s.now.manifest);
+		assert_image(&s.now, &left[i]);
+		sim_init(&s, &left[i]);
+		assert_ok(recover_as(&s, IBB_JOURNAL_FINISH_BARE, &report, &err), err);
+		assert_image(&s.now, &new_state);
+		assert_false(s.now.exists || s.now.manifest);
+		assert_null(report.manifest);
+		assert_string_equal(report.missing, "image.manifest.json");
+		ibb_journal_report_clear(&report);
 	}
 	sim_clear(&s);
 }
@@ -458,7 +506,7 @@ static void test_nothing_to_change(void **state)
 	c.overlay = empty;
 	sim_init(&s, &old_state);
 	assert_ok(ibb_journal_change(&s.io, &c, &stats, &err), err);
-	assert_int_equal(s.n_ops, 1);
+	assert_int_equal(s.n_ops, 2);
 	assert_true(s.now.manifest && !s.now.exists);
 	c.manifest = NULL;
 	sim_init(&s, &old_state);
@@ -474,13 +522,15 @@ static void test_nothing_to_change(void **state)
 static void assert_refused(const struct sim_state *medium, const struct ibb_journal_id *id,
 			   int code, const char *text)
 {
+	static const enum ibb_journal_ending endings[] = {IBB_JOURNAL_FINISH, IBB_JOURNAL_DROP};
 	static struct sim s;
 	struct ibb_journal_report report;
 	struct ibb_error err = {0};
 
-	for (int drop = 0; drop < 2; drop++) {
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(endings); i++) {
 		sim_init(&s, medium);
-		assert_fails(ibb_journal_recover(&s.io, id, drop, &report, &err), code, err, text);
+		assert_fails(ibb_journal_recover(&s.io, id, endings[i], &report, &err), code, err,
+			     text);
 		assert_int_equal(s.begun, 0);
 		assert_int_equal(s.n_ops, 0);
 		assert_true(s.now.exists);
@@ -779,7 +829,8 @@ static int host_recover(const char *image, bool *ret_found, struct ibb_error *er
 	host_new(image, fd, "/sys", &host);
 	r = ibb_journal_host_open(host, ret_found, err);
 	if (!r && *ret_found)
-		r = ibb_journal_recover(ibb_journal_host_io(host), &image_id, false, &report, err);
+		r = ibb_journal_recover(ibb_journal_host_io(host), &image_id, IBB_JOURNAL_FINISH,
+					&report, err);
 	ibb_journal_report_clear(&report);
 	ibb_journal_host_free(host);
 	close(fd);
@@ -979,6 +1030,7 @@ int main(void)
 		cmocka_unit_test(test_kill_and_cut),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_every_failure),
+		cmocka_unit_test(test_no_manifest),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_reads_back_differently),
 		cmocka_unit_test(test_nothing_to_change),
