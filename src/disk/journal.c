@@ -20,6 +20,7 @@ struct runs {
 	uint8_t *old;
 	int (*emit)(struct runs *x, struct ibb_error *err);
 	uint64_t pos; /* in the journal */
+	uint64_t end; /* of the last run */
 	struct journal_head head;
 	struct ibb_hasher *all;
 };
@@ -67,6 +68,7 @@ static int count_run(struct runs *x, IBB_UNUSED struct ibb_error *err)
 	x->head.records++;
 	x->head.data_bytes += x->len;
 	x->head.journal_bytes += ibb_journal_record_bytes(x->len);
+	x->end = x->off + x->len;
 	return IBB_OK;
 }
 
@@ -93,19 +95,34 @@ static int write_run(struct runs *x, struct ibb_error *err)
 	return r;
 }
 
-/* Header and manifest, in one write. */
-static int write_head(struct runs *x, struct ibb_error *err)
+/* What the header counts. */
+static int measure(struct runs *x, struct ibb_error *err)
 {
 	const struct ibb_journal_change *c = x->c;
 	const size_t path = c->manifest ? strlen(c->manifest) : 0;
 	const size_t text = c->manifest ? strlen(c->text) : 0;
-	const size_t n = UNIT + (size_t)ibb_journal_manifest_bytes(path, text);
-	IBB_AUTO_FREE uint8_t *b = NULL;
+	int r;
 
 	if (path > IBB_LIMIT_PATH_CHARS || text > IBB_LIMIT_JSON_BYTES)
 		return ibb_err(err, IBB_E_LIMIT, "%s: the manifest is too large for the journal",
 			       x->io->journal);
-	b = ibb_zalloc(n);
+	r = each_run(x, count_run, err);
+	if (r)
+		return r;
+	x->head.path_bytes = (uint32_t)path;
+	x->head.text_bytes = (uint32_t)text;
+	x->head.journal_bytes += UNIT + ibb_journal_manifest_bytes(path, text) + UNIT;
+	return x->io->ops->limits(x->io, x->end, x->head.journal_bytes, err);
+}
+
+/* Header and manifest, in one write. */
+static int write_head(struct runs *x, struct ibb_error *err)
+{
+	const struct ibb_journal_change *c = x->c;
+	const size_t path = x->head.path_bytes, text = x->head.text_bytes;
+	const size_t n = UNIT + (size_t)ibb_journal_manifest_bytes(path, text);
+	IBB_AUTO_FREE uint8_t *b = ibb_zalloc(n);
+
 	if (!b)
 		return ibb_err_nomem(err);
 	if (path) {
@@ -113,9 +130,6 @@ static int write_head(struct runs *x, struct ibb_error *err)
 		memcpy(b + UNIT + path, c->text, text);
 		x->head.id.flags |= IBB_JOURNAL_HAS_MANIFEST;
 	}
-	x->head.path_bytes = (uint32_t)path;
-	x->head.text_bytes = (uint32_t)text;
-	x->head.journal_bytes += n + UNIT;
 	x->pos = n;
 	if (ibb_sha256(b + UNIT, n - UNIT, &x->head.manifest) ||
 	    ibb_journal_put_head(&x->head, b) ||
@@ -145,10 +159,8 @@ static int write_trailer(struct runs *x, struct ibb_error *err)
 
 static int write_journal(struct runs *x, struct ibb_error *err)
 {
-	int r = each_run(x, count_run, err);
+	int r = write_head(x, err);
 
-	if (!r)
-		r = write_head(x, err);
 	x->head.records = 0;
 	if (!r)
 		r = each_run(x, write_run, err);
@@ -280,6 +292,13 @@ static int still_old(const struct journal *j, struct ibb_error *err)
 	return r;
 }
 
+static int reserve_record(void *ctx, const struct journal_record *rec, struct ibb_error *err)
+{
+	struct ibb_journal_io *io = ctx;
+
+	return io->ops->reserve(io, rec->off_bytes, rec->len_bytes, err);
+}
+
 /* From here on the image is changed: the journal stays until the end. */
 static int apply(const struct journal *j, bool *ret_image_done, struct ibb_error *err)
 {
@@ -363,6 +382,8 @@ static int change(struct runs *x, struct ibb_journal_stats *ret, struct ibb_erro
 		r = io->ops->begin(io, err);
 	if (!r)
 		r = still_old(&j, err);
+	if (!r)
+		r = ibb_journal_each(&j, reserve_record, io, NULL, err);
 	if (r) {
 		ibb_journal_clear(&j);
 		return give_up(io, r, err);
@@ -398,6 +419,8 @@ int ibb_journal_change(struct ibb_journal_io *io, const struct ibb_journal_chang
 	x.old = ibb_alloc(PIECE);
 	if (!x.unit || !x.data || !x.old || ibb_hasher_new(&x.all))
 		r = ibb_err_nomem(err);
+	if (!r)
+		r = measure(&x, err);
 	if (!r)
 		r = io->ops->create(io, err);
 	if (!r)
@@ -560,6 +583,9 @@ static int finish(struct ibb_journal_io *io, const struct ibb_journal_id *id, bo
 	bool image_done = false;
 	int r = read_again(io, id, j, report, err);
 
+	if (r)
+		return r;
+	r = ibb_journal_each(j, reserve_record, io, NULL, err);
 	if (r)
 		return r;
 	if (bare)

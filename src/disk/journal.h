@@ -6,18 +6,23 @@
  *
  * Order of a change, each step durable before the next one begins:
  *
- *     manifest written to a file without a name -> journal but its trailer, fsync -> trailer, fsync
- * -> directory fsync -> journal read back and checked -> image locked; it is still as the journal
- * says it was -> image written -> image fdatasync -> image read back and compared -> manifest gets
- * its name -> journal removed, directory fsync
+ *     - the manifest is written, to a file without a name; its place is known to be good
+ *     - journal but its trailer, fsync; trailer, fsync; directory fsync
+ *     - the journal is read back and checked
+ *     - the image is locked, and every sector of it is still as the journal says it was
+ *     - room is reserved for what is a hole of the image
+ *     - the image is written, fdatasync; it is read back and compared
+ *     - the manifest gets its name
+ *     - the journal is removed, directory fsync
  *
  * So a trailer that is there proves that everything before it was written, and a journal without
  * one that the image was not touched. To finish an interrupted change the same order holds: the one
  * who made it may have been killed before an fsync, and what is read may be in the page cache only.
  *
- *     journal read and checked -> journal fsync, directory fsync -> read and checked again ->
- *     manifest written to a file without a name ->
- *     image written -> and so on as above
+ *     - the journal is read and checked, and the image compared with it
+ *     - journal fsync, directory fsync, the image is locked
+ *     - both are read and compared again; room is reserved; the manifest is written, without a name
+ *     - the image is written, and so on as above
  *
  * Only the trailer binds the records to the header: a sound record may be what an older journal
  * left in the same blocks. So a journal without one is never applied, though all of it looks sound.
@@ -87,11 +92,18 @@ struct ibb_journal_io {
 		int (*sync)(struct ibb_journal_io *io, enum ibb_journal_file f,
 			    struct ibb_error *err);
 		int (*sync_dir)(struct ibb_journal_io *io, struct ibb_error *err);
+		/* would writes up to these sizes be let through? Before anything is written */
+		int (*limits)(struct ibb_journal_io *io, uint64_t image_end, uint64_t journal_bytes,
+			      struct ibb_error *err);
 		/* a new, empty journal under its name; IBB_E_CONFLICT when there is one */
 		int (*create)(struct ibb_journal_io *io, struct ibb_error *err);
 		/* make the image writable and keep others away; it is unchanged when this fails,
 		 * and its file the one that was opened, in the same state */
 		int (*begin)(struct ibb_journal_io *io, struct ibb_error *err);
+		/* after begin: room for this range of the image, if the file system can promise
+		 * it; neither size nor content change */
+		int (*reserve)(struct ibb_journal_io *io, uint64_t off, uint64_t n,
+			       struct ibb_error *err);
 		int (*unlink)(struct ibb_journal_io *io, struct ibb_error *err);
 		/* write the manifest whole, to a file without a name yet */
 		int (*manifest)(struct ibb_journal_io *io, const char *path, const void *text,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -82,6 +83,40 @@ static int host_sync_dir(struct ibb_journal_io *io, struct ibb_error *err)
 	if (fsync(h->dir_fd) && errno != EINVAL)
 		return ibb_err_os(err, errno, "%s: fsync of its directory", io->journal);
 	return IBB_OK;
+}
+
+static int host_limits(struct ibb_journal_io *io, uint64_t image_end, uint64_t journal_bytes,
+		       struct ibb_error *err)
+{
+	const uint64_t most = image_end > journal_bytes ? image_end : journal_bytes;
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_FSIZE, &l) || l.rlim_cur == RLIM_INFINITY || most <= l.rlim_cur)
+		return IBB_OK;
+	ibb_err(err, IBB_E_IO,
+		"%s: the limit for the size of files is %llu bytes, and the change writes up to "
+		"offset %llu",
+		most == image_end ? io->image : io->journal, (unsigned long long)l.rlim_cur,
+		(unsigned long long)most);
+	return ibb_err_hint(err, IBB_E_IO, "raise it (ulimit -f)");
+}
+
+/*
+ * A hole is given its blocks, which read as zeros; what is allocated stays as it is. Where the file
+ * system cannot do that, the write will have to find the room.
+ */
+static int host_reserve(struct ibb_journal_io *io, uint64_t off, uint64_t n, struct ibb_error *err)
+{
+	struct ibb_journal_host *h = (struct ibb_journal_host *)io;
+	int r;
+
+	do {
+		r = fallocate(h->write_fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)n);
+	} while (r && errno == EINTR);
+	if (!r || errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS || errno == ENODEV)
+		return IBB_OK;
+	return ibb_err_os(err, errno, "%s: no room for what is a hole at offset %llu", io->image,
+			  (unsigned long long)off);
 }
 
 static int whose(struct ibb_journal_host *h, const char **ret_suspect, struct ibb_error *err)
@@ -204,8 +239,10 @@ static const struct ibb_journal_ops host_ops = {
 	.pwrite = host_pwrite,
 	.sync = host_sync,
 	.sync_dir = host_sync_dir,
+	.limits = host_limits,
 	.create = host_create,
 	.begin = host_begin,
+	.reserve = host_reserve,
 	.unlink = host_unlink,
 	.manifest = host_manifest,
 	.publish = host_publish,

@@ -161,6 +161,52 @@ def e2e_in_place_manifest(world):
         same(os.listdir(elsewhere), [], "beside the manifest")
 
 
+def holes_under(change):
+    """Bytes of holes that the change fills, in pages."""
+    pages = {at // 4096 for off, n in change.ranges for at in range(off, off + n, 4096)}
+    fd = os.open(change.old, os.O_RDONLY)
+    n = 0
+    for page in pages:
+        try:
+            n += os.lseek(fd, page * 4096, os.SEEK_DATA) >= (page + 1) * 4096
+        except OSError:
+            n += 1
+    os.close(fd)
+    return n * 4096
+
+
+def e2e_in_place_no_room(world):
+    """What would fail in the middle of the image is asked for before it is touched."""
+    image, package = world.image(*SMALL), world.package()
+    path = image.path
+    small = ["sh", "-c", 'ulimit -f "$1"; shift; exec "$@"', "sh", "262000",
+             world.args.ibbake]
+    before = Snapshot(path)
+    r = world.run([*small, *command(world, path, package, "--manifest", "m.json")], rc=255,
+                  env=EPOCH)
+    r.says("the limit for the size of files is", "ulimit -f")
+    before.unchanged()
+    same([n for n in os.listdir(world.dir) if JOURNAL in n or n == "m.json"], [], "left behind")
+
+    # a file system with room for the journal, but not for what are holes of the image
+    change = Change(world)
+    journal = next(op.ino for op in change.disk.ops if op.name.endswith(JOURNAL))
+    journal = sum(len(op.data) for op in change.disk.ops if op.ino == journal)
+    size = (os.stat(change.old).st_blocks * 512 + journal + len(change.new_manifest) +
+            holes_under(change) // 2)
+    os.mkdir(world.path("m"))
+    script = ('mount -t tmpfs -o size=$1 none m || exit 77; was=$2; '
+              'cp --sparse=always "$was" m/d.vhd; shift 2; "$@"; rc=$?; '
+              'cmp "$was" m/d.vhd && echo the same; ls -A m; exit $rc')
+    r = world.run(["unshare", "-Urm", "sh", "-c", script, "sh", size, change.old,
+                   world.args.ibbake, *command(world, "m/d.vhd", package)], rc=None, env=EPOCH)
+    if r.rc in (1, 77):
+        raise Skip("no tmpfs of our own here")
+    same(r.rc, 255, f"exit status\n{r}")
+    r.says("no room for what is a hole at offset")
+    same(r.out, "the same\nd.vhd\n", "image and directory")
+
+
 def e2e_in_place_refused_kinds(world):
     qemu, package = find_tool("qemu-img"), world.package()
     image = world.image(*SMALL)

@@ -102,6 +102,23 @@ static int world_publish(struct ibb_journal_io *io, struct ibb_error *err)
 	return IBB_OK;
 }
 
+static int world_limits(struct ibb_journal_io *io, uint64_t image_end, uint64_t journal_bytes,
+			struct ibb_error *err)
+{
+	(void)io;
+	(void)err;
+	FUZZ_CHECK(image_end <= FUZZ_IMAGE && journal_bytes <= FUZZ_JOURNAL, "sizes");
+	return IBB_OK;
+}
+
+static int world_reserve(struct ibb_journal_io *io, uint64_t off, uint64_t n, struct ibb_error *err)
+{
+	(void)err;
+	FUZZ_CHECK(((struct fuzz_world *)io)->begun && ibb_in_range(off, n, FUZZ_IMAGE),
+		   "room for %llu at %llu", (unsigned long long)n, (unsigned long long)off);
+	return IBB_OK;
+}
+
 static const struct ibb_journal_ops world_ops = {
 	.size = world_size,
 	.pread = world_pread,
@@ -109,7 +126,9 @@ static const struct ibb_journal_ops world_ops = {
 	.sync = world_sync,
 	.sync_dir = world_sync_dir,
 	.create = world_create,
+	.limits = world_limits,
 	.begin = world_begin,
+	.reserve = world_reserve,
 	.unlink = world_unlink,
 	.manifest = world_manifest,
 	.publish = world_publish,

@@ -56,6 +56,8 @@ struct sim {
 	uint64_t lie_at; /* once written, the image reads back differently here */
 	unsigned begun;	 /* times */
 	bool prepared;
+	bool full; /* no room for holes of the image */
+	uint64_t reserved, image_end, journal_bytes;
 	uint64_t written[2]; /* bytes, by file */
 };
 
@@ -211,6 +213,31 @@ static inline int sim_publish(struct ibb_journal_io *io, struct ibb_error *err)
 	return IBB_OK;
 }
 
+static inline int sim_limits(struct ibb_journal_io *io, uint64_t image_end, uint64_t journal_bytes,
+			     struct ibb_error *err)
+{
+	struct sim *s = (struct sim *)io;
+
+	(void)err;
+	assert_true(s->n_ops == 0);
+	s->image_end = image_end;
+	s->journal_bytes = journal_bytes;
+	return IBB_OK;
+}
+
+/* Like all that may fail, before the first write to the image. */
+static inline int sim_reserve(struct ibb_journal_io *io, uint64_t off, uint64_t n,
+			      struct ibb_error *err)
+{
+	struct sim *s = (struct sim *)io;
+
+	assert_true(s->begun && !s->written[IBB_JOURNAL_IMAGE] && ibb_in_range(off, n, SIM_IMAGE));
+	if (s->full)
+		return ibb_err_os(err, ENOSPC, "%s: simulated", s->io.image);
+	s->reserved += n;
+	return IBB_OK;
+}
+
 static const struct ibb_journal_ops sim_ops = {
 	.size = sim_size,
 	.pread = sim_pread,
@@ -218,7 +245,9 @@ static const struct ibb_journal_ops sim_ops = {
 	.sync = sim_sync,
 	.sync_dir = sim_sync_dir,
 	.create = sim_create,
+	.limits = sim_limits,
 	.begin = sim_begin,
+	.reserve = sim_reserve,
 	.unlink = sim_unlink,
 	.manifest = sim_manifest,
 	.publish = sim_publish,
@@ -242,7 +271,8 @@ static inline void sim_init(struct sim *s, const struct sim_state *medium)
 	s->seen = 0;
 	s->lie_at = UINT64_MAX;
 	s->begun = 0;
-	s->prepared = false;
+	s->prepared = s->full = false;
+	s->reserved = 0;
 	s->written[0] = s->written[1] = 0;
 }
 

@@ -128,6 +128,9 @@ static void test_change(void **state)
 	assert_int_equal(stats.changed_bytes, ibb_disk_overlay_dirty_bytes(overlay));
 	assert_int_equal(stats.written_bytes,
 			 s.written[IBB_JOURNAL_IMAGE] + s.written[IBB_JOURNAL_SELF]);
+	assert_int_equal(s.reserved, stats.changed_bytes);
+	assert_int_equal(s.image_end, SIM_IMAGE);
+	assert_int_equal(s.journal_bytes, s.written[IBB_JOURNAL_SELF]);
 	assert_int_equal(s.n_ops, IBB_ARRAY_SIZE(want));
 	for (unsigned i = 0; i < s.n_ops; i++)
 		assert_int_equal(s.ops[i].kind, want[i]);
@@ -390,6 +393,35 @@ static void test_every_failure(void **state)
 		left = s.now;
 		check_cut(&left, true, false);
 	}
+	sim_clear(&s);
+}
+
+/* What a hole needs is asked for before the first write, and a change without it is given up. */
+static void test_no_room(void **state)
+{
+	static struct sim s;
+	static struct sim_state left;
+	struct ibb_journal_stats stats;
+	struct ibb_journal_report report = {0};
+	struct ibb_error err = {0};
+
+	(void)state;
+	sim_init(&s, &old_state);
+	s.full = true;
+	assert_fails(ibb_journal_change(&s.io, &change, &stats, &err), IBB_E_NOSPACE, err,
+		     "image: simulated");
+	assert_image(&s.now, &old_state);
+	assert_false(s.now.exists || s.now.manifest);
+	complete_journal(&left);
+	sim_init(&s, &left);
+	s.full = true;
+	assert_fails(recover(&s, false, &report, &err), IBB_E_NOSPACE, err, "image: simulated");
+	assert_image(&s.now, &old_state);
+	assert_true(s.now.exists);
+	s.full = false;
+	assert_ok(recover(&s, false, &report, &err), err);
+	assert_int_equal(s.reserved, report.stats.changed_bytes);
+	ibb_journal_report_clear(&report);
 	sim_clear(&s);
 }
 
@@ -1030,6 +1062,7 @@ int main(void)
 		cmocka_unit_test(test_kill_and_cut),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_every_failure),
+		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_no_manifest),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_reads_back_differently),
