@@ -64,6 +64,8 @@ int ibb_inplace_begin(struct ibb_session *s, struct ibb_error *err)
 	if (!r)
 		r = check_names(s, err);
 	if (!r)
+		r = ibb_journal_check_place(im->path, ibb_disk_file_fd(ibb_image_file(im)), err);
+	if (!r)
 		r = ibb_inuse_claim(ibb_disk_file_fd(ibb_image_file(im)), im->path, "/sys", err);
 	return r ? r
 		 : ibb_inuse_children(im->path,

@@ -175,11 +175,18 @@ int ibb_journal_check(const char *image, struct ibb_error *err) IBB_MUST_CHECK;
 /* ---- the real files ---- */
 
 /*
+ * Does a journal beside this path lie beside the image? IBB_E_UNSUPPORTED when the file is mounted
+ * by itself (a bind mount of a single file, as containers have them): what another one of its
+ * mounts shows beside it is another directory.
+ */
+int ibb_journal_check_place(const char *image, int image_fd, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
  * Files of the host. image_fd is open for reading and stays the caller's, `opened` is what the
  * image was when it was opened, and `sys` is "/sys"; begin() opens the same file a second time, for
  * writing, and locks it (see disk/inuse.h). The journal is made with mode 0600; create() refuses
  * (IBB_E_UNSUPPORTED) when the file system shows it as one that ibb_journal_host_open() would not
- * take.
+ * take. Refused as by ibb_journal_check_place().
  */
 struct ibb_journal_host;
 int ibb_journal_host_new(const char *image, int image_fd, const struct ibb_file_id *opened,

@@ -252,6 +252,7 @@ int ibb_journal_host_new(const char *image, int image_fd, const struct ibb_file_
 			 const char *sys, struct ibb_journal_host **ret, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_journal_host_free) struct ibb_journal_host *h = ibb_zalloc(sizeof(*h));
+	int r;
 
 	if (!h)
 		return ibb_err_nomem(err);
@@ -270,6 +271,9 @@ int ibb_journal_host_new(const char *image, int image_fd, const struct ibb_file_
 	h->dir_fd = open(h->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (h->dir_fd < 0)
 		return ibb_err_os(err, errno, "%s: open its directory", image);
+	r = ibb_journal_check_place(image, image_fd, err);
+	if (r)
+		return r;
 	h->io = (struct ibb_journal_io){h->image, h->journal, &host_ops};
 	*ret = IBB_TAKE(h);
 	return IBB_OK;

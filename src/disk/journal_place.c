@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Where a journal lies, and whether to trust the file that lies there. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,6 +33,40 @@ int ibb_journal_check(const char *image, struct ibb_error *err)
 		image, path);
 	return ibb_err_hint(err, IBB_E_CONFLICT, "finish or drop it first: ibbake recover '%s'",
 			    image);
+}
+
+/* Linux 5.8 numbers mounts; before that only other devices can be told apart. */
+static bool same_mount(int a, int b)
+{
+	struct statx x, y;
+
+	if (statx(a, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) ||
+	    statx(b, "", AT_EMPTY_PATH, STATX_MNT_ID, &y))
+		return true;
+	if (x.stx_mask & y.stx_mask & STATX_MNT_ID)
+		return x.stx_mnt_id == y.stx_mnt_id;
+	return x.stx_dev_major == y.stx_dev_major && x.stx_dev_minor == y.stx_dev_minor;
+}
+
+int ibb_journal_check_place(const char *image, int image_fd, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *path = ibb_journal_path(image);
+	IBB_AUTO_FD int dir = -1;
+
+	if (!path)
+		return ibb_err_nomem(err);
+	path[strrchr(path, '/') ? strrchr(path, '/') - path + 1 : 0] = '\0';
+	dir = open(*path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return ibb_err_os(err, errno, "%s: open its directory", image);
+	if (same_mount(dir, image_fd))
+		return IBB_OK;
+	ibb_err(err, IBB_E_UNSUPPORTED,
+		"%s: is mounted here by itself: a journal beside it would not lie beside the image "
+		"that others see",
+		image);
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+			    "mount its directory instead of the file, or make a new image with -o");
 }
 
 /*

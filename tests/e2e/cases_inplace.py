@@ -207,6 +207,29 @@ def e2e_in_place_no_room(world):
     same(r.out, "the same\nd.vhd\n", "image and directory")
 
 
+def e2e_in_place_mounted(world):
+    """A container that has the image as a bind mount has another directory around it."""
+    image, package = world.image(*SMALL), world.package()
+    os.mkdir(world.path("c"))
+    with open(world.path("c/disk.vhd"), "w"):
+        pass
+    kept = Snapshot(image.path)
+    script = 'mount --bind "$1" c/disk.vhd || exit 77; shift; exec "$@"'
+    for args in (command(world, "c/disk.vhd", package), ["recover", "c/disk.vhd"]):
+        r = world.run(["unshare", "-Urm", "sh", "-c", script, "sh", image.path, world.args.ibbake,
+                       *args], rc=None, env=EPOCH)
+        if r.rc in (1, 77):
+            raise Skip("no bind mounts here")
+        same(r.rc, 100, f"exit status\n{r}")
+        r.says("c/disk.vhd: is mounted here by itself", "mount its directory instead")
+        same(os.listdir(world.path("c")), ["disk.vhd"], "beside the mount")
+        kept.unchanged()
+    # the directory as a whole is fine
+    script = 'mount --bind . c || exit 77; shift; exec "$@"'
+    r = world.run(["unshare", "-Urm", "sh", "-c", script, "sh", "-", world.args.ibbake,
+                   *command(world, "c/" + os.path.basename(image.path), package)], env=EPOCH)
+
+
 def e2e_in_place_refused_kinds(world):
     qemu, package = find_tool("qemu-img"), world.package()
     image = world.image(*SMALL)
