@@ -72,6 +72,14 @@ int ibb_inplace_begin(struct ibb_session *s, struct ibb_error *err)
 				      vhd ? im->chain.links[0].vhd.footer.unique_id.b : NULL, err);
 }
 
+int ibb_inplace_lock(struct ibb_lock *l, const char *image, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *real = realpath(image, NULL);
+
+	return real ? ibb_lock_take(l, real, err)
+		    : ibb_err_os(err, errno, "%s: resolve its path", image);
+}
+
 char *ibb_spill_dir(const struct ibb_request *q)
 {
 	const char *beside = q->output ? q->output : q->image;
@@ -254,8 +262,9 @@ static int report_json(const struct ibb_request *q, const char *action,
 	return ibb_doc_print(&b, ret_json, err);
 }
 
-static int recover(const struct ibb_request *q, struct ibb_journal_report *report,
-		   const char **ret_action, struct ibb_error *err)
+static int recover(const struct ibb_request *q, struct ibb_lock *lock,
+		   struct ibb_journal_report *report, const char **ret_action,
+		   struct ibb_error *err)
 {
 	IBB_AUTO(ibb_journal_host_free) struct ibb_journal_host *host = NULL;
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = NULL;
@@ -271,7 +280,9 @@ static int recover(const struct ibb_request *q, struct ibb_journal_report *repor
 		r = ibb_journal_host_open(host, &found, err);
 	if (r || !found)
 		return r;
-	r = ibb_inuse_claim(ibb_disk_file_fd(file), q->image, "/sys", err);
+	r = ibb_inplace_lock(lock, q->image, err);
+	if (!r)
+		r = ibb_inuse_claim(ibb_disk_file_fd(file), q->image, "/sys", err);
 	if (!r)
 		r = read_id(file, &id, err);
 	if (!r)
@@ -289,6 +300,7 @@ static int recover(const struct ibb_request *q, struct ibb_journal_report *repor
 int ibb_do_recover(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_journal_report report = {0};
+	struct ibb_lock lock = {.fd = -1};
 	const char *action = "nothing";
 	int r = ibb_doc_check_request(q, true, false, err);
 
@@ -297,7 +309,8 @@ int ibb_do_recover(const struct ibb_request *q, char **ret_json, struct ibb_erro
 			    "to drop a change and to finish it without its manifest exclude each "
 			    "other");
 	if (!r)
-		r = recover(q, &report, &action, err);
+		r = recover(q, &lock, &report, &action, err);
+	ibb_lock_release(&lock);
 	if (!r)
 		r = report_json(q, action, &report, ret_json, err);
 	ibb_journal_report_clear(&report);

@@ -313,6 +313,8 @@ static int apply(const struct journal *j, bool *ret_image_done, struct ibb_error
 	if (!r)
 		r = ibb_journal_each(j, compare_record, &a, NULL, err);
 	free(a.buf);
+	if (!r)
+		r = io->ops->check_name(io, err);
 	*ret_image_done = !r;
 	if (!r && j->path)
 		r = io->ops->publish(io, err);

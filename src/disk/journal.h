@@ -12,7 +12,7 @@
  *     - the image is locked, and every sector of it is still as the journal says it was
  *     - room is reserved for what is a hole of the image
  *     - the image is written, fdatasync; it is read back and compared
- *     - the manifest gets its name
+ *     - the image still has its name; the manifest gets its own
  *     - the journal is removed, directory fsync
  *
  * So a trailer that is there proves that everything before it was written, and a journal without
@@ -104,6 +104,8 @@ struct ibb_journal_io {
 		 * it; neither size nor content change */
 		int (*reserve)(struct ibb_journal_io *io, uint64_t off, uint64_t n,
 			       struct ibb_error *err);
+		/* is the file that was changed still the one that has the image's name? */
+		int (*check_name)(struct ibb_journal_io *io, struct ibb_error *err);
 		int (*unlink)(struct ibb_journal_io *io, struct ibb_error *err);
 		/* write the manifest whole, to a file without a name yet */
 		int (*manifest)(struct ibb_journal_io *io, const char *path, const void *text,

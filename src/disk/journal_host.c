@@ -191,6 +191,16 @@ static int host_begin(struct ibb_journal_io *io, struct ibb_error *err)
 	return r;
 }
 
+static int host_check_name(struct ibb_journal_io *io, struct ibb_error *err)
+{
+	struct ibb_journal_host *h = (struct ibb_journal_host *)io;
+
+	if (ibb_path_is(h->image, &h->opened))
+		return IBB_OK;
+	return ibb_err(err, IBB_E_CHANGED,
+		       "%s: was moved, removed or replaced while it was changed", io->image);
+}
+
 static int host_unlink(struct ibb_journal_io *io, struct ibb_error *err)
 {
 	struct ibb_journal_host *h = (struct ibb_journal_host *)io;
@@ -243,6 +253,7 @@ static const struct ibb_journal_ops host_ops = {
 	.create = host_create,
 	.begin = host_begin,
 	.reserve = host_reserve,
+	.check_name = host_check_name,
 	.unlink = host_unlink,
 	.manifest = host_manifest,
 	.publish = host_publish,

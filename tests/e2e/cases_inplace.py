@@ -145,7 +145,8 @@ def e2e_in_place_manifest(world):
                  if op.kind == "write" and op.ino == os.stat(path).st_ino)
     journal = next(op.ino for op in change.disk.ops if op.name.endswith(JOURNAL))
     # elsewhere, what happens to the manifest is not recorded
-    begin -= sum(op.ino not in (journal, change.disk.dir_ino) for op in change.disk.ops[:begin])
+    begin -= sum(op.ino not in (journal, change.disk.dir_ino) and op.kind in ("write", "sync")
+                 for op in change.disk.ops[:begin])
     for n, text in ((begin + 1, "is not finished: its manifest"),
                     (begin + len(change.ranges), "only its manifest is missing")):
         change.restore()
@@ -624,6 +625,41 @@ def e2e_in_place_in_use(world):
                 time.sleep(0.1)
     else:
         return
+    in_place(world, path, package)
+
+
+def e2e_in_place_overwritten(world):
+    """One ibbake changes the image, another one is told to replace it."""
+    package, path = world.package(), world.image(*SMALL, name="disk.vhd").path
+    other, lock = world.image(*SMALL, name="other.vhd"), world.path(".disk.vhd.ibbake-lock")
+    with open(lock, "w") as f:  # as one has it that writes its output
+        fcntl.flock(f, fcntl.LOCK_EX)
+        kept = Snapshot(path)
+        world.ibbake(*command(world, path, package), rc=100, env=EPOCH).says(
+            "another ibbake is writing it")
+        os.symlink("disk.vhd", world.path("alias.vhd"))
+        world.ibbake(*command(world, "alias.vhd", package), rc=100, env=EPOCH).says(
+            "another ibbake is writing it")
+        kept.unchanged()
+    os.unlink(lock)
+    # and the other way round: stopped in the middle of a change
+    shim = os.path.join(os.path.dirname(world.args.mkimage), "ibb-powercut.so")
+    env = {"LD_PRELOAD": shim, "IBB_RECORD_DIR": world.dir, "IBB_RECORD_STOP": "6"}
+    p = subprocess.Popen([world.args.ibbake, *command(world, path, package)],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL, env={**world.env, **EPOCH, **env},
+                         cwd=world.dir)
+    try:
+        if not os.WIFSTOPPED(os.waitpid(p.pid, os.WUNTRACED)[1]):
+            raise Skip("nothing can be preloaded into this build (sanitizers)")
+        world.ibbake("convert", other.path, "-o", path, "--overwrite", rc=100).says(
+            "another ibbake is writing it")
+        kept.unchanged()
+    finally:
+        p.send_signal(signal.SIGKILL)
+        p.wait()
+    world.ibbake("recover", path)
+    check(not os.path.exists(lock), "the lock file stayed")
     in_place(world, path, package)
 
 

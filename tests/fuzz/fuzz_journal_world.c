@@ -119,6 +119,13 @@ static int world_reserve(struct ibb_journal_io *io, uint64_t off, uint64_t n, st
 	return IBB_OK;
 }
 
+static int world_check_name(struct ibb_journal_io *io, struct ibb_error *err)
+{
+	(void)io;
+	(void)err;
+	return IBB_OK;
+}
+
 static const struct ibb_journal_ops world_ops = {
 	.size = world_size,
 	.pread = world_pread,
@@ -129,6 +136,7 @@ static const struct ibb_journal_ops world_ops = {
 	.limits = world_limits,
 	.begin = world_begin,
 	.reserve = world_reserve,
+	.check_name = world_check_name,
 	.unlink = world_unlink,
 	.manifest = world_manifest,
 	.publish = world_publish,

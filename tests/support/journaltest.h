@@ -56,6 +56,7 @@ struct sim {
 	uint64_t lie_at; /* once written, the image reads back differently here */
 	unsigned begun;	 /* times */
 	bool prepared;
+	bool moved;
 	bool full; /* no room for holes of the image */
 	uint64_t reserved, image_end, journal_bytes;
 	uint64_t written[2]; /* bytes, by file */
@@ -238,6 +239,13 @@ static inline int sim_reserve(struct ibb_journal_io *io, uint64_t off, uint64_t 
 	return IBB_OK;
 }
 
+static inline int sim_check_name(struct ibb_journal_io *io, struct ibb_error *err)
+{
+	struct sim *s = (struct sim *)io;
+
+	return s->moved ? ibb_err(err, IBB_E_CHANGED, "%s: simulated: moved", io->image) : IBB_OK;
+}
+
 static const struct ibb_journal_ops sim_ops = {
 	.size = sim_size,
 	.pread = sim_pread,
@@ -248,6 +256,7 @@ static const struct ibb_journal_ops sim_ops = {
 	.limits = sim_limits,
 	.begin = sim_begin,
 	.reserve = sim_reserve,
+	.check_name = sim_check_name,
 	.unlink = sim_unlink,
 	.manifest = sim_manifest,
 	.publish = sim_publish,
@@ -271,7 +280,7 @@ static inline void sim_init(struct sim *s, const struct sim_state *medium)
 	s->seen = 0;
 	s->lie_at = UINT64_MAX;
 	s->begun = 0;
-	s->prepared = s->full = false;
+	s->prepared = s->full = s->moved = false;
 	s->reserved = 0;
 	s->written[0] = s->written[1] = 0;
 }

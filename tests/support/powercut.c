@@ -7,6 +7,7 @@
  *   IBB_RECORD=FILE      the record: a line "OP INODE OFFSET LENGTH NAME" each, after a write its
  *                        LENGTH bytes. OPs: create, write, truncate, sync, link, rename, unlink
  *   IBB_RECORD_KILL=N    after N recorded operations, die as by kill -9
+ *   IBB_RECORD_STOP=N    after N of them, stop until told to go on
  *
  * And shows the files of IBB_RECORD_DIR as a file system does that has no modes or owners:
  *
@@ -52,7 +53,7 @@ static void emit(const void *p, size_t n)
 static void record(const char *op, ino_t ino, off_t off, size_t len, const char *name,
 		   const void *data)
 {
-	const char *kill_at = getenv("IBB_RECORD_KILL");
+	const char *kill_at = getenv("IBB_RECORD_KILL"), *stop_at = getenv("IBB_RECORD_STOP");
 	char line[PATH_MAX + 128];
 	int saved = errno;
 	int n = snprintf(line, sizeof(line), "%s %lu %lld %zu %s\n", op, (unsigned long)ino,
@@ -61,8 +62,11 @@ static void record(const char *op, ino_t ino, off_t off, size_t len, const char 
 	emit(line, (size_t)n);
 	if (data)
 		emit(data, len);
-	if (kill_at && ++n_recorded >= atol(kill_at))
+	n_recorded++;
+	if (kill_at && n_recorded >= atol(kill_at))
 		kill(getpid(), SIGKILL);
+	if (stop_at && n_recorded == atol(stop_at))
+		kill(getpid(), SIGSTOP);
 	errno = saved;
 }
 

@@ -961,6 +961,22 @@ static void test_meddling(void **state)
 	sim_clear(&s);
 }
 
+/* Somebody renamed another file over the image: what was changed is not what has its name. */
+static void test_moved(void **state)
+{
+	static struct sim s;
+	struct ibb_journal_stats stats;
+	struct ibb_error err = {0};
+
+	(void)state;
+	sim_init(&s, &old_state);
+	s.moved = true;
+	assert_fails(ibb_journal_change(&s.io, &change, &stats, &err), IBB_E_CHANGED, err,
+		     "the change of image is not finished: image: simulated: moved");
+	assert_true(s.now.exists && !s.now.manifest);
+	sim_clear(&s);
+}
+
 /* The same on files: `how` is done after the image was opened and looked at. */
 static void refused_change(const char *image, const char *sys, int (*how)(const char *image),
 			   int code, const char *text)
@@ -1076,6 +1092,7 @@ int main(void)
 		cmocka_unit_test(test_amount),
 		cmocka_unit_test(test_real_files),
 		cmocka_unit_test(test_meddling),
+		cmocka_unit_test(test_moved),
 		cmocka_unit_test(test_meddling_files),
 		cmocka_unit_test(test_check),
 	};
