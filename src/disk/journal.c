@@ -299,8 +299,7 @@ static int reserve_record(void *ctx, const struct journal_record *rec, struct ib
 	return io->ops->reserve(io, rec->off_bytes, rec->len_bytes, err);
 }
 
-/* From here on the image is changed: the journal stays until the end. */
-static int apply(const struct journal *j, bool *ret_image_done, struct ibb_error *err)
+static int change_image(const struct journal *j, struct ibb_error *err)
 {
 	struct ibb_journal_io *io = j->io;
 	struct applying a = {.io = io, .buf = ibb_alloc(PIECE)};
@@ -313,16 +312,7 @@ static int apply(const struct journal *j, bool *ret_image_done, struct ibb_error
 	if (!r)
 		r = ibb_journal_each(j, compare_record, &a, NULL, err);
 	free(a.buf);
-	if (!r)
-		r = io->ops->check_name(io, err);
-	*ret_image_done = !r;
-	if (!r && j->path)
-		r = io->ops->publish(io, err);
-	if (!r)
-		r = io->ops->unlink(io, err);
-	if (!r)
-		r = io->ops->sync_dir(io, err);
-	return r;
+	return r ? r : io->ops->check_name(io, err);
 }
 
 static int unfinished(const struct ibb_journal_io *io, int r, struct ibb_error *err)
@@ -336,18 +326,44 @@ static int unfinished(const struct ibb_journal_io *io, int r, struct ibb_error *
 static int no_manifest(const struct ibb_journal_io *io, bool image_done, int r,
 		       struct ibb_error *err)
 {
-	if (image_done)
-		(void)ibb_err_prefix(err, r,
-				     "%s is changed and read back, only its manifest is "
-				     "missing",
-				     io->image);
-	else
-		(void)ibb_err_prefix(err, r, "the change of %s is not finished: its manifest",
-				     io->image);
+	const char *what = image_done ? "%s is changed and read back, only its manifest is missing"
+				      : "the change of %s is not finished: its manifest";
+
+	(void)ibb_err_prefix(err, r, what, io->image);
 	return ibb_err_hint(err, r,
 			    "remove the cause, then: ibbake recover '%s'; or do without the "
 			    "manifest: ibbake recover --no-manifest '%s'",
 			    io->image, io->image);
+}
+
+/* All is done, but a power cut might bring the journal back, which then is only to be removed. */
+static int may_return(const struct ibb_journal_io *io, const char *how, int r,
+		      struct ibb_error *err)
+{
+	(void)ibb_err_prefix(err, r, "%s is %s, but its journal is not removed for good", io->image,
+			     how);
+	return ibb_err_hint(err, r,
+			    "should %s be there after a power cut: ibbake recover '%s'; otherwise "
+			    "nothing is to be done",
+			    io->journal, io->image);
+}
+
+/* From here on the image is changed: the journal stays until the end. */
+static int apply(const struct journal *j, struct ibb_error *err)
+{
+	struct ibb_journal_io *io = j->io;
+	int r = change_image(j, err);
+
+	if (r)
+		return unfinished(io, r, err);
+	r = j->path ? io->ops->publish(io, err) : IBB_OK;
+	if (r)
+		return no_manifest(io, true, r, err);
+	r = io->ops->unlink(io, err);
+	if (r)
+		return unfinished(io, r, err);
+	r = io->ops->sync_dir(io, err);
+	return r ? may_return(io, "changed and read back", r, err) : IBB_OK;
 }
 
 /* The image is as it was: take the journal away, and keep the error that led here. */
@@ -355,9 +371,14 @@ static int give_up(struct ibb_journal_io *io, int r, struct ibb_error *err)
 {
 	struct ibb_error second = {0};
 
-	if (io->ops->unlink(io, &second) || io->ops->sync_dir(io, &second))
+	if (io->ops->unlink(io, &second))
 		return ibb_err_hint(err, r,
 				    "the image is unchanged; 'ibbake recover' removes the journal");
+	if (io->ops->sync_dir(io, &second))
+		return ibb_err_hint(err, r,
+				    "the image is unchanged; should its journal be there after a "
+				    "power cut, drop it: ibbake recover --drop '%s'",
+				    io->image);
 	return r;
 }
 
@@ -367,7 +388,7 @@ static int change(struct runs *x, struct ibb_journal_stats *ret, struct ibb_erro
 	struct journal j = {0};
 	struct ibb_sha256 all;
 	uint64_t records;
-	bool complete = false, image_done = false;
+	bool complete = false;
 	int r = IBB_OK;
 
 	if (x->c->manifest)
@@ -392,9 +413,7 @@ static int change(struct runs *x, struct ibb_journal_stats *ret, struct ibb_erro
 	}
 	*ret = (struct ibb_journal_stats){j.head.records, j.head.data_bytes,
 					  j.head.journal_bytes + j.head.data_bytes};
-	r = apply(&j, &image_done, err);
-	if (r)
-		r = image_done && j.path ? no_manifest(io, true, r, err) : unfinished(io, r, err);
+	r = apply(&j, err);
 	ibb_journal_clear(&j);
 	return r;
 }
@@ -475,7 +494,10 @@ static int remove_journal(struct ibb_journal_io *io, struct ibb_error *err)
 {
 	int r = io->ops->unlink(io, err);
 
-	return r ? r : io->ops->sync_dir(io, err);
+	if (r)
+		return r;
+	r = io->ops->sync_dir(io, err);
+	return r ? may_return(io, "as it was before", r, err) : IBB_OK;
 }
 
 /*
@@ -571,7 +593,7 @@ static int read_again(struct ibb_journal_io *io, const struct ibb_journal_id *id
 	if (!r)
 		r = io->ops->begin(io, err);
 	if (r)
-		return r;
+		return unfinished(io, r, err);
 	ibb_journal_clear(j);
 	r = examine(io, id, j, report, err);
 	if (!r && report->state != IBB_JOURNAL_COMPLETE)
@@ -582,14 +604,13 @@ static int read_again(struct ibb_journal_io *io, const struct ibb_journal_id *id
 static int finish(struct ibb_journal_io *io, const struct ibb_journal_id *id, bool bare,
 		  struct journal *j, struct ibb_journal_report *report, struct ibb_error *err)
 {
-	bool image_done = false;
 	int r = read_again(io, id, j, report, err);
 
 	if (r)
 		return r;
 	r = ibb_journal_each(j, reserve_record, io, NULL, err);
 	if (r)
-		return r;
+		return unfinished(io, r, err);
 	if (bare)
 		report->missing = IBB_TAKE(j->path);
 	if (j->path) {
@@ -597,9 +618,9 @@ static int finish(struct ibb_journal_io *io, const struct ibb_journal_id *id, bo
 		if (r)
 			return no_manifest(io, !report->sectors_old, r, err);
 	}
-	r = apply(j, &image_done, err);
+	r = apply(j, err);
 	if (r)
-		return image_done && j->path ? no_manifest(io, true, r, err) : r;
+		return r;
 	report->manifest = IBB_TAKE(j->path);
 	return IBB_OK;
 }

@@ -360,18 +360,78 @@ static void test_drop(void **state)
 
 /* ---- failures ---- */
 
+/* What is said depends on what is left to be done. */
+static void assert_said(const struct ibb_error *err, enum sim_kind failed, bool journal)
+{
+	const char *msg = "the change of image is not finished: image: simulated";
+	const char *hint = "then finish it: ibbake recover 'image'";
+
+	if (failed == SIM_PREPARE) {
+		msg = "the change of image is not finished: its manifest: image: simulated";
+		hint = "ibbake recover --no-manifest 'image'";
+	} else if (failed == SIM_MANIFEST) {
+		msg = "image is changed and read back, only its manifest is missing: image: sim";
+		hint = "ibbake recover --no-manifest 'image'";
+	} else if (!journal) {
+		msg = "image is changed and read back, but its journal is not removed for good";
+		hint = "be there after a power cut: ibbake recover 'image'; otherwise nothing";
+	}
+	assert_non_null(strstr(err->msg, msg));
+	assert_non_null(strstr(err->hint, hint));
+}
+
+static void test_every_failure_of_recovery(void **state)
+{
+	static struct sim s;
+	static struct sim_state left, after;
+	struct ibb_journal_report report = {0};
+	struct ibb_error err = {0};
+	enum sim_kind kinds[SIM_OPS];
+	long total;
+
+	(void)state;
+	complete_journal(&left);
+	sim_init(&s, &left);
+	assert_ok(recover(&s, false, &report, &err), err);
+	ibb_journal_report_clear(&report);
+	total = s.seen;
+	for (long i = 0; i < total; i++)
+		kinds[i] = s.ops[i].kind;
+	for (long i = 0; i < total; i++) {
+		sim_init(&s, &left);
+		s.fail_at = i;
+		assert_int_equal(recover(&s, false, &report, &err), IBB_E_IO);
+		assert_said(&err, kinds[i], s.now.exists);
+		after = s.now;
+		check_cut(&after, true, false);
+	}
+	/* nothing was applied, the journal is gone, and only that may come back */
+	for (int drop = 0; drop < 2; drop++) {
+		sim_init(&s, &left);
+		if (!drop)
+			s.now.journal_len -= UNIT;
+		s.fail_at = 1;
+		assert_int_equal(recover(&s, drop, &report, &err), IBB_E_IO);
+		assert_non_null(strstr(err.msg, "image is as it was before, but its journal is"));
+		assert_false(s.now.exists);
+	}
+	sim_clear(&s);
+}
+
 static void test_every_failure(void **state)
 {
 	static struct sim s;
 	static struct sim_state left;
 	struct ibb_journal_stats stats;
-	long total, begin, manifest;
+	enum sim_kind kinds[SIM_OPS];
+	long total, begin;
 
 	(void)state;
 	record_change(&s);
 	total = s.seen;
 	begin = index_of(&s, SIM_BEGIN, 0);
-	manifest = index_of(&s, SIM_MANIFEST, 0);
+	for (long i = 0; i < total; i++)
+		kinds[i] = s.ops[i].kind;
 	for (long i = 0; i < total; i++) {
 		struct ibb_error err = {0};
 		int code = i % 2 ? ENOSPC : EIO;
@@ -387,9 +447,7 @@ static void test_every_failure(void **state)
 			assert_false(s.now.manifest);
 			continue;
 		}
-		assert_non_null(strstr(err.msg, i < manifest ? "the change of image is not finished"
-							     : "only its manifest is missing"));
-		assert_non_null(strstr(err.hint, "ibbake recover 'image'"));
+		assert_said(&err, kinds[i], s.now.exists);
 		left = s.now;
 		check_cut(&left, true, false);
 	}
@@ -1078,6 +1136,7 @@ int main(void)
 		cmocka_unit_test(test_kill_and_cut),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_every_failure),
+		cmocka_unit_test(test_every_failure_of_recovery),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_no_manifest),
 		cmocka_unit_test(test_no_memory),
