@@ -128,7 +128,8 @@ struct ibb_request {
 	/* ibb_bake(), ibb_drivers_*(): change the image itself, by way of a journal beside it; raw
 	 * disks and fixed VHDs only; output must be NULL */
 	bool in_place;
-	bool drop; /* ibb_recover(): give the change up instead of finishing it */
+	bool drop;	  /* ibb_recover(): give the change up instead of finishing it */
+	bool no_manifest; /* ibb_recover(): finish it without writing its manifest */
 	/* a directory for what does not fit into memory; NULL: the one of the result */
 	const char *temp_dir;
 	ibb_progress_fn progress;
@@ -173,7 +174,8 @@ IBB_API int ibb_bake(const struct ibb_request *q, char **ret_json,
 
 /*
  * Finish a change in place that was interrupted, or with q->drop give it up while nothing of it is
- * in the image. Schema "ibbake-recover/1". IBB_E_CONFLICT: the journal belongs to another image, or
+ * in the image; with q->no_manifest, finish it though its manifest cannot be written. Schema
+ * "ibbake-recover/1". IBB_E_CONFLICT: the journal belongs to another image, or
  * the image was changed by something else; nothing is written then. Until this is done every other
  * function refuses the image with IBB_E_CONFLICT.
  */

@@ -146,6 +146,8 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	if (!r)
 		r = ibb_session_open(s, true, err);
 	if (!r && s->q->in_place)
+		r = ibb_inplace_lock(&lock, s->q->image, err);
+	if (!r && s->q->in_place)
 		r = ibb_inplace_begin(s, err);
 	if (!r)
 		r = ibb_session_azure_enforce(s, true, err);

@@ -342,8 +342,13 @@ int ibb_atomic_commit(struct ibb_atomic *a, struct ibb_error *err)
 	if (!r)
 		r = publish(a, err);
 	a->published = !r;
-	if (!r && fsync(a->dir_fd) && errno != EINVAL)
-		r = ibb_err_os(err, errno, "%s: fsync of its directory", a->path);
+	if (!r && fsync(a->dir_fd) && errno != EINVAL) {
+		r = ibb_err_os(err, errno,
+			       "%s: the file is complete, but a power cut may still take its name: "
+			       "fsync of its directory",
+			       a->path);
+		(void)ibb_err_hint(err, r, "sync that file system, then check that it is there");
+	}
 	ibb_atomic_abort(a);
 	return r;
 }

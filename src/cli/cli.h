@@ -53,9 +53,9 @@ enum {
 	CLI_LOCK = 262144,    /* --lock */
 	CLI_CONVERT = 524288, /* --second-opinion for convert */
 	CLI_IN_PLACE = 1 << 24,
-	CLI_DROP = 1 << 25,
-	CLI_AZURE = 1 << 26, /* --azure */
-	CLI_FORMAT = 1 << 27 /* --format without an output: plan */
+	CLI_RECOVER = 1 << 25, /* --drop, --no-manifest */
+	CLI_AZURE = 1 << 26,   /* --azure */
+	CLI_FORMAT = 1 << 27   /* --format without an output: plan */
 };
 
 struct cli_command {

@@ -50,7 +50,9 @@ const struct cli_command cli_commands[] = {
 		 CLI_OS | CLI_IN_PLACE | CLI_AZURE,
 	 cli_cmd_drivers},
 	{"recover", "IMAGE", "finish, or drop, a change in place that was interrupted",
-	 "  ibbake recover base.vhd\n", CLI_DROP, cli_cmd_recover},
+	 "  ibbake recover base.vhd\n"
+	 "  ibbake recover base.vhd --no-manifest\n",
+	 CLI_RECOVER, cli_cmd_recover},
 };
 const size_t cli_n_commands = IBB_ARRAY_SIZE(cli_commands);
 

@@ -398,7 +398,7 @@ def other_images(r, package):
         r.ibbake("inspect", image)
         r.ibbake("drivers", "list", image)
         r.ibbake("plan", image, "--size", "Standard_HC44rs", "--drivers", package, "--force",
-                 "--allow-unsupported")
+                 "--allow-unsupported", "--format", "raw")
         r.ibbake("bake", image, "--size", "Standard_HC44rs", "--drivers", package, "--force",
                  "--allow-unsupported", "--dry-run", "--format", "raw")
         r.ibbake("plan", image, "--size", SIZE, "--drivers", small, "--force",

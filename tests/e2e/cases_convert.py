@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """convert, and bakes whose output is of another kind than their input."""
+import errno
 import json
 import os
 import random
@@ -156,6 +157,64 @@ def e2e_convert_baked(world):
     bake(world, odd, package, out, "--format", "vhdx")
     convert(world, out, grown)
     world.ibbake("verify", grown, "--manifest", out + ".manifest.json")
+
+
+def each_fault(world, args, number):
+    """Run ibbake once for each of its changes to files, which then fails with that error; yields
+    (operation, result) until nothing is left to fail."""
+    shim = os.path.join(os.path.dirname(world.args.mkimage), "ibb-iofault.so")
+    check(os.path.exists(shim), f"{shim} was not built")
+    log = world.path("fault.log")
+    for nth in range(1, 2000):
+        if os.path.exists(log):
+            os.unlink(log)
+        r = world.run([world.args.ibbake, *args], rc=None,
+                      env={**EPOCH, "LD_PRELOAD": shim, "IBB_FAULT_AT": str(nth),
+                           "IBB_FAULT_ERRNO": str(number), "IBB_FAULT_LOG": log})
+        if not os.path.exists(log):
+            same(r.rc, 0, f"exit status when nothing failed\n{r}")
+            if nth == 1:
+                raise Skip("nothing can be preloaded into this build (sanitizers)")
+            return
+        with open(log, encoding="ascii") as f:
+            op = f.read().strip()
+        os.unlink(log)
+        yield op, r
+
+
+def e2e_convert_every_write(world):
+    """Whatever write, truncation, allocation, sync or link fails: said, and nothing left behind."""
+    image = world.image("--size", "64MiB", name="base.raw")
+    source, before = Snapshot(image.path), world.listing()
+    seen = {}
+    for form in FORMATS:
+        for sparse in ("auto", "never") if form == "vhd" else ("auto",):
+            for number in (errno.ENOSPC, errno.EIO):
+                out = world.path("out" + SUFFIX[form])
+                args = ["convert", image.path, "-o", out, "--format", form, "--sparse", sparse]
+                for op, r in each_fault(world, args, number):
+                    seen[op] = seen.get(op, 0) + 1
+                    left = world.listing() - before
+                    if r.rc == 0:
+                        # room that is not to be had in advance is not needed to go on
+                        same(op, "fallocate", f"{form}: what failed without consequence\n{r}")
+                        os.unlink(out)
+                        continue
+                    same(r.rc, 255, f"{form}: exit status after a failed {op}\n{r}")
+                    check(r.err.startswith("ibbake: "), f"no message\n{r}")
+                    if left:
+                        # the directory could not be synced: the whole image is there, and said so
+                        same((op, left), ("fsync", {os.path.basename(out)}), f"left\n{r}")
+                        r.says("is complete")
+                        convert(world, out, world.path("back.raw"), "raw", "--overwrite")
+                        same(content_digest(world.path("back.raw")), content_digest(image.path),
+                             "what was left")
+                        os.unlink(world.path("back.raw"))
+                        os.unlink(out)
+                os.unlink(out)
+                source.unchanged()
+    check({"pwrite", "ftruncate", "fsync", "link"} <= set(seen), f"only {seen}")
+    world.notes.append(f"failed: {seen}")
 
 
 def e2e_convert_identity(world):
