@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "disk/inuse.h"
+#include "disk/journal.h"
 #include "manifest/manifest.h"
 
 /* ---- who uses it ---- */
@@ -100,14 +101,29 @@ static int check_manifest(const struct ibb_request *q, struct ibb_error *err)
 			    "choose another name, or have it removed with --overwrite");
 }
 
+/*
+ * Over an image whose change was interrupted nothing is written: what is to become of that change,
+ * which a recover would make to the new image, has to be decided first. With the locks, for who is
+ * at work has a journal as well.
+ */
+static int check_journal(const struct ibb_replace *x, struct ibb_error *err)
+{
+	int r = ibb_journal_check(x->q->output, err);
+
+	if (r == IBB_E_CONFLICT && x->fd < 0)
+		ibb_err_hint(err, r,
+			     "choose another name, or put the journal where its image is now");
+	return r;
+}
+
 int ibb_replace_begin(struct ibb_replace *x, const struct ibb_request *q, struct ibb_error *err)
 {
 	int r;
 
 	*x = (struct ibb_replace){.q = q, .fd = -1};
-	if (!q->overwrite)
-		return check_manifest(q, err);
-	r = claim(x, err);
+	r = q->overwrite ? claim(x, err) : check_manifest(q, err);
+	if (!r)
+		r = check_journal(x, err);
 	if (r)
 		ibb_replace_release(x);
 	return r;

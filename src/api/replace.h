@@ -15,7 +15,9 @@ struct ibb_replace {
 
 /*
  * Before the work: refuse with IBB_E_CONFLICT to replace an image that somebody uses, asked as for
- * a change in place (disk/inuse.h). The lock is kept until release, which has to follow.
+ * a change in place (disk/inuse.h), or beside which a journal lies. The lock of the output's name
+ * is held by the caller; the one of the image that this takes is kept until release, which has to
+ * follow.
  * IBB_E_EXISTS without q->overwrite when OUT.manifest.json is a manifest of ours: an older image's.
  */
 int ibb_replace_begin(struct ibb_replace *x, const struct ibb_request *q,

@@ -11,7 +11,6 @@
 #include "base/le.h"
 #include "base/limits.h"
 #include "base/path.h"
-#include "disk/journal.h"
 #include "disk/partition.h"
 #include "disk/ptable.h"
 #include "disk/sink.h"
@@ -80,18 +79,6 @@ int ibb_target_check_name(const struct ibb_request *q, struct ibb_error *err)
 			    formats[want].name);
 }
 
-/* Over an image whose change was interrupted nothing is written: what is to become of that change,
- * which a recover would make to the new image, has to be decided first. */
-static int check_journal(const char *path, bool exists, struct ibb_error *err)
-{
-	int r = ibb_journal_check(path, err);
-
-	if (r == IBB_E_CONFLICT && !exists)
-		ibb_err_hint(err, r,
-			     "choose another name, or put the journal where its image is now");
-	return r;
-}
-
 int ibb_target_check_path(const struct ibb_chain *c, const char *path, const char *what,
 			  bool overwrite, struct ibb_error *err)
 {
@@ -107,7 +94,7 @@ int ibb_target_check_path(const struct ibb_chain *c, const char *path, const cha
 					   c->links[0].path);
 	if (lstat(path, &st)) {
 		if (errno == ENOENT && *path && path[strlen(path) - 1] != '/')
-			return check_journal(path, false, err);
+			return IBB_OK;
 		return ibb_err_os(err, errno, "%s: the %s cannot be made there", path, what);
 	}
 	if (S_ISDIR(st.st_mode))
@@ -119,7 +106,7 @@ int ibb_target_check_path(const struct ibb_chain *c, const char *path, const cha
 			       : S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode) ? "device"
 									    : "special file");
 	if (overwrite)
-		return check_journal(path, true, err);
+		return IBB_OK;
 	ibb_err(err, IBB_E_EXISTS, "%s: the %s exists already", path, what);
 	return ibb_err_hint(err, IBB_E_EXISTS,
 			    "choose another name, or replace it with --overwrite");
