@@ -29,6 +29,7 @@ struct move {
 	struct ibb_disk *d;
 	uint32_t sector;
 	uint64_t old_last, new_last; /* LBA */
+	uint64_t old_backup;	     /* LBA: old_last, or earlier when the disk grew before */
 	uint64_t grown_bytes;
 	size_t entries_bytes;
 	uint64_t entries_sectors;
@@ -75,7 +76,7 @@ static IBB_PRINTF(4, 5) int refuse(const struct move *m, const char *remedy, str
 	ibb_err(err, IBB_E_UNSUPPORTED,
 		"%s: the disk has to grow by %llu bytes to whole MiB, but %s", m->d->name,
 		(unsigned long long)m->grown_bytes, why);
-	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "%skeep the size with --format=raw", remedy);
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "%s", remedy);
 }
 
 /*
@@ -93,15 +94,21 @@ static int check_table(struct move *m, uint64_t old_bytes, bool *ret, struct ibb
 	m->sector = t.sector_bytes;
 	if (t.kind == IBB_PTABLE_GPT && m->d->size_bytes / m->sector != old_bytes / m->sector) {
 		*ret = true;
-		if (t.primary_damaged || t.backup_damaged)
+		m->old_backup = t.backup_lba;
+		/* not sgdisk on the image itself: it would write over a VHD's footer */
+		if (!t.backup_lba)
 			r = refuse(m,
-				   "repair it first (sgdisk -e repairs a copy of the image), or ",
+				   "make a raw disk of it (ibbake convert IMAGE --format=raw -o "
+				   "disk.raw), repair that (sgdisk -e disk.raw) and use it instead",
 				   err, "the %s GPT header is damaged, missing or not at its place",
 				   t.primary_damaged ? "primary" : "backup");
 	}
 	ibb_ptable_clear(&t);
 	return r;
 }
+
+static const char other_layout[] =
+	"keep the size: convert or bake with --format=raw, or --format=vhdx";
 
 /* Some tools lay a GPT out otherwise than all others; a partition must not be touched for that. */
 static int check_room(const struct move *m, struct ibb_error *err)
@@ -111,17 +118,17 @@ static int check_room(const struct move *m, struct ibb_error *err)
 
 	/* the new backup is written to the end, where the primary's entries have to stay */
 	if (entries > last_usable)
-		return refuse(m, "", err,
+		return refuse(m, other_layout, err,
 			      "the partition entries of its primary GPT header lie at the end of "
 			      "the disk (LBA %llu)",
 			      (unsigned long long)entries);
-	if (last_usable >= m->old_last)
-		return refuse(m, "", err,
+	if (last_usable >= m->old_backup)
+		return refuse(m, other_layout, err,
 			      "its GPT lets partitions reach over its backup header at LBA %llu",
-			      (unsigned long long)m->old_last);
+			      (unsigned long long)m->old_backup);
 	if (m->new_last < m->entries_sectors + 1 ||
 	    m->new_last - m->entries_sectors - 1 < last_usable)
-		return refuse(m, "", err,
+		return refuse(m, other_layout, err,
 			      "its GPT lets partitions reach to LBA %llu, which leaves no room for "
 			      "the backup behind it",
 			      (unsigned long long)last_usable);
@@ -166,13 +173,14 @@ static int put_header(struct move *m, uint64_t lba, uint64_t other, uint64_t ent
 static int put_mbr(struct move *m, struct ibb_error *err)
 {
 	const uint64_t before = m->old_last < UINT32_MAX ? m->old_last : UINT32_MAX;
+	const uint64_t first = m->old_backup < UINT32_MAX ? m->old_backup : UINT32_MAX;
 	bool changed = false;
 
 	for (unsigned i = 0; i < 4; i++) {
 		uint8_t *e = m->mbr + IBB_MBR_ENTRIES + 16 * i;
 
 		if (e[4] != IBB_MBR_TYPE_GPT || ibb_get_le32(e + 8) != 1 ||
-		    ibb_get_le32(e + 12) != before)
+		    (ibb_get_le32(e + 12) != before && ibb_get_le32(e + 12) != first))
 			continue;
 		ibb_put_le32(e + 12, m->new_last < UINT32_MAX ? (uint32_t)m->new_last : UINT32_MAX);
 		changed = true;
@@ -193,7 +201,7 @@ static int move(struct move *m, struct ibb_error *err)
 	r = ibb_disk_pread(m->d, entries, m->entries_bytes, entries_lba * m->sector, err);
 	/* the old header first: the new entries may lie over it */
 	if (!r)
-		r = ibb_disk_pwrite(m->d, nothing, m->sector, m->old_last * m->sector, err);
+		r = ibb_disk_pwrite(m->d, nothing, m->sector, m->old_backup * m->sector, err);
 	if (!r)
 		r = ibb_disk_pwrite(m->d, entries, (size_t)m->entries_sectors * m->sector,
 				    new_entries * m->sector, err);

@@ -29,6 +29,9 @@ struct ibb_ptable {
 	uint32_t mbr_signature;
 	bool primary_damaged; /* GPT: read from the backup header */
 	bool backup_damaged;  /* GPT: the backup is missing, damaged or not at the end */
+	/* GPT: where a sound backup lies that the primary names: the last LBA, or an earlier one on
+	 * a disk that was made larger since; 0: there is none, or the primary is damaged */
+	uint64_t backup_lba;
 	size_t n;
 	struct ibb_partition *parts; /* ascending number; owned */
 };
