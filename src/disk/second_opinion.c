@@ -140,6 +140,16 @@ static int check_ids(const struct ibb_link *l, libvhdi_file_t *f, struct ibb_err
 	return same_id(l, "parent's identifier", id, &l->parent.id, err);
 }
 
+/*
+ * Of a VHD libvhdi takes the footer's "original size" for the disk's, which is as large as its
+ * "current size". The two differ once the disk was made larger or smaller.
+ */
+static uint64_t their_size(const struct ibb_link *l)
+{
+	return l->kind == IBB_CONTAINER_VHDX ? l->disk->size_bytes
+					     : l->vhd.footer.original_size_bytes;
+}
+
 static int check_sizes(const struct ibb_link *l, libvhdi_file_t *f, struct ibb_error *err)
 {
 	libvhdi_error_t *error = NULL;
@@ -150,7 +160,7 @@ static int check_sizes(const struct ibb_link *l, libvhdi_file_t *f, struct ibb_e
 	if (libvhdi_file_get_media_size(f, &size, &error) != 1 ||
 	    libvhdi_file_get_bytes_per_sector(f, &sector, &error) != 1)
 		return failed(l, "tell its size", error, err);
-	r = same_number(l, "size of the disk in bytes", size, l->disk->size_bytes, err);
+	r = same_number(l, "size of the disk in bytes", size, their_size(l), err);
 	return r ? r : same_number(l, "sector size", sector, l->disk->sector_bytes, err);
 }
 

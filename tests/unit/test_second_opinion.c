@@ -188,9 +188,9 @@ static void test_other_properties(void **state)
 	l->parent.locators[0].path[0] = 'D';
 	contradicts(&c, "libvhdi says the parent's name is C:\\base.vhd, ibbake says D:\\base.vhd");
 	l->parent.locators[0].path[0] = 'C';
-	base->disk->size_bytes += 512;
+	base->vhd.footer.original_size_bytes += 512;
 	contradicts(&c, "says the size of the disk in bytes is 8388608, ibbake says 8389120");
-	base->disk->size_bytes -= 512;
+	base->vhd.footer.original_size_bytes -= 512;
 	base->disk->sector_bytes = 4096;
 	contradicts(&c, "says the sector size is 512, ibbake says 4096");
 	base->disk->sector_bytes = 512;
@@ -390,6 +390,92 @@ static void test_wrong_behind_parent(void **state)
 	free(f.bytes);
 }
 
+/* A fixed VHD of the flat disk that once had another size. */
+static void save_fixed(const struct flat *f, uint64_t original, const char *path)
+{
+	const struct ibb_guid id = an_id(1);
+	uint8_t *b = malloc(f->size + IBB_VHD_FOOTER_BYTES);
+	struct ibb_vhd_footer footer;
+
+	assert_non_null(b);
+	memcpy(b, f->bytes, f->size);
+	ibb_vhd_footer_init(&footer, f->size, 1600000000, &id);
+	footer.original_size_bytes = original;
+	ibb_vhd_footer_encode(&footer, b + f->size);
+	make_file(path, b, f->size + IBB_VHD_FOOTER_BYTES);
+	free(b);
+}
+
+/* The opinion of a resized disk agrees, as far as libvhdi can see it; `seen` bytes of it. */
+static void resized(const char *path, const struct flat *f, uint64_t seen)
+{
+	struct ibb_chain c = open_chain(path);
+	struct ibb_disk *true_disk = c.disk, *changed = NULL;
+	struct ibb_error err = {0};
+	uint64_t seed = 1, asked = 0;
+	char text[100];
+
+	assert_disk_is(c.disk, f, &seed);
+	assert_ok(ibb_chain_second_opinion(&c, &asked, &err), err);
+	assert_true(asked >= 10);
+	/* a byte that differs is found: what both see is compared */
+	assert_ok(ibb_disk_overlay_new(true_disk, 16 * MIB, &changed, &err), err);
+	for (uint64_t off = 0; off < seen; off += 4096) {
+		const uint8_t b = f->bytes[off] ^ 1;
+
+		assert_ok(ibb_disk_pwrite(changed, &b, 1, off, &err), err);
+	}
+	c.disk = changed;
+	snprintf(text, sizeof(text), "ibbake says 0x%02x", f->bytes[0] ^ 1);
+	assert_fails(ibb_chain_second_opinion(&c, &asked, &err), IBB_E_CORRUPT, err, text);
+	c.disk = true_disk;
+	ibb_disk_unref(changed);
+	c.links[0].vhd.footer.original_size_bytes += 512;
+	assert_fails(ibb_chain_second_opinion(&c, &asked, &err), IBB_E_CORRUPT, err,
+		     "libvhdi says the size of the disk in bytes is ");
+	ibb_chain_clear(&c);
+}
+
+/* VHD of each kind, made larger or smaller: libvhdi knows the size they once had. */
+static void test_resized_vhd(void **state)
+{
+	static const uint64_t originals[] = {3 * MIB + 4096, 13 * MIB};
+	const struct mkvhd_run all = {0, 16384}, some[] = {{16, 8}, {8192, 100}};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(originals); i++) {
+		const uint64_t was = originals[i], seen = was < 8 * MIB ? was : 8 * MIB;
+		struct flat f = flat_new(8 * MIB);
+		uint64_t seed = 11;
+
+		fresh_dir("w");
+		scribble(&f, &seed, 512, &all, 1);
+		save_fixed(&f, was, in_dir("w/fixed.vhd"));
+		resized(in_dir("w/fixed.vhd"), &f, seen);
+		save_vhd((struct mkvhd){.id = an_id(2),
+					.original_bytes = was,
+					.whole_bitmaps = true},
+			 &f, &all, 1, in_dir("w/dynamic.vhd"));
+		resized(in_dir("w/dynamic.vhd"), &f, seen);
+		scribble(&f, &seed, 512, some, 2);
+		save_vhd((struct mkvhd){.id = an_id(3),
+					.original_bytes = was,
+					.differencing = true,
+					.parent_id = an_id(2),
+					.parent_name = "dynamic.vhd"},
+			 &f, some, 2, in_dir("w/child.vhd"));
+		resized(in_dir("w/child.vhd"), &f, seen);
+		/* only the parent was resized */
+		save_vhd((struct mkvhd){.id = an_id(3),
+					.differencing = true,
+					.parent_id = an_id(2),
+					.parent_name = "dynamic.vhd"},
+			 &f, some, 2, in_dir("w/child.vhd"));
+		resized(in_dir("w/child.vhd"), &f, seen);
+		free(f.bytes);
+	}
+}
+
 /* Right where it might be wrong: bits count only in partially present blocks. */
 static void test_right_full_block(void **state)
 {
@@ -502,6 +588,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_without_bitmap),
 		cmocka_unit_test(test_wrong_zero_block),
 		cmocka_unit_test(test_wrong_behind_parent),
+		cmocka_unit_test(test_resized_vhd),
 		cmocka_unit_test(test_right_full_block),
 		cmocka_unit_test(test_wrong_log),
 		cmocka_unit_test(test_damaged_footer),
