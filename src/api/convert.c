@@ -12,7 +12,7 @@
 struct convert {
 	const struct ibb_request *q;
 	struct ibb_chain chain;
-	uint64_t opinion_blocks;
+	struct ibb_opinion_result opinion;
 	struct ibb_target target;
 	uint64_t compared, out_bytes;
 };
@@ -21,7 +21,7 @@ struct convert {
 static int check(struct convert *c, int fd, struct ibb_error *err)
 {
 	struct ibb_chain out = {0};
-	uint64_t asked;
+	struct ibb_opinion_result said;
 	char proc[64];
 	int r;
 
@@ -31,7 +31,7 @@ static int check(struct convert *c, int fd, struct ibb_error *err)
 		c->out_bytes = out.links[0].file->size_bytes;
 		r = ibb_target_check(&c->target, &out, &c->compared, err);
 		if (!r && !c->q->second_opinion_off)
-			r = ibb_chain_second_opinion(&out, &asked, err);
+			r = ibb_chain_second_opinion(&out, &said, err);
 		ibb_chain_clear(&out);
 	}
 	return r ? ibb_err_prefix(err, r, "%s: the finished output does not check", c->q->output)
@@ -108,7 +108,7 @@ static int convert(struct convert *c, char **ret_json, struct ibb_error *err)
 	if (!r)
 		r = ibb_chain_open(c->q->image, &c->chain, err);
 	if (!r && !c->q->second_opinion_off)
-		r = ibb_chain_second_opinion(&c->chain, &c->opinion_blocks, err);
+		r = ibb_chain_second_opinion(&c->chain, &c->opinion, err);
 	if (!r)
 		r = ibb_target_check_path(&c->chain, c->q->output, "output", c->q->overwrite, err);
 	if (!r)

@@ -48,6 +48,13 @@ struct ibb_session {
 
 int ibb_session_warn(struct ibb_session *s, struct ibb_error *err, const char *fmt, ...)
 	IBB_PRINTF(3, 4) IBB_MUST_CHECK;
+/*
+ * What is unusual about the files of a chain, and what was left unchecked; `said` is of libvhdi,
+ * when it was asked.
+ */
+int ibb_session_warn_chain(struct ibb_session *s, const struct ibb_chain *c,
+			   const struct ibb_opinion_result *said,
+			   struct ibb_error *err) IBB_MUST_CHECK;
 /* Report where we are; IBB_E_CANCELLED when the caller says so. */
 int ibb_session_phase(const struct ibb_request *q, const char *phase, uint64_t done, uint64_t total,
 		      struct ibb_error *err) IBB_MUST_CHECK;

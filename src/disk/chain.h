@@ -71,17 +71,25 @@ int ibb_chain_unchanged(const struct ibb_chain *c, struct ibb_error *err) IBB_MU
 bool ibb_chain_has(const struct ibb_chain *c, const struct ibb_file_id *id);
 void ibb_chain_clear(struct ibb_chain *c);
 
+/* How far the second opinion goes for this chain. */
+enum ibb_opinion { IBB_OPINION_NONE, IBB_OPINION_IDENTIFIERS, IBB_OPINION_CONTENT };
+/* How far it can go, by what is known of libvhdi. *ret_why: why not as far as the content (static),
+ * else NULL. */
+enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_why);
+/* How far it went. */
+struct ibb_opinion_result {
+	enum ibb_opinion scope;
+	uint64_t blocks; /* pieces of the disk that were compared */
+	char why[400];	 /* why not as far as the content; "" when it did */
+};
 /*
  * libvhdi's view of the same chain must agree with ours: size, type, identifiers, parents, and a
  * sample of blocks. IBB_E_CORRUPT with what differed. Where libvhdi is known to be wrong (see
- * second_opinion.c) it is not asked. Raw disks have no second opinion. *ret_asked: blocks compared.
+ * opinion_sample.c) it is not asked; that it cannot open or read what we can is no contradiction,
+ * but makes the scope smaller. Raw disks have no second opinion.
  */
-int ibb_chain_second_opinion(const struct ibb_chain *c, uint64_t *ret_asked,
+int ibb_chain_second_opinion(const struct ibb_chain *c, struct ibb_opinion_result *ret,
 			     struct ibb_error *err) IBB_MUST_CHECK;
-/* How far the second opinion goes for this chain. */
-enum ibb_opinion { IBB_OPINION_NONE, IBB_OPINION_IDENTIFIERS, IBB_OPINION_CONTENT };
-/* *ret_why: why it does not go as far as the content (static), else NULL. */
-enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_why);
 /* The version of libvhdi, "20210425"; static storage. */
 const char *ibb_chain_second_version(void);
 

@@ -18,6 +18,10 @@
  *   asked: the type and the identifiers.
  * - A VHD whose last footer is damaged: libvhdi does not know the copy at offset 0. Not asked.
  * - A child that is larger than its parent: not asked for what lies behind the parent's end.
+ * - A VHDX with a damaged header or region table, of which it has two each: libvhdi needs all of
+ *   them. Not asked.
+ * - A differencing VHDX whose parent is known by parent_linkage2: libvhdi compares parent_linkage
+ *   alone. Only the type and the identifiers are asked.
  * - A VHD that was made larger or smaller: the footer's "original size" is taken for the disk's.
  *   Left out: what lies behind the smaller one of that and the "current size".
  */

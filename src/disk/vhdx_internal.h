@@ -61,6 +61,7 @@ struct ibb_vhdx_header {
 	struct ibb_guid file_write_id, data_write_id, log_id;
 	uint16_t log_version, version;
 	struct ibb_vhdx_range log;
+	uint32_t bad_at; /* where the other one is when that is damaged, else 0 */
 };
 /* The current header, with a log that lies in the file. */
 int ibb_vhdx_header_read(struct ibb_disk *file, struct ibb_vhdx_header *ret,
@@ -80,6 +81,7 @@ int ibb_vhdx_log_replay(struct ibb_disk *file, const struct ibb_vhdx_header *h,
 
 struct ibb_vhdx_regions {
 	struct ibb_vhdx_range bat, metadata;
+	uint32_t bad_at; /* where the damaged one of the two tables is, else 0 */
 };
 /* Both tables; every region is taken in the map. */
 int ibb_vhdx_region_read(struct ibb_disk *file, struct ibb_vhdx_map *map,

@@ -7,7 +7,7 @@ import os
 import shutil
 
 from cases_bake import EPOCH, bake
-from vhdchild import BLOCK, differencing_vhd, vhd_footer
+from vhdchild import BLOCK, differencing_vhd, sealed, vhd_footer
 from world import SIZE, Skip, Snapshot, check, find_tool, same
 
 SMALL = ("--size", "256MiB")
@@ -243,6 +243,43 @@ def e2e_second_opinion_off(world):
     same(doc["identity"]["second_opinion"]["result"], "not-asked", "opinion of a raw disk")
     check(not any("opinion" in w for w in doc["warnings"]), f"{doc['warnings']}")
     world.ibbake("inspect", path, "--second-opinion=never", rc=2)
+
+
+def e2e_second_opinion_cannot(world):
+    """What libvhdi cannot open is said and recorded, and no reason to stop."""
+    image, package = world.image(*SMALL, name="base.raw"), world.package()
+    args = ["--size", SIZE, "--drivers", package, "--dry-run", "--json"]
+    facts = inspect(world, image.path)["image"]
+    torn = [convert(world, image.path, f"{at}.vhdx", "-o", "subformat=dynamic")
+            for at in (65536, 131072, 196608, 262144)]
+    for path in torn:
+        with open(path, "r+b") as f:
+            f.seek(int(os.path.basename(path)[:-5]))
+            f.write(b"torn")
+    minor = convert(world, image.path, "minor.vhd", *DYNAMIC)
+    footer = vhd_footer(minor)
+    footer[15] = 1
+    with open(minor, "r+b") as f:
+        f.write(sealed(footer, 64))
+        f.seek(-512, os.SEEK_END)
+        f.write(sealed(footer, 64))
+    for path, why in [(p, "libvhdi needs both") for p in torn] + \
+                     [(minor, "libvhdi cannot open the container of minor.vhd: ")]:
+        doc = inspect(world, path)
+        same(doc["image"], facts, f"facts of {path}")
+        opinion = doc["identity"]["second_opinion"]
+        same((opinion["result"], opinion["reader"], opinion["blocks"]), ("not-asked", None, 0),
+             "second opinion")
+        check(why in opinion["reason"], opinion["reason"])
+        warnings = [w for w in doc["warnings"] if "no second opinion" in w]
+        same(len(warnings), 1, "warnings of it")
+        check(opinion["reason"] in warnings[0], warnings[0])
+        if path in torn:
+            at = os.path.basename(path)[:-5]
+            check(any(f" at offset {at} is damaged" in w for w in doc["warnings"]),
+                  f"{doc['warnings']}")
+        dry = world.ibbake("bake", path, *args, env=EPOCH).json()
+        same(dry["input"]["second_opinion"], opinion, "the manifest's")
 
 
 def e2e_real_orphans(world):
