@@ -71,7 +71,8 @@ int ibb_vhdx_header_read(struct ibb_disk *file, struct ibb_vhdx_header *ret,
 
 /*
  * The file as it is once the header's log is replayed: an overlay over it, or the file itself when
- * the log is empty; a reference of the caller's own. *ret_bytes: how many bytes the entries wrote.
+ * the log is empty; a reference of the caller's own. *ret_bytes: how many bytes of the file
+ * the entries brought.
  */
 int ibb_vhdx_log_replay(struct ibb_disk *file, const struct ibb_vhdx_header *h,
 			struct ibb_disk **ret, uint64_t *ret_bytes,
