@@ -107,6 +107,8 @@ static int convert(struct convert *c, char **ret_json, struct ibb_error *err)
 
 	if (!r)
 		r = ibb_chain_open(c->q->image, &c->chain, err);
+	if (!r && !c->q->accept_changed_parent)
+		r = ibb_chain_parents_kept(&c->chain, err);
 	if (!r && !c->q->second_opinion_off)
 		r = ibb_chain_second_opinion(&c->chain, &c->opinion, err);
 	if (!r)

@@ -68,10 +68,12 @@ static int look_into(struct ibb_image *im, size_t i, struct ibb_error *err)
 }
 
 /* The disk of the image: containers off, parents under it, and libvhdi sees the same. */
-static int open_disk(struct ibb_image *im, struct ibb_error *err)
+static int open_disk(struct ibb_image *im, bool accept_changed_parent, struct ibb_error *err)
 {
 	int r = ibb_chain_open(im->path, &im->chain, err);
 
+	if (!r && !accept_changed_parent)
+		r = ibb_chain_parents_kept(&im->chain, err);
 	if (!r && !im->second_opinion_off)
 		r = ibb_chain_second_opinion(&im->chain, &im->opinion, err);
 	return r;
@@ -89,7 +91,7 @@ int ibb_image_open(const char *path, const struct ibb_image_opts *opts, struct i
 	im->path = ibb_strdup(path);
 	if (!im->path)
 		return ibb_err_nomem(err);
-	r = open_disk(im, err);
+	r = open_disk(im, opts && opts->accept_changed_parent, err);
 	if (!r)
 		r = ibb_disk_overlay_new(im->chain.disk, IBB_LIMIT_OVERLAY_BYTES, &im->overlay,
 					 err);

@@ -44,7 +44,8 @@ static inline enum ibb_container ibb_image_kind(const struct ibb_image *im)
 }
 
 struct ibb_image_opts {
-	bool second_opinion_off; /* do not ask libvhdi */
+	bool second_opinion_off;    /* do not ask libvhdi */
+	bool accept_changed_parent; /* see ibb_chain_parents_kept() */
 };
 /*
  * Container, parents, second opinion and partition table; looks into every NTFS partition.

@@ -124,6 +124,12 @@ int ibb_session_warn_chain(struct ibb_session *s, const struct ibb_chain *c,
 
 	for (size_t i = 0; i < c->n && !r; i++)
 		r = warn_link(s, &c->links[i], err);
+	for (size_t i = 0; i + 1 < c->n && !r; i++)
+		if (ibb_link_time_later(&c->links[i], &c->links[i + 1]))
+			r = ibb_session_warn(s, err,
+					     "%s was changed after its child %s was made; going on "
+					     "because of --accept-changed-parent",
+					     c->links[i + 1].path, c->links[i].path);
 	ibb_image_opinion(c, s->q->second_opinion_off, said, &o);
 	if (r || c->links[0].kind == IBB_CONTAINER_RAW)
 		return r;
@@ -150,7 +156,8 @@ static int spill_somewhere(struct ibb_session *s, struct ibb_error *err)
 
 int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err)
 {
-	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off};
+	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off,
+					 .accept_changed_parent = s->q->accept_changed_parent};
 	int r = ibb_session_phase(s->q, "inspect", 0, 0, err);
 
 	if (!r)

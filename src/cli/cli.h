@@ -50,7 +50,7 @@ enum {
 	CLI_DIRTY = 65536,    /* --accept-dirty-hives */
 	CLI_TRUST = 131072,   /* --allow, --trust-anchor, --crl */
 	CLI_LOCK = 262144,    /* --lock */
-	CLI_CONVERT = 524288, /* --second-opinion for convert */
+	CLI_CONVERT = 524288, /* --accept-changed-parent, --second-opinion */
 	CLI_IN_PLACE = 1 << 24,
 	CLI_DROP = 1 << 25,
 	CLI_AZURE = 1 << 26 /* --azure */

@@ -7,9 +7,11 @@
 
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/time.h"
 #include "disk/chain_find.h"
 
 #define EPOCH_2000 946684800ll /* 2000-01-01 00:00:00 UTC */
+#define COARSE_S   2	       /* FAT counts in steps of two seconds */
 
 const char *ibb_found_by_name(enum ibb_found_by by)
 {
@@ -63,6 +65,39 @@ bool ibb_link_time_agrees(const struct ibb_link *child, const struct ibb_link *p
 {
 	return child->parent.has_timestamp &&
 	       parent->id.mtime_s == (int64_t)child->parent.timestamp_s + EPOCH_2000;
+}
+
+bool ibb_link_time_later(const struct ibb_link *child, const struct ibb_link *parent)
+{
+	/* 0 is what tools write that do not know it */
+	return child->parent.has_timestamp && child->parent.timestamp_s &&
+	       parent->id.mtime_s > (int64_t)child->parent.timestamp_s + EPOCH_2000 + COARSE_S;
+}
+
+static int written_since(const struct ibb_link *child, const struct ibb_link *parent,
+			 struct ibb_error *err)
+{
+	char was[IBB_ISO8601_SIZE], is[IBB_ISO8601_SIZE];
+
+	ibb_unix_format((int64_t)child->parent.timestamp_s + EPOCH_2000, was);
+	ibb_unix_format(parent->id.mtime_s, is);
+	ibb_err(err, IBB_E_UNSUPPORTED,
+		"%s: its parent %s was changed after the child was made: it is of %s, the child "
+		"was made on it as of %s",
+		child->path, parent->path, is, was);
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+			    "what the child holds may not fit it any more; if the file was only "
+			    "copied, give it its time back (touch -d %s) or go on with "
+			    "--accept-changed-parent",
+			    was);
+}
+
+int ibb_chain_parents_kept(const struct ibb_chain *c, struct ibb_error *err)
+{
+	for (size_t i = 0; i + 1 < c->n; i++)
+		if (ibb_link_time_later(&c->links[i], &c->links[i + 1]))
+			return written_since(&c->links[i], &c->links[i + 1], err);
+	return IBB_OK;
 }
 
 void ibb_link_clear(struct ibb_link *l)

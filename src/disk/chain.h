@@ -43,9 +43,11 @@ const char *ibb_link_kind_name(const struct ibb_link *l);
 void ibb_link_id_text(const struct ibb_link *l, char out[IBB_LINK_ID_SIZE]);
 /*
  * Is the file's modification time the one its child remembers (VHD only)? Copying a file may change
- * it, so that this says little: it is recorded, never refused.
+ * it: that it is older than that is recorded, never refused.
  */
 bool ibb_link_time_agrees(const struct ibb_link *child, const struct ibb_link *parent);
+/* Was it written to since, then? (By more than two seconds, as coarse as some file systems are.) */
+bool ibb_link_time_later(const struct ibb_link *child, const struct ibb_link *parent);
 /* Releases what the link holds and empties it. */
 void ibb_link_clear(struct ibb_link *l);
 
@@ -67,6 +69,12 @@ struct ibb_chain {
 int ibb_chain_open(const char *path, struct ibb_chain *ret, struct ibb_error *err) IBB_MUST_CHECK;
 /* IBB_E_CHANGED when any file of the chain is not what it was when it was opened. */
 int ibb_chain_unchanged(const struct ibb_chain *c, struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * A VHD's unique ID stays when the file is written to, so that only the time can tell: a parent
+ * that was written to after its child was made (ibb_link_time_later()) is IBB_E_UNSUPPORTED, with
+ * both times. A VHDX needs no such guess: its DataWriteGuid is checked when the chain is opened.
+ */
+int ibb_chain_parents_kept(const struct ibb_chain *c, struct ibb_error *err) IBB_MUST_CHECK;
 /* Is the file `id` one of the chain's? */
 bool ibb_chain_has(const struct ibb_chain *c, const struct ibb_file_id *id);
 void ibb_chain_clear(struct ibb_chain *c);

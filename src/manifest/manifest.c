@@ -321,6 +321,7 @@ static void options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
 	ibb_jb_bool(b, x, "allow_unsupported", o->allow_unsupported);
 	ibb_jb_bool(b, x, "accept_dirty_hives", o->accept_dirty_hives);
 	ibb_jb_bool(b, x, "second_opinion_off", o->second_opinion_off);
+	ibb_jb_bool(b, x, "accept_changed_parent", o->accept_changed_parent);
 	list = ibb_jb_array(b, x, "allow");
 	for (unsigned bit = 1; bit <= IBB_TRUST_ALLOW_UNTRUSTED_ROOT; bit <<= 1)
 		if (o->allow & bit)

@@ -72,7 +72,8 @@ struct ibb_trust_file {
 
 /* Options that weakened a check, for the record. */
 struct ibb_manifest_options {
-	bool force, allow_unsupported, accept_dirty_hives, second_opinion_off, dry_run;
+	bool force, allow_unsupported, accept_dirty_hives, second_opinion_off;
+	bool accept_changed_parent, dry_run;
 	unsigned allow; /* IBB_TRUST_ALLOW_* */
 	const struct ibb_trust_file *trust_anchors, *crls;
 	size_t n_trust_anchors, n_crls;

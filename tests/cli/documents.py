@@ -380,6 +380,11 @@ def chains(r, package, base):
     r.ibbake("inspect", child, "--second-opinion=off")
     r.ibbake("plan", child, "--size", SIZE, "--drivers", package)
     r.ibbake("bake", child, "--size", SIZE, "--drivers", package, "--dry-run")
+    differencing_vhd(child, base, ".\\" + os.path.basename(base), b"c" * 16, time=1)
+    r.ibbake("inspect", child, rc=100, document=False)
+    doc = r.ibbake("bake", child, "--size", SIZE, "--drivers", package, "--dry-run",
+                   "--accept-changed-parent")
+    want(r.schemas, "accepted parent", doc["options"]["accept_changed_parent"], True)
     differencing_vhd(child, base, "gone.vhd", b"c" * 16, parent_id=b"g" * 16)
     r.ibbake("inspect", child, rc=100, document=False)
 

@@ -153,7 +153,7 @@ def e2e_chain_read(world):
 
 
 def e2e_chain_time(world):
-    """A child that remembers its parent's time: recorded, whatever it is."""
+    """A child that remembers its parent's time: recorded; a parent of a later one is refused."""
     image, _, middle, top = make_chain(world)
     with open(image.path, "rb") as f:
         first = f.read(BLOCK)
@@ -163,6 +163,28 @@ def e2e_chain_time(world):
                          blocks={0: first})
         doc = inspect(world, top)
         same(doc["identity"]["parents"][0]["time_agrees"], want, "time_agrees")
+        check(not any("parent" in w for w in doc["warnings"]), f"{doc['warnings']}")
+    differencing_vhd(top, middle, ".\\middle.vhd", b"t" * 16, time=stamp - 3,
+                     blocks={0: first})
+    package, out = world.package(), world.path("out.vhd")
+    bake = ["bake", top, "--size", SIZE, "--drivers", package]
+    for command in (["inspect", top], ["drivers", "list", top],
+                    ["plan", top, "--size", SIZE, "--drivers", package],
+                    bake + ["--dry-run"], bake + ["-o", out], ["convert", top, "-o", out]):
+        r = world.refused(command, 100, top, middle, "was changed after the child was made")
+        check("--accept-changed-parent" in r.err, str(r))
+        check(not os.path.exists(out), f"{command} wrote {out}")
+        r = world.ibbake(*command, "--accept-changed-parent", "--json", env=EPOCH)
+        doc = r.json()
+        if command[0] in ("inspect", "plan", "bake"):
+            check(any(middle in w and "--accept-changed-parent" in w for w in doc["warnings"]),
+                  f"{doc['warnings']}")
+        if command[0] == "bake":
+            same(doc["options"]["accept_changed_parent"], True, "recorded option")
+            same(doc["input"]["parents"][0]["time_agrees"], False, "recorded time")
+        for name in (out, out + ".manifest.json"):
+            if os.path.exists(name):
+                os.unlink(name)
 
 
 def e2e_chain_refused(world):

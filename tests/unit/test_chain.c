@@ -755,6 +755,65 @@ static void test_unchanged(void **state)
 	ibb_chain_clear(&c);
 }
 
+/* A VHD's identifier stays when it is written to: only its time can tell. */
+static void test_written_since(void **state)
+{
+	static const struct {
+		uint32_t child;
+		int64_t parent;
+		bool later;
+	} times[] = {{1000, 1000, false},
+		     {1000, 1002, false},
+		     {1000, 1003, true},
+		     {1000, 999, false},
+		     {1000, 0, false},
+		     {0, 1000, false},
+		     {UINT32_MAX, 4294967297, false}};
+	struct mkvhd v = child_of(1, 2);
+	struct ibb_guid base = an_id(1);
+	struct ibb_error err = {0};
+	struct ibb_chain c;
+	char want[2000];
+
+	(void)state;
+	fresh_dir("m");
+	tiny_vhd(in_dir("m/base.vhd"), &(struct mkvhd){.id = an_id(1)});
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(times); i++) {
+		struct timespec t = {.tv_sec = 946684800 + times[i].parent};
+
+		v.parent_time_s = times[i].child;
+		tiny_vhd(in_dir("m/child.vhd"), &v);
+		assert_int_equal(
+			utimensat(AT_FDCWD, in_dir("m/base.vhd"), (struct timespec[]){t, t}, 0), 0);
+		c = open_chain(in_dir("m/child.vhd"));
+		assert_int_equal(ibb_link_time_later(&c.links[0], &c.links[1]), times[i].later);
+		snprintf(
+			want, sizeof(want),
+			"m/child.vhd: its parent %s was changed after the child was made: it is of "
+			"2000-01-01T00:16:43Z, the child was made on it as of "
+			"2000-01-01T00:16:40Z",
+			in_dir("m/base.vhd"));
+		if (times[i].later) {
+			assert_fails(ibb_chain_parents_kept(&c, &err), IBB_E_UNSUPPORTED, err,
+				     want);
+			assert_non_null(strstr(err.hint, "touch -d 2000-01-01T00:16:40Z"));
+			assert_non_null(strstr(err.hint, "--accept-changed-parent"));
+		} else {
+			assert_ok(ibb_chain_parents_kept(&c, &err), err);
+		}
+		ibb_chain_clear(&c);
+	}
+	/* a VHDX does not say it, and needs not */
+	tiny_vhdx(in_dir("m/base.vhdx"), &(struct mkvhdx_opts){.data_write_id = base});
+	tiny_vhdx(in_dir("m/child.vhdx"), &(struct mkvhdx_opts){.data_write_id = an_id(2),
+								.differencing = true,
+								.linkage = id_text(&base),
+								.relative = "base.vhdx"});
+	c = open_chain(in_dir("m/child.vhdx"));
+	assert_ok(ibb_chain_parents_kept(&c, &err), err);
+	ibb_chain_clear(&c);
+}
+
 static void test_single_files(void **state)
 {
 	char text[IBB_LINK_ID_SIZE];
@@ -901,6 +960,7 @@ int main(void)
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_sector_sizes),
 		cmocka_unit_test(test_unchanged),
+		cmocka_unit_test(test_written_since),
 		cmocka_unit_test(test_single_files),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_real),
