@@ -147,6 +147,23 @@ int ibb_session_warn_chain(struct ibb_session *s, const struct ibb_chain *c,
 	return IBB_OK;
 }
 
+void ibb_session_warnings_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_json *list = ibb_jb_array(b, obj, "warnings");
+
+	for (size_t i = 0; i < s->n_warnings; i++)
+		ibb_jb_str(b, list, NULL, s->warnings[i]);
+}
+
+void ibb_session_source_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_identity_opinion o;
+
+	ibb_image_opinion(&s->image->chain, s->q->second_opinion_off, &s->image->opinion, &o);
+	ibb_opinion_json(&o, b, obj);
+	ibb_session_warnings_json(s, b, obj);
+}
+
 static int spill_somewhere(struct ibb_session *s, struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *dir = ibb_spill_dir(s->q);

@@ -113,6 +113,8 @@ void cli_render_targets(const struct cli *c, const struct ibb_json *doc, struct 
 void cli_render_readiness(const struct ibb_json *readiness, struct ibb_buf *out);
 void cli_render_packages(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_outcome(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
+/* The member "second_opinion" of obj, when somebody was asked. */
+void cli_render_opinion(const struct ibb_json *obj, struct ibb_buf *out);
 void cli_render_warnings(const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_azure(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_image(const struct ibb_json *image, struct ibb_buf *out);

@@ -422,7 +422,7 @@ def conversions(r):
         want(r.schemas, "grown", doc["output"]["grown_bytes"],
              str((1 << 20) - 512) if form == "vhd" else "0")
         again = r.ibbake("convert", out, "-o", out + ".vhd", "--second-opinion=off")
-        want(r.schemas, "second opinion", again["second_opinion"],
+        want(r.schemas, "second opinion", again["second_opinion"]["result"],
              "not-asked" if form == "raw" else "off")
     r.ibbake("convert", image, "-o", out, rc=2, document=False)
     r.events("convert", image, "-o", r.path("conv-events.vhd"))
