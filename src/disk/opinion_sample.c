@@ -20,6 +20,8 @@
  * - A child that is larger than its parent: not asked for what lies behind the parent's end.
  * - A VHDX with a damaged header or region table, of which it has two each: libvhdi needs all of
  *   them. Not asked.
+ * - A VHDX with a metadata item without content: libvhdi does not open it, and loses memory. Not
+ *   asked.
  * - A differencing VHDX whose parent is known by parent_linkage2: libvhdi compares parent_linkage
  *   alone. Only the type and the identifiers are asked.
  * - A VHD that was made larger or smaller: the footer's "original size" is taken for the disk's.

@@ -251,6 +251,9 @@ enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_w
 			scope = IBB_OPINION_NONE;
 			why = "libvhdi needs both headers and both region tables of a VHDX to be "
 			      "sound";
+		} else if (l->vhdx.empty_item) {
+			scope = IBB_OPINION_NONE;
+			why = "libvhdi cannot read a VHDX with an empty metadata item";
 		} else if (by_linkage2(c, i)) {
 			scope = IBB_OPINION_IDENTIFIERS;
 			why = "libvhdi does not know parents by parent_linkage2";

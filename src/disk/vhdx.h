@@ -22,6 +22,7 @@ struct ibb_vhdx_info {
 	/* offset of a header, and of a region table, that is damaged: its other copy is sound, and
 	 * was used; 0: both copies are sound */
 	uint32_t bad_header_at, bad_region_at;
+	bool empty_item; /* the metadata have an item without content that nobody here knows */
 };
 
 /*

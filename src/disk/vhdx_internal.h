@@ -94,6 +94,7 @@ struct ibb_vhdx_meta {
 	uint64_t disk_bytes;
 	uint32_t block_bytes, logical_bytes, physical_bytes;
 	bool fixed, has_parent;
+	bool empty_item; /* one that is not known has no content */
 	struct ibb_guid disk_id;
 };
 /* *ret_link is filled when the disk has a parent; the caller clears it. */

@@ -101,7 +101,7 @@ def e2e_containers_read(world):
 def e2e_containers_verify(world):
     """A baked disk is verified in whatever container it came to lie."""
     image, package = world.image(*SMALL, name="base.raw"), world.package()
-    out = world.path("out.vhd")
+    out = world.path("out.raw")
     bake(world, image, package, out, "--format", "raw")
     for name, options in (("a.vhd", DYNAMIC), ("b.vhdx", ())):
         path = convert(world, out, name, *options)
