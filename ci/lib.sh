@@ -54,6 +54,11 @@ cmd:reglookup		reglookup
 py:hivex		python3-hivex
 py:pyregf		python3-libregf
 cmd:sfdisk		fdisk
+cmd:qemu-img		qemu-utils
+cmd:sgdisk		gdisk
+cmd:mkfs.fat		dosfstools
+cmd:mcopy		mtools
+py:jsonschema		python3-jsonschema
 '
 heavy_oracles='
 cmd:git			git
@@ -61,10 +66,7 @@ cmd:g++			g++
 cmd:llvm-symbolizer	llvm
 cmd:clang-format-14	clang-format-14
 cmd:shellcheck		shellcheck
-cmd:qemu-img		qemu-utils
-cmd:sgdisk		gdisk
 cmd:osslsigncode	osslsigncode
-py:jsonschema		python3-jsonschema
 cmd:x86_64-w64-mingw32-gcc	gcc-mingw-w64-x86-64-win32
 cmd:wine		wine
 '

@@ -29,8 +29,10 @@ IBB_API void ibb_free(void *p);
 
 /* Where a long task is. */
 struct ibb_progress {
-	const char *phase;    /* "inspect", "packages", "plan", "apply", "copy", "check", "sync" */
-	uint64_t done, total; /* bytes while copying; total 0 when there is nothing to count */
+	/* "inspect", "packages", "plan", "digest", "apply", "copy", "check", "sync" */
+	const char *phase;
+	/* bytes while copying and digesting; total 0 when there is nothing to count */
+	uint64_t done, total;
 };
 /* Called now and then from the calling thread; non-zero stops the task: IBB_E_CANCELLED. */
 typedef int (*ibb_progress_fn)(void *ctx, const struct ibb_progress *p);
@@ -130,7 +132,8 @@ struct ibb_request {
 	/* ibb_bake(), ibb_drivers_*(): change the image itself, by way of a journal beside it; raw
 	 * disks and fixed VHDs only; output must be NULL */
 	bool in_place;
-	bool drop; /* ibb_recover(): give the change up instead of finishing it */
+	bool drop;	  /* ibb_recover(): give the change up instead of finishing it */
+	bool no_manifest; /* ibb_recover(): finish it without writing its manifest */
 	/* a directory for what does not fit into memory; NULL: the one of the result */
 	const char *temp_dir;
 	ibb_progress_fn progress;
@@ -175,7 +178,8 @@ IBB_API int ibb_bake(const struct ibb_request *q, char **ret_json,
 
 /*
  * Finish a change in place that was interrupted, or with q->drop give it up while nothing of it is
- * in the image. Schema "ibbake-recover/1". IBB_E_CONFLICT: the journal belongs to another image, or
+ * in the image; with q->no_manifest, finish it though its manifest cannot be written. Schema
+ * "ibbake-recover/1". IBB_E_CONFLICT: the journal belongs to another image, or
  * the image was changed by something else; nothing is written then. Until this is done every other
  * function refuses the image with IBB_E_CONFLICT.
  */

@@ -110,7 +110,7 @@ static int make_manifest(void *ctx, struct ibb_session *s, const struct ibb_iden
 	return r;
 }
 
-static int finish(struct ibb_session *s, const struct ibb_applied *applied,
+static int finish(struct ibb_session *s, struct ibb_replace *old, const struct ibb_applied *applied,
 		  const struct ibb_identity *in, char **ret_text, struct ibb_error *err)
 {
 	struct manifest_ctx c = {applied, in, ret_text};
@@ -120,7 +120,7 @@ static int finish(struct ibb_session *s, const struct ibb_applied *applied,
 	if (s->q->in_place)
 		return ibb_inplace_write(s, make_manifest, &c, err);
 	if (s->q->output)
-		return ibb_output_write(s, applied, make_manifest, &c, err);
+		return ibb_output_write(s, old, applied, make_manifest, &c, err);
 	/* a dry run's result is the input with the overlay over it: its identity is the input's */
 	r = ibb_image_identity(s->image, s->q->image, &out, err);
 	if (!r)
@@ -135,6 +135,7 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	struct ibb_identity in = {0};
 	struct ibb_applied applied = {0};
 	struct ibb_lock lock = {.fd = -1};
+	struct ibb_replace old = {.fd = -1};
 	IBB_AUTO_FREE char *text = NULL;
 	int r = IBB_OK;
 
@@ -146,6 +147,8 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	if (!r)
 		r = ibb_session_open(s, true, err);
 	if (!r && s->q->in_place)
+		r = ibb_inplace_lock(&lock, s->q->image, err);
+	if (!r && s->q->in_place)
 		r = ibb_inplace_begin(s, err);
 	if (!r)
 		r = ibb_session_azure_enforce(s, true, err);
@@ -153,6 +156,8 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 		r = ibb_output_check(s, err);
 	if (!r && s->q->output)
 		r = ibb_lock_take(&lock, s->q->output, err);
+	if (!r && s->q->output)
+		r = ibb_replace_begin(&old, s->q, err);
 	if (!r)
 		r = planner(s, err);
 	if (!r)
@@ -162,7 +167,7 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	if (!r)
 		r = apply_all(s, &applied, err);
 	if (!r)
-		r = finish(s, &applied, &in, &text, err);
+		r = finish(s, &old, &applied, &in, &text, err);
 	if (!r && s->q->lock && (s->q->output || s->q->in_place) && !s->lockfile && s->n_chosen) {
 		r = ibb_lockfile_write(s->q->lock, s->chosen, s->n_chosen, err);
 		if (r)
@@ -171,6 +176,7 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 				"the image %s is complete, but the lock file is not written",
 				s->q->output ? s->q->output : s->q->image);
 	}
+	ibb_replace_release(&old);
 	ibb_lock_release(&lock);
 	ibb_applied_clear(&applied);
 	ibb_identity_clear(&in);

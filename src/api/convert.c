@@ -5,6 +5,7 @@
 
 #include "api/azure.h"
 #include "api/doc.h"
+#include "api/replace.h"
 #include "api/session.h"
 #include "api/target.h"
 #include "base/path.h"
@@ -34,15 +35,13 @@ static int second_opinion(struct convert *c, const struct ibb_chain *out, struct
 				c->q->output, said.why);
 }
 
-/* The output opened through its descriptor, before it has a name. */
-static int check(struct convert *c, int fd, struct ibb_error *err)
+/* The output opened again, before it has its name. */
+static int check(struct convert *c, const struct ibb_atomic *file, struct ibb_error *err)
 {
+	IBB_AUTO_FREE char *name = ibb_atomic_open_name(file);
 	struct ibb_chain out = {0};
-	char proc[64];
-	int r;
+	int r = name ? ibb_chain_open(name, &out, err) : ibb_err_nomem(err);
 
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	r = ibb_chain_open(proc, &out, err);
 	if (!r) {
 		c->out_bytes = out.links[0].file->size_bytes;
 		r = ibb_target_check(&c->target, &out, &c->compared, err);
@@ -54,7 +53,7 @@ static int check(struct convert *c, int fd, struct ibb_error *err)
 		 : IBB_OK;
 }
 
-static int write_output(struct convert *c, struct ibb_error *err)
+static int write_output(struct convert *c, struct ibb_replace *old, struct ibb_error *err)
 {
 	struct ibb_atomic out;
 	int r = ibb_atomic_begin(&out, c->q->output, c->q->overwrite, err);
@@ -63,11 +62,11 @@ static int write_output(struct convert *c, struct ibb_error *err)
 		return r;
 	r = ibb_target_fill(&c->target, &out, err);
 	if (!r)
-		r = check(c, out.fd, err);
+		r = check(c, &out, err);
 	if (!r)
 		r = ibb_session_phase(c->q, "sync", 0, 0, err);
 	if (!r)
-		r = ibb_atomic_commit(&out, err);
+		r = ibb_replace_publish(old, &out, NULL, err);
 	ibb_atomic_abort(&out);
 	return r;
 }
@@ -124,6 +123,7 @@ static int document(const struct convert *c, char **ret_json, struct ibb_error *
 static int convert(struct convert *c, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_lock lock = {.fd = -1};
+	struct ibb_replace old = {.fd = -1};
 	int r = ibb_session_phase(c->q, "inspect", 0, 0, err);
 
 	if (!r)
@@ -141,7 +141,10 @@ static int convert(struct convert *c, char **ret_json, struct ibb_error *err)
 	if (!r)
 		r = ibb_lock_take(&lock, c->q->output, err);
 	if (!r)
-		r = write_output(c, err);
+		r = ibb_replace_begin(&old, c->q, err);
+	if (!r)
+		r = write_output(c, &old, err);
+	ibb_replace_release(&old);
 	ibb_lock_release(&lock);
 	return r ? r : document(c, ret_json, err);
 }

@@ -64,10 +64,20 @@ int ibb_inplace_begin(struct ibb_session *s, struct ibb_error *err)
 	if (!r)
 		r = check_names(s, err);
 	if (!r)
+		r = ibb_journal_check_place(im->path, ibb_disk_file_fd(ibb_image_file(im)), err);
+	if (!r)
 		r = ibb_inuse_claim(ibb_disk_file_fd(ibb_image_file(im)), im->path, "/sys", err);
 	return r ? r
 		 : ibb_inuse_children(im->path,
 				      vhd ? im->chain.links[0].vhd.footer.unique_id.b : NULL, err);
+}
+
+int ibb_inplace_lock(struct ibb_lock *l, const char *image, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *real = realpath(image, NULL);
+
+	return real ? ibb_lock_take(l, real, err)
+		    : ibb_err_os(err, errno, "%s: resolve its path", image);
 }
 
 char *ibb_spill_dir(const struct ibb_request *q)
@@ -171,8 +181,8 @@ static int write_change(struct ibb_session *s, const char *text, struct ibb_erro
 		r = manifest_name(s->q, &manifest, err);
 	c.manifest = manifest;
 	if (!r)
-		r = ibb_journal_host_new(s->q->image, ibb_disk_file_fd(ibb_image_file(im)), &host,
-					 err);
+		r = ibb_journal_host_new(s->q->image, ibb_disk_file_fd(ibb_image_file(im)),
+					 &im->chain.links[0].id, "/sys", &host, err);
 	return r ? r : ibb_journal_change(ibb_journal_host_io(host), &c, &stats, err);
 }
 
@@ -248,11 +258,13 @@ static int report_json(const struct ibb_request *q, const char *action,
 	ibb_jb_u64(&b, root, "sectors_written_now",
 		   strcmp(action, "finished") == 0 ? r->sectors_old : 0);
 	ibb_jb_str(&b, root, "manifest", r->manifest);
+	ibb_jb_str(&b, root, "manifest_missing", r->missing);
 	return ibb_doc_print(&b, ret_json, err);
 }
 
-static int recover(const struct ibb_request *q, struct ibb_journal_report *report,
-		   const char **ret_action, struct ibb_error *err)
+static int recover(const struct ibb_request *q, struct ibb_lock *lock,
+		   struct ibb_journal_report *report, const char **ret_action,
+		   struct ibb_error *err)
 {
 	IBB_AUTO(ibb_journal_host_free) struct ibb_journal_host *host = NULL;
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = NULL;
@@ -262,16 +274,23 @@ static int recover(const struct ibb_request *q, struct ibb_journal_report *repor
 	int r = ibb_disk_file_open_with_journal(q->image, &state, &file, err);
 
 	if (!r)
-		r = ibb_journal_host_new(q->image, ibb_disk_file_fd(file), &host, err);
+		r = ibb_journal_host_new(q->image, ibb_disk_file_fd(file), &state, "/sys", &host,
+					 err);
 	if (!r)
 		r = ibb_journal_host_open(host, &found, err);
 	if (r || !found)
 		return r;
-	r = ibb_inuse_claim(ibb_disk_file_fd(file), q->image, "/sys", err);
+	r = ibb_inplace_lock(lock, q->image, err);
+	if (!r)
+		r = ibb_inuse_claim(ibb_disk_file_fd(file), q->image, "/sys", err);
 	if (!r)
 		r = read_id(file, &id, err);
 	if (!r)
-		r = ibb_journal_recover(ibb_journal_host_io(host), &id, q->drop, report, err);
+		r = ibb_journal_recover(ibb_journal_host_io(host), &id,
+					q->drop		 ? IBB_JOURNAL_DROP
+					: q->no_manifest ? IBB_JOURNAL_FINISH_BARE
+							 : IBB_JOURNAL_FINISH,
+					report, err);
 	if (!r)
 		*ret_action =
 			report->state == IBB_JOURNAL_COMPLETE && !q->drop ? "finished" : "dropped";
@@ -281,11 +300,17 @@ static int recover(const struct ibb_request *q, struct ibb_journal_report *repor
 int ibb_do_recover(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_journal_report report = {0};
+	struct ibb_lock lock = {.fd = -1};
 	const char *action = "nothing";
 	int r = ibb_doc_check_request(q, true, false, err);
 
+	if (!r && q->drop && q->no_manifest)
+		r = ibb_err(err, IBB_E_INVALID,
+			    "to drop a change and to finish it without its manifest exclude each "
+			    "other");
 	if (!r)
-		r = recover(q, &report, &action, err);
+		r = recover(q, &lock, &report, &action, err);
+	ibb_lock_release(&lock);
 	if (!r)
 		r = report_json(q, action, &report, ret_json, err);
 	ibb_journal_report_clear(&report);

@@ -16,6 +16,8 @@ int ibb_inplace_begin(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHE
  */
 int ibb_inplace_write(struct ibb_session *s, ibb_manifest_fn fn, void *ctx,
 		      struct ibb_error *err) IBB_MUST_CHECK;
+/* The lock that a command with `-o IMAGE --overwrite` takes as well. */
+int ibb_inplace_lock(struct ibb_lock *l, const char *image, struct ibb_error *err) IBB_MUST_CHECK;
 /* The directory for changed blocks that memory has no room for: the request's, else where the
  * result goes. free() it. */
 char *ibb_spill_dir(const struct ibb_request *q) IBB_MUST_CHECK;

@@ -96,11 +96,20 @@ int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 	return r;
 }
 
+static int digest_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	const struct ibb_request *q = ctx;
+	struct ibb_progress p = {.phase = "digest", .done = done, .total = total};
+
+	return q->progress ? q->progress(q->progress_ctx, &p) : 0;
+}
+
 static int digest(const struct ibb_request *q, struct ibb_disk *d, struct ibb_sha256 *ret,
 		  struct ibb_error *err)
 {
-	return q->digest == IBB_DIGEST_CONTENT ? ibb_digest_content(d, ret, err)
-					       : ibb_digest_flat(d, ret, err);
+	return q->digest == IBB_DIGEST_CONTENT
+		       ? ibb_digest_content(d, digest_progress, (void *)q, ret, err)
+		       : ibb_digest_flat(d, digest_progress, (void *)q, ret, err);
 }
 
 int ibb_output_digest(const struct ibb_request *q, struct ibb_disk *d, struct ibb_identity *id,
@@ -122,19 +131,18 @@ int ibb_output_digest_chain(const struct ibb_request *q, const struct ibb_chain 
 	return r;
 }
 
-/* The output opened through its descriptor, before it has a name. */
-static int check_output(struct ibb_session *s, int fd, const struct ibb_applied *applied,
-			struct ibb_identity *ret, struct ibb_error *err)
+/* The output opened again, before it has its name. */
+static int check_output(struct ibb_session *s, const struct ibb_atomic *file,
+			const struct ibb_applied *applied, struct ibb_identity *ret,
+			struct ibb_error *err)
 {
+	IBB_AUTO_FREE char *name = ibb_atomic_open_name(file);
 	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off};
 	IBB_AUTO(ibb_image_close) struct ibb_image *im = NULL;
 	unsigned number = s->image->table.parts[s->image->windows].number;
 	uint64_t compared;
-	char proc[64];
-	int r;
+	int r = name ? ibb_image_open(name, &o, &im, err) : ibb_err_nomem(err);
 
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	r = ibb_image_open(proc, &o, &im, err);
 	if (!r)
 		r = ibb_image_open_windows(im, number, false, err);
 	if (!r)
@@ -149,37 +157,9 @@ static int check_output(struct ibb_session *s, int fd, const struct ibb_applied 
 		 : IBB_OK;
 }
 
-/* The manifest is written out in full before the image appears, so that little can go wrong
- * between the two names. */
-static int publish(struct ibb_session *s, struct ibb_atomic *image, const char *text,
-		   struct ibb_error *err)
-{
-	struct ibb_atomic man = {.fd = -1, .dir_fd = -1};
-	int r = ibb_session_phase(s->q, "sync", 0, 0, err);
-
-	if (!r && s->q->manifest) {
-		r = ibb_atomic_begin(&man, s->q->manifest, s->q->overwrite, err);
-		if (!r)
-			r = ibb_pwrite_full(man.fd, text, strlen(text), 0, s->q->manifest, err);
-	}
-	/* an image may lack its manifest, never the reverse: the old one goes first */
-	if (!r && s->q->manifest && s->q->overwrite && unlink(s->q->manifest) && errno != ENOENT)
-		r = ibb_err_os(err, errno, "%s: remove the old manifest", s->q->manifest);
-	if (!r)
-		r = ibb_atomic_commit(image, err);
-	if (!r && s->q->manifest) {
-		r = ibb_atomic_commit(&man, err);
-		if (r)
-			(void)ibb_err_prefix(err, r,
-					     "the image %s is complete, but its manifest is not",
-					     s->q->output);
-	}
-	ibb_atomic_abort(&man);
-	return r;
-}
-
-int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, ibb_manifest_fn fn,
-		     void *ctx, struct ibb_error *err)
+int ibb_output_write(struct ibb_session *s, struct ibb_replace *old,
+		     const struct ibb_applied *applied, ibb_manifest_fn fn, void *ctx,
+		     struct ibb_error *err)
 {
 	struct ibb_identity id = {0};
 	struct ibb_atomic out;
@@ -194,11 +174,13 @@ int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, i
 	if (!r)
 		r = ibb_target_fill(&s->target, &out, err);
 	if (!r)
-		r = check_output(s, out.fd, applied, &id, err);
+		r = check_output(s, &out, applied, &id, err);
 	if (!r)
 		r = fn(ctx, s, &id, &text, err);
 	if (!r)
-		r = publish(s, &out, text, err);
+		r = ibb_session_phase(s->q, "sync", 0, 0, err);
+	if (!r)
+		r = ibb_replace_publish(old, &out, s->q->manifest ? text : NULL, err);
 	ibb_atomic_abort(&out);
 	ibb_identity_clear(&id);
 	return r;

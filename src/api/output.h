@@ -3,6 +3,7 @@
 #ifndef IBB_API_OUTPUT_H
 #define IBB_API_OUTPUT_H
 
+#include "api/replace.h"
 #include "api/session.h"
 
 /*
@@ -19,10 +20,11 @@ typedef int (*ibb_manifest_fn)(void *ctx, struct ibb_session *s, const struct ib
  * Copy the source's extents into an unnamed file, lay the overlay over it, open it as a stranger
  * would and read every written file back, check that the source did not change meanwhile; only
  * then give it its name, and directly afterwards the manifest its own. An image may lack its
- * manifest, never the reverse.
+ * manifest, never the reverse. `old` is what it replaces, begun before the work.
  */
-int ibb_output_write(struct ibb_session *s, const struct ibb_applied *applied, ibb_manifest_fn fn,
-		     void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_output_write(struct ibb_session *s, struct ibb_replace *old,
+		     const struct ibb_applied *applied, ibb_manifest_fn fn, void *ctx,
+		     struct ibb_error *err) IBB_MUST_CHECK;
 
 /* The digest of a whole image that the request asks for, if any. */
 int ibb_output_digest(const struct ibb_request *q, struct ibb_disk *d, struct ibb_identity *id,

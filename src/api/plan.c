@@ -3,6 +3,7 @@
 #include "api/azure.h"
 #include "api/doc.h"
 #include "api/session.h"
+#include "api/target.h"
 
 static void warnings_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj)
 {
@@ -38,6 +39,16 @@ static int plan_doc(struct ibb_session *s, char **ret_json, struct ibb_error *er
 	return ibb_doc_print(&b, ret_json, err);
 }
 
+/* What bake could not write is refused here as well. */
+static int check_target(struct ibb_session *s, struct ibb_error *err)
+{
+	struct ibb_target t = {0};
+	int r = ibb_target_open(s->q, &s->image->chain, s->image->overlay, &t, err);
+
+	ibb_target_close(&t);
+	return r;
+}
+
 int ibb_do_plan(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
@@ -48,6 +59,8 @@ int ibb_do_plan(const struct ibb_request *q, char **ret_json, struct ibb_error *
 	r = ibb_session_open(&s, false, err);
 	if (!r)
 		r = ibb_session_azure_enforce(&s, true, err);
+	if (!r)
+		r = check_target(&s, err);
 	if (!r)
 		r = ibb_session_plan(&s, err);
 	if (!r)

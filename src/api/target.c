@@ -11,6 +11,7 @@
 #include "base/le.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "disk/journal.h"
 #include "disk/partition.h"
 #include "disk/ptable.h"
 #include "disk/sink.h"
@@ -79,6 +80,18 @@ int ibb_target_check_name(const struct ibb_request *q, struct ibb_error *err)
 			    formats[want].name);
 }
 
+/* Over an image whose change was interrupted nothing is written: what is to become of that change,
+ * which a recover would make to the new image, has to be decided first. */
+static int check_journal(const char *path, bool exists, struct ibb_error *err)
+{
+	int r = ibb_journal_check(path, err);
+
+	if (r == IBB_E_CONFLICT && !exists)
+		ibb_err_hint(err, r,
+			     "choose another name, or put the journal where its image is now");
+	return r;
+}
+
 int ibb_target_check_path(const struct ibb_chain *c, const char *path, const char *what,
 			  bool overwrite, struct ibb_error *err)
 {
@@ -94,7 +107,7 @@ int ibb_target_check_path(const struct ibb_chain *c, const char *path, const cha
 					   c->links[0].path);
 	if (lstat(path, &st)) {
 		if (errno == ENOENT && *path && path[strlen(path) - 1] != '/')
-			return IBB_OK;
+			return check_journal(path, false, err);
 		return ibb_err_os(err, errno, "%s: the %s cannot be made there", path, what);
 	}
 	if (S_ISDIR(st.st_mode))
@@ -106,7 +119,7 @@ int ibb_target_check_path(const struct ibb_chain *c, const char *path, const cha
 			       : S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode) ? "device"
 									    : "special file");
 	if (overwrite)
-		return IBB_OK;
+		return check_journal(path, true, err);
 	ibb_err(err, IBB_E_EXISTS, "%s: the %s exists already", path, what);
 	return ibb_err_hint(err, IBB_E_EXISTS,
 			    "choose another name, or replace it with --overwrite");
@@ -114,16 +127,46 @@ int ibb_target_check_path(const struct ibb_chain *c, const char *path, const cha
 
 /* ---- what it shall be ---- */
 
-/* A raw file does not tell its sector size; its GPT may. */
-static int sector_of(const struct ibb_chain *c, struct ibb_disk *changes, uint32_t *ret,
-		     struct ibb_error *err)
+/* No table to be read. Is it one for other sectors? Nobody would say so afterwards. */
+static int sector_without_table(struct ibb_disk *d, enum ibb_output_format format, int why,
+				struct ibb_error *err)
 {
-	bool found;
+	struct ibb_error own = {0};
+	bool found = false;
+	uint32_t sector = 0;
+	int r;
 
-	*ret = c->disk->sector_bytes;
-	if (c->links[0].kind != IBB_CONTAINER_RAW)
+	if (why != IBB_E_CORRUPT && why != IBB_E_LIMIT)
+		return why;
+	r = ibb_gpt_find(d, &found, &sector, &own);
+	if (r && err)
+		*err = own;
+	if (r || !found || sector == d->sector_bytes || format == IBB_OUTPUT_RAW)
+		return r;
+	ibb_err_prefix(err, why, "the disk may have sectors of %u bytes, but what tells is damaged",
+		       sector);
+	return ibb_err_hint(err, why, "repair the partition table, or use --format=raw");
+}
+
+/*
+ * A raw file does not tell its sector size; its GPT may, if that is its table: the signature alone
+ * may be left from an older one, or be data.
+ */
+static int sector_of(const struct ibb_target *t, uint32_t *ret, struct ibb_error *err)
+{
+	struct ibb_disk *d = t->changes ? t->changes : t->chain->disk;
+	struct ibb_ptable table = {0};
+	int r;
+
+	*ret = t->chain->disk->sector_bytes;
+	if (t->chain->links[0].kind != IBB_CONTAINER_RAW)
 		return IBB_OK;
-	return ibb_gpt_find(changes ? changes : c->disk, &found, ret, err);
+	r = ibb_ptable_read_part(d, d->size_bytes, &table, err);
+	if (r)
+		return sector_without_table(d, t->q->format, r, err);
+	*ret = table.sector_bytes;
+	ibb_ptable_clear(&table);
+	return IBB_OK;
 }
 
 /* To whole MiB, with the partition table told. */
@@ -172,7 +215,7 @@ static int check_format(const struct ibb_target *t, struct ibb_error *err)
 static int plan(struct ibb_target *t, struct ibb_error *err)
 {
 	const uint64_t size = t->disk->size_bytes;
-	int r = sector_of(t->chain, t->changes, &t->write.sector_bytes, err);
+	int r = sector_of(t, &t->write.sector_bytes, err);
 
 	if (r)
 		return r;
@@ -357,6 +400,7 @@ static bool is_flat(const struct ibb_target *t)
 static int clone(struct ibb_target *t, const struct ibb_atomic *out, struct ibb_error *err)
 {
 	const struct ibb_link *l = &t->chain->links[0];
+	struct ibb_sink_fd s;
 	int r;
 
 	if (t->q->sparse != IBB_OUTPUT_SPARSE_AUTO || !is_flat(t) ||
@@ -367,7 +411,10 @@ static int clone(struct ibb_target *t, const struct ibb_atomic *out, struct ibb_
 		return r;
 	if (copy_progress(t, 0, 0))
 		return ibb_err(err, IBB_E_CANCELLED, "%s: the copy was stopped", out->path);
-	if (t->changes)
+	/* the footer of a fixed VHD came along: in a disk that grows it would become data */
+	ibb_sink_fd_init(&s, out->fd, out->path);
+	r = s.s.truncate(&s.s, t->chain->disk->size_bytes, err);
+	if (!r && t->changes)
 		r = ibb_copy_overlay(t->changes, out->fd, out->path, 0, &t->stats, err);
 	if (!r && t->growth)
 		r = ibb_copy_overlay(t->growth, out->fd, out->path, 0, &t->stats, err);
@@ -431,5 +478,9 @@ int ibb_target_check(const struct ibb_target *t, const struct ibb_chain *out,
 		r = ibb_copy_check_overlay(t->changes, t->disk, out->disk, err);
 	if (!r && t->growth)
 		r = ibb_copy_check_overlay(t->growth, t->disk, out->disk, err);
+	/* not by the bytes that were meant to be there, which would only repeat a mistake */
+	if (!r && t->growth)
+		r = ibb_ptable_check_grown(t->changes ? t->changes : t->chain->disk,
+					   t->disk->size_bytes - t->grown_bytes, out->disk, err);
 	return r;
 }

@@ -19,7 +19,8 @@ int ibb_target_check_name(const struct ibb_request *q, struct ibb_error *err) IB
 
 /*
  * Refuse, before any work, a path that would destroy something: it exists without `overwrite`, is a
- * file of the chain under any name, or is no regular file. `what` is "output", "manifest", ...
+ * file of the chain under any name, or is no regular file; IBB_E_CONFLICT when a journal lies
+ * beside it (disk/journal.h). `what` is "output", "manifest", ...
  */
 int ibb_target_check_path(const struct ibb_chain *c, const char *path, const char *what,
 			  bool overwrite, struct ibb_error *err) IBB_MUST_CHECK;

@@ -242,6 +242,14 @@ int ibb_atomic_begin(struct ibb_atomic *a, const char *path, bool replace, struc
 	return r;
 }
 
+char *ibb_atomic_open_name(const struct ibb_atomic *a)
+{
+	char proc[64];
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", a->fd);
+	return ibb_strdup(a->tmp && access(proc, F_OK) ? a->tmp : proc);
+}
+
 /* Give the unnamed file a name: the final one, or a temporary one to rename over the old file. */
 static int link_tmp(struct ibb_atomic *a, const char *name, struct ibb_error *err)
 {
@@ -279,28 +287,43 @@ static int rename_new(const char *from, const char *to)
 	return errno == ENOENT ? rename(from, to) : -1;
 }
 
-static int publish(struct ibb_atomic *a, struct ibb_error *err)
+/* For the rename over the old file. */
+static int give_tmp_name(struct ibb_atomic *a, struct ibb_error *err)
 {
-	IBB_AUTO_FREE char *dir = NULL;
+	IBB_AUTO_FREE char *dir = dir_of(a->path);
 	int r;
 
-	if (!a->tmp && !a->replace)
-		return link_tmp(a, a->path, err);
-	if (!a->tmp) {
-		dir = dir_of(a->path);
-		a->tmp = dir ? ibb_asprintf("%s/.%s.ibbake-%ld.tmp", dir, base_of(a->path),
-					    (long)getpid())
-			     : NULL;
-		if (!a->tmp)
-			return ibb_err_nomem(err);
-		(void)unlink(a->tmp);
-		r = link_tmp(a, a->tmp, err);
-		if (r) {
-			free(a->tmp);
-			a->tmp = NULL;
-			return r;
-		}
+	a->tmp = dir ? ibb_asprintf("%s/.%s.ibbake-%ld.tmp", dir, base_of(a->path), (long)getpid())
+		     : NULL;
+	if (!a->tmp)
+		return ibb_err_nomem(err);
+	(void)unlink(a->tmp);
+	r = link_tmp(a, a->tmp, err);
+	if (r) {
+		free(a->tmp);
+		a->tmp = NULL;
 	}
+	return r;
+}
+
+int ibb_atomic_prepare(struct ibb_atomic *a, struct ibb_error *err)
+{
+	int r = IBB_OK;
+
+	if (a->prepared)
+		return IBB_OK;
+	if (fsync(a->fd))
+		return ibb_err_os(err, errno, "%s: fsync", a->path);
+	if (!a->tmp && a->replace)
+		r = give_tmp_name(a, err);
+	a->prepared = !r;
+	return r;
+}
+
+static int publish(struct ibb_atomic *a, struct ibb_error *err)
+{
+	if (!a->tmp)
+		return link_tmp(a, a->path, err);
 	if (a->replace ? rename(a->tmp, a->path) : rename_new(a->tmp, a->path)) {
 		if (errno == EEXIST)
 			return ibb_err(err, IBB_E_EXISTS, "%s: appeared while it was being written",
@@ -314,14 +337,18 @@ static int publish(struct ibb_atomic *a, struct ibb_error *err)
 
 int ibb_atomic_commit(struct ibb_atomic *a, struct ibb_error *err)
 {
-	int r;
+	int r = ibb_atomic_prepare(a, err);
 
-	if (fsync(a->fd))
-		r = ibb_err_os(err, errno, "%s: fsync", a->path);
-	else
+	if (!r)
 		r = publish(a, err);
-	if (!r && fsync(a->dir_fd) && errno != EINVAL)
-		r = ibb_err_os(err, errno, "%s: fsync of its directory", a->path);
+	a->published = !r;
+	if (!r && fsync(a->dir_fd) && errno != EINVAL) {
+		r = ibb_err_os(err, errno,
+			       "%s: the file is complete, but a power cut may still take its name: "
+			       "fsync of its directory",
+			       a->path);
+		(void)ibb_err_hint(err, r, "sync that file system, then check that it is there");
+	}
 	ibb_atomic_abort(a);
 	return r;
 }
@@ -336,6 +363,77 @@ void ibb_atomic_abort(struct ibb_atomic *a)
 	free(a->path);
 	a->tmp = NULL;
 	a->path = NULL;
+}
+
+/* ---- out of the way ---- */
+
+static void forget(struct ibb_aside *a)
+{
+	free(a->path);
+	free(a->tmp);
+	*a = (struct ibb_aside){0};
+}
+
+static int sync_dir(const char *dir, const char *path, struct ibb_error *err)
+{
+	IBB_AUTO_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return ibb_err_os(err, errno, "%s: open the directory %s", path, dir);
+	if (fsync(fd) && errno != EINVAL)
+		return ibb_err_os(err, errno, "%s: fsync of its directory", path);
+	return IBB_OK;
+}
+
+/* The hidden name may be taken by what a killed run left behind: then another one. */
+static int rename_aside(struct ibb_aside *a, const char *dir, struct ibb_error *err)
+{
+	int saved = EEXIST;
+
+	for (unsigned i = 0; i < 100 && saved == EEXIST; i++) {
+		free(a->tmp);
+		a->tmp = ibb_asprintf("%s/.%s.ibbake-%ld-%u.old", dir, base_of(a->path),
+				      (long)getpid(), i);
+		if (!a->tmp)
+			return ibb_err_nomem(err);
+		saved = rename_new(a->path, a->tmp) ? errno : 0;
+	}
+	if (saved == ENOENT) {
+		forget(a);
+		return IBB_OK;
+	}
+	return saved ? ibb_err_os(err, saved, "%s: put it aside", a->path) : IBB_OK;
+}
+
+int ibb_aside_put(struct ibb_aside *a, const char *path, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *dir = dir_of(path);
+	int r;
+
+	*a = (struct ibb_aside){.path = ibb_strdup(path)};
+	r = dir && a->path ? rename_aside(a, dir, err) : ibb_err_nomem(err);
+	if (r) {
+		forget(a);
+		return r;
+	}
+	r = a->tmp ? sync_dir(dir, path, err) : IBB_OK;
+	if (r)
+		ibb_aside_back(a);
+	return r;
+}
+
+void ibb_aside_back(struct ibb_aside *a)
+{
+	if (a->tmp)
+		(void)rename_new(a->tmp, a->path);
+	forget(a);
+}
+
+void ibb_aside_drop(struct ibb_aside *a)
+{
+	if (a->tmp)
+		(void)unlink(a->tmp);
+	forget(a);
 }
 
 int ibb_lock_take(struct ibb_lock *l, const char *path, struct ibb_error *err)

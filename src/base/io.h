@@ -49,13 +49,36 @@ struct ibb_atomic {
 	char *path; /* the final name */
 	char *tmp;  /* temporary name beside it, NULL for an unnamed file */
 	bool replace;
+	bool prepared;	/* durable, and with a name to rename */
+	bool published; /* it has its final name; stays after commit */
 };
 /* IBB_E_EXISTS when path exists and !replace, or when it is no regular file. */
 int ibb_atomic_begin(struct ibb_atomic *a, const char *path, bool replace,
 		     struct ibb_error *err) IBB_MUST_CHECK;
+/* A name to open it by again before it has its own: by the descriptor, or in a bare chroot the
+ * temporary one. NULL: no memory. */
+char *ibb_atomic_open_name(const struct ibb_atomic *a) IBB_MUST_CHECK;
+/* What of a commit can be done before anything that is there is touched: all but the last rename
+ * (or link) and the fsync of the directory. */
+int ibb_atomic_prepare(struct ibb_atomic *a, struct ibb_error *err) IBB_MUST_CHECK;
+/* Prepares, when that was not done. */
 int ibb_atomic_commit(struct ibb_atomic *a, struct ibb_error *err) IBB_MUST_CHECK;
 /* Drop it; harmless after commit. */
 void ibb_atomic_abort(struct ibb_atomic *a);
+
+/*
+ * A file taken out of the way, under a hidden name beside it, until it is known whether it has to
+ * come back: durable when put returns, so that nothing that is done afterwards can survive a power
+ * cut without it. No such file: nothing to do, and OK.
+ */
+struct ibb_aside {
+	char *path, *tmp; /* NULL: nothing was put aside */
+};
+int ibb_aside_put(struct ibb_aside *a, const char *path, struct ibb_error *err) IBB_MUST_CHECK;
+/* Back to its name, unless there is another file by now. */
+void ibb_aside_back(struct ibb_aside *a);
+/* Away with it. */
+void ibb_aside_drop(struct ibb_aside *a);
 
 /*
  * Exclusive right to write `path`, held through a lock on ".<name>.ibbake-lock" beside it; the lock

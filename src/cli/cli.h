@@ -20,6 +20,7 @@ struct cli {
 	const char *args[CLI_MAX_LIST]; /* what is no option */
 	size_t n_args;
 	bool json, quiet, verbose, dry_run, no_manifest, help;
+	bool writing; /* --format or --sparse was given */
 	enum cli_progress progress;
 	char *manifest_path; /* the default one, owned */
 	/* progress state */
@@ -52,8 +53,9 @@ enum {
 	CLI_LOCK = 262144,    /* --lock */
 	CLI_CONVERT = 524288, /* --accept-changed-parent, --second-opinion */
 	CLI_IN_PLACE = 1 << 24,
-	CLI_DROP = 1 << 25,
-	CLI_AZURE = 1 << 26 /* --azure */
+	CLI_RECOVER = 1 << 25, /* --drop, --no-manifest */
+	CLI_AZURE = 1 << 26,   /* --azure */
+	CLI_FORMAT = 1 << 27   /* --format without an output: plan */
 };
 
 struct cli_command {

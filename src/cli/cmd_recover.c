@@ -26,6 +26,11 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 	cli_printf(out, "image    changed as it was meant to be: %s, read back\n", bytes);
 	if (ibb_json_str(doc, "manifest"))
 		cli_printf(out, "manifest %s\n", cli_str(doc, "manifest"));
+	if (ibb_json_str(doc, "manifest_missing"))
+		cli_printf(out,
+			   "manifest %s was not written, as asked; one that lies there describes "
+			   "another state\n",
+			   cli_str(doc, "manifest_missing"));
 }
 
 int cli_cmd_recover(struct cli *c)
@@ -36,7 +41,10 @@ int cli_cmd_recover(struct cli *c)
 
 	if (c->n_args != 1)
 		return cli_usage(c, "recover needs one IMAGE");
+	if (c->q.drop && c->no_manifest)
+		return cli_usage(c, "--drop and --no-manifest exclude each other");
 	c->q.image = c->args[0];
+	c->q.no_manifest = c->no_manifest;
 	r = ibb_recover(&c->q, &json, &err);
 	return cli_finish(c, r, &err, json, text);
 }

@@ -24,7 +24,7 @@ const struct cli_command cli_commands[] = {
 	{"plan", "IMAGE", "everything bake would do, with reasons; writes nothing",
 	 "  ibbake plan base.vhd --size Standard_HB120rs_v3 --drivers winof2/\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_PARTITION | CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG |
-		 CLI_PROGRESS | CLI_DIRTY | CLI_TRUST | CLI_LOCK | CLI_AZURE,
+		 CLI_PROGRESS | CLI_DIRTY | CLI_TRUST | CLI_LOCK | CLI_AZURE | CLI_FORMAT,
 	 cli_cmd_plan},
 	{"bake", "IMAGE", "make an image that has the InfiniBand driver, and its manifest",
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n"
@@ -50,7 +50,9 @@ const struct cli_command cli_commands[] = {
 		 CLI_OS | CLI_IN_PLACE | CLI_AZURE,
 	 cli_cmd_drivers},
 	{"recover", "IMAGE", "finish, or drop, a change in place that was interrupted",
-	 "  ibbake recover base.vhd\n", CLI_DROP, cli_cmd_recover},
+	 "  ibbake recover base.vhd\n"
+	 "  ibbake recover base.vhd --no-manifest\n",
+	 CLI_RECOVER, cli_cmd_recover},
 };
 const size_t cli_n_commands = IBB_ARRAY_SIZE(cli_commands);
 

@@ -40,17 +40,18 @@ static const struct option {
 	{"output", 'o', "OUT", CLI_OUTPUT, TEXT, AT(q.output), 0, 0, "the image to make"},
 	{"in-place", 0, NULL, CLI_IN_PLACE, FLAG, AT(q.in_place), 0, 0,
 	 "change the image itself (raw, fixed VHD), by way of a journal beside it"},
-	{"drop", 0, NULL, CLI_DROP, FLAG, AT(q.drop), 0, 0,
+	{"drop", 0, NULL, CLI_RECOVER, FLAG, AT(q.drop), 0, 0,
 	 "give the change up, when nothing of it is in the image so far"},
 	{"manifest", 'm', "FILE", CLI_MANIFEST, TEXT, AT(q.manifest), 0, 0,
 	 "the manifest (bake: default OUT.manifest.json, or IMAGE.manifest.json)"},
-	{"no-manifest", 0, NULL, CLI_NO_MANIFEST, FLAG, AT(no_manifest), 0, 0, "write no manifest"},
+	{"no-manifest", 0, NULL, CLI_NO_MANIFEST | CLI_RECOVER, FLAG, AT(no_manifest), 0, 0,
+	 "write no manifest (recover: finish the image when only that cannot be written)"},
 	{"partition", 'p', "N", CLI_PARTITION, NUMBER, AT(q.partition), 0, 0,
 	 "the Windows partition, when several hold one"},
 	{"overwrite", 0, NULL, CLI_OUTPUT, FLAG, AT(q.overwrite), 0, 0,
 	 "replace an existing output and manifest"},
-	{"format", 0, "vhd|vhd-dynamic|vhdx|raw", CLI_OUTPUT, FORMAT, AT(q.format), 0, 0,
-	 "what OUT is to be; vhd is a fixed one of whole MiB, as Azure takes it (default)"},
+	{"format", 0, "vhd|vhd-dynamic|vhdx|raw", CLI_OUTPUT | CLI_FORMAT, FORMAT, AT(q.format), 0,
+	 0, "what OUT is to be; vhd is a fixed one of whole MiB, as Azure takes it (default)"},
 	{"sparse", 0, "auto|always|never", CLI_OUTPUT, SPARSE, AT(q.sparse), 0, 0,
 	 "which zeros become holes: those of the input and runs of 64 KiB, every 4 KiB, none"},
 	{"dry-run", 'n', NULL, CLI_NO_MANIFEST, FLAG, AT(dry_run), 0, 0,
@@ -251,11 +252,13 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 		if (!parse_choice(v, formats, IBB_ARRAY_SIZE(formats), &choice))
 			return false;
 		*(enum ibb_output_format *)at = choice;
+		c->writing = true;
 		return true;
 	case SPARSE:
 		if (!parse_choice(v, sparse, IBB_ARRAY_SIZE(sparse), &choice))
 			return false;
 		*(enum ibb_output_sparse *)at = choice;
+		c->writing = true;
 		return true;
 	case PROGRESS:
 		if (!parse_choice(v, modes, IBB_ARRAY_SIZE(modes), &choice))
@@ -311,6 +314,9 @@ int cli_default_output(struct cli *c)
 {
 	if (c->q.output && c->q.in_place)
 		return cli_usage(c, "-o and --in-place exclude each other");
+	if (c->q.in_place && c->writing)
+		return cli_usage(c, "--in-place keeps the image's format and holes: no --format, "
+				    "no --sparse");
 	if (!c->q.output && !c->q.in_place && !c->dry_run)
 		return cli_usage(c, "%s needs -o OUT (or --in-place, or --dry-run)", c->command);
 	if (c->no_manifest && c->q.manifest)

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/le.h"
 #include "base/limits.h"
 #include "base/utf16.h"
@@ -24,7 +25,9 @@
 #define VHD_LOCATOR 576u  /* in the dynamic disk header */
 
 struct search {
-	const char *base;      /* our file's name */
+	const char *base; /* our file's name */
+	int dir;	  /* its directory */
+	struct stat st;
 	const uint8_t *vhd_id; /* our footer's, or NULL */
 	int fd;		       /* of the sibling */
 	uint64_t size;
@@ -37,7 +40,19 @@ static bool read_at(struct search *s, void *buf, size_t n, uint64_t off)
 	       pread(s->fd, buf, n, (off_t)off) == (ssize_t)n;
 }
 
-/* Does this path, as Windows or Linux writes it, end in our name? */
+/* From our directory, is this path another name of our file? Links are followed. */
+static bool leads_to_us(const struct search *s, const char *path)
+{
+	struct stat st;
+
+	return fstatat(s->dir, path, &st, 0) == 0 && st.st_dev == s->st.st_dev &&
+	       st.st_ino == s->st.st_ino;
+}
+
+/*
+ * Does this path, as Windows or Linux writes it, end in our name, or in that of a link beside us
+ * that leads to us?
+ */
 static bool names_us(struct search *s, const char *path)
 {
 	const char *base = path;
@@ -45,7 +60,7 @@ static bool names_us(struct search *s, const char *path)
 	for (const char *p = path; *p; p++)
 		if (*p == '/' || *p == '\\' || *p == ':')
 			base = p + 1;
-	return ibb_caseeq(base, s->base);
+	return ibb_caseeq(base, s->base) || leads_to_us(s, path) || leads_to_us(s, base);
 }
 
 /* UTF-16 of the file at off, in either byte order. */
@@ -161,6 +176,26 @@ static bool vhdx_rests_on_us(struct search *s)
 
 /* ---- qcow2 ---- */
 
+/* "json:{...}" describes a chain of drivers; one of its texts is a file name. */
+static bool value_names_us(struct search *s, const struct ibb_json *j)
+{
+	if (ibb_json_is_string(j))
+		return names_us(s, ibb_json_value_str(j));
+	ibb_json_foreach (e, j)
+		if (value_names_us(s, e))
+			return true;
+	return false;
+}
+
+static bool json_names_us(struct search *s, const char *text)
+{
+	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
+	int r = ibb_json_parse(s->base, text, strlen(text), &doc, NULL);
+
+	s->no_memory |= r == IBB_E_NOMEM;
+	return !r && value_names_us(s, doc);
+}
+
 static bool qcow2_rests_on_us(struct search *s)
 {
 	char path[NAME_CHARS + 1] = "";
@@ -174,7 +209,7 @@ static bool qcow2_rests_on_us(struct search *s)
 	len = ibb_get_be32(head + 16);
 	if (!off || !len || len > NAME_CHARS || !read_at(s, path, len, off))
 		return false;
-	return names_us(s, path);
+	return strncmp(path, "json:", 5) == 0 ? json_names_us(s, path + 5) : names_us(s, path);
 }
 
 /* ---- the directory ---- */
@@ -237,9 +272,13 @@ int ibb_inuse_children(const char *path, const uint8_t *vhd_id, struct ibb_error
 	}
 	*slash = '\0';
 	s.base = slash + 1;
-	d = opendir(*real ? real : "/");
-	r = d ? scan(&s, d, *real ? real : "/", err)
-	      : ibb_err_os(err, errno, "%s: look for disks that rest on the image", real);
+	r = stat(path, &s.st) ? ibb_err_os(err, errno, "%s: stat", path) : IBB_OK;
+	d = r ? NULL : opendir(*real ? real : "/");
+	if (d)
+		s.dir = dirfd(d);
+	r = r	? r
+	    : d ? scan(&s, d, *real ? real : "/", err)
+		: ibb_err_os(err, errno, "%s: look for disks that rest on the image", real);
 	if (d)
 		closedir(d);
 	free(real);

@@ -244,7 +244,8 @@ static int move_piece(struct copier *c, bool data, uint64_t off, size_t n, struc
 
 /*
  * Pieces end at multiples of their size, so that blocks of a format are met whole. A file system
- * may have blocks smaller than the disk's sectors, and its runs end in the middle of one.
+ * may have blocks smaller than the disk's sectors, and its runs end in the middle of one: that
+ * sector is data.
  */
 static int copy_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
 {
@@ -256,8 +257,11 @@ static int copy_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *
 		return IBB_OK;
 	if (off < c->pos)
 		off = c->pos;
-	if (end % sector && e->data)
-		end = end + sector - end % sector < size ? end + sector - end % sector : size;
+	if (end % sector && end < size) {
+		end -= end % sector;
+		if (e->data)
+			end = size - end < sector ? size : end + sector;
+	}
 	while (off < end) {
 		const uint64_t border = (off / PIECE + 1) * PIECE;
 		const size_t n = (size_t)((border < end ? border : end) - off);

@@ -71,9 +71,10 @@ int ibb_copy_check_sample(struct ibb_disk *source, struct ibb_disk *out, uint64_
 /* Digests of a whole image file (see the manifest): flat SHA-256, or "content": SHA-256 over
  * (offset le64, length le64, SHA-256) of each 1 MiB chunk that is not all zero; holes not read. */
 struct ibb_sha256;
-int ibb_digest_flat(struct ibb_disk *d, struct ibb_sha256 *ret,
-		    struct ibb_error *err) IBB_MUST_CHECK;
-int ibb_digest_content(struct ibb_disk *d, struct ibb_sha256 *ret,
-		       struct ibb_error *err) IBB_MUST_CHECK;
+/* progress as in a copy; may be NULL */
+int ibb_digest_flat(struct ibb_disk *d, ibb_copy_progress_fn progress, void *ctx,
+		    struct ibb_sha256 *ret, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_digest_content(struct ibb_disk *d, ibb_copy_progress_fn progress, void *ctx,
+		       struct ibb_sha256 *ret, struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

@@ -15,7 +15,28 @@ struct digest {
 	uint8_t *buf;	/* CHUNK bytes */
 	uint64_t at;	/* content: offset of the chunk in buf */
 	bool has_chunk; /* content: buf holds data of it, zeros elsewhere */
+	bool flat;
+	ibb_copy_progress_fn progress;
+	void *ctx;
+	uint64_t done, total; /* bytes of data; of a flat digest, of everything */
 };
+
+static int report(struct digest *g, uint64_t n, struct ibb_error *err)
+{
+	g->done += n;
+	if (!g->progress || !g->progress(g->ctx, g->done, g->total))
+		return IBB_OK;
+	return ibb_err(err, IBB_E_CANCELLED, "%s: the digest was stopped", g->d->name);
+}
+
+static int add_len(void *ctx, const struct ibb_extent *e, IBB_UNUSED struct ibb_error *err)
+{
+	struct digest *g = ctx;
+
+	if (e->data || g->flat)
+		g->total += e->len_bytes;
+	return IBB_OK;
+}
 
 static int update(const struct digest *g, const void *p, size_t n, struct ibb_error *err)
 {
@@ -25,7 +46,7 @@ static int update(const struct digest *g, const void *p, size_t n, struct ibb_er
 static int flat_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
 {
 	static const uint8_t zeros[65536];
-	const struct digest *g = ctx;
+	struct digest *g = ctx;
 	uint64_t off = e->off_bytes, left = e->len_bytes;
 	const size_t step = e->data ? CHUNK : sizeof(zeros);
 	int r = IBB_OK;
@@ -37,6 +58,8 @@ static int flat_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *
 			r = ibb_disk_pread(g->d, g->buf, n, off, err);
 		if (!r)
 			r = update(g, e->data ? g->buf : zeros, n, err);
+		if (!r)
+			r = report(g, n, err);
 		off += n;
 		left -= n;
 	}
@@ -95,6 +118,8 @@ static int content_extent(void *ctx, const struct ibb_extent *e, struct ibb_erro
 			n = end - off;
 		if (!r)
 			r = ibb_disk_pread(g->d, g->buf + (off - at), (size_t)n, off, err);
+		if (!r)
+			r = report(g, n, err);
 		if (r)
 			return r;
 		off += n;
@@ -102,30 +127,39 @@ static int content_extent(void *ctx, const struct ibb_extent *e, struct ibb_erro
 	return IBB_OK;
 }
 
-static int run(struct ibb_disk *d, ibb_extent_fn fn, struct ibb_sha256 *ret, struct ibb_error *err)
+static int run(struct digest *g, ibb_extent_fn fn, struct ibb_sha256 *ret, struct ibb_error *err)
 {
 	IBB_AUTO_FREE uint8_t *buf = ibb_alloc(CHUNK);
-	struct digest g = {.d = d, .buf = buf};
+	const uint64_t size = g->d->size_bytes;
 	int r;
 
-	if (!buf || ibb_hasher_new(&g.h))
+	g->buf = buf;
+	if (!buf || ibb_hasher_new(&g->h))
 		return ibb_err_nomem(err);
-	r = ibb_disk_extents(d, 0, d->size_bytes, fn, &g, err);
+	r = g->progress ? ibb_disk_extents(g->d, 0, size, add_len, g, err) : IBB_OK;
 	if (!r)
-		r = finish_chunk(&g, err);
+		r = ibb_disk_extents(g->d, 0, size, fn, g, err);
+	if (!r)
+		r = finish_chunk(g, err);
 	if (r) {
-		ibb_hasher_free(g.h);
+		ibb_hasher_free(g->h);
 		return r;
 	}
-	return ibb_hasher_final(g.h, ret) ? ibb_err_nomem(err) : IBB_OK;
+	return ibb_hasher_final(g->h, ret) ? ibb_err_nomem(err) : IBB_OK;
 }
 
-int ibb_digest_flat(struct ibb_disk *d, struct ibb_sha256 *ret, struct ibb_error *err)
+int ibb_digest_flat(struct ibb_disk *d, ibb_copy_progress_fn progress, void *ctx,
+		    struct ibb_sha256 *ret, struct ibb_error *err)
 {
-	return run(d, flat_extent, ret, err);
+	struct digest g = {.d = d, .flat = true, .progress = progress, .ctx = ctx};
+
+	return run(&g, flat_extent, ret, err);
 }
 
-int ibb_digest_content(struct ibb_disk *d, struct ibb_sha256 *ret, struct ibb_error *err)
+int ibb_digest_content(struct ibb_disk *d, ibb_copy_progress_fn progress, void *ctx,
+		       struct ibb_sha256 *ret, struct ibb_error *err)
 {
-	return run(d, content_extent, ret, err);
+	struct digest g = {.d = d, .progress = progress, .ctx = ctx};
+
+	return run(&g, content_extent, ret, err);
 }

@@ -252,23 +252,26 @@ static int decode_entries(const struct ibb_disk *d, const struct header *h, stru
 	return IBB_OK;
 }
 
-/* The backup lies at the last LBA, agrees with the primary, and each points at the other. */
+/* The backup that the primary names agrees with it and points back; it belongs to the last LBA. */
 static int check_backup(struct ibb_disk *d, const struct header *h, struct ibb_ptable *t,
 			struct ibb_error *err)
 {
 	const uint64_t last = d->size_bytes / t->sector_bytes - 1;
 	struct ibb_error ignored = {0};
 	struct header other = {0};
-	int r = read_header(d, t->sector_bytes, last, "backup", &other, &ignored);
+	int r = IBB_E_CORRUPT;
 
+	if (h->alternate_lba > 1 && h->alternate_lba <= last)
+		r = read_header(d, t->sector_bytes, h->alternate_lba, "backup", &other, &ignored);
 	if (r && r != IBB_E_CORRUPT && r != IBB_E_LIMIT) {
 		if (err)
 			*err = ignored;
 		return r;
 	}
-	t->backup_damaged = r || h->alternate_lba != last || other.alternate_lba != 1 ||
-			    other.entries_crc != h->entries_crc ||
-			    !ibb_guid_equal(&other.disk_id, &h->disk_id);
+	if (!r && other.alternate_lba == 1 && other.entries_crc == h->entries_crc &&
+	    ibb_guid_equal(&other.disk_id, &h->disk_id))
+		t->backup_lba = h->alternate_lba;
+	t->backup_damaged = t->backup_lba != last;
 	free(other.entries);
 	return IBB_OK;
 }

@@ -101,22 +101,24 @@ static int check_loop(const char *block, const char *name, const char *path, con
 	return busy(path, who, err);
 }
 
-static int check_loops(const struct stat *st, const char *path, const char *sys,
-		       struct ibb_error *err)
+int ibb_inuse_loops(int fd, const char *path, const char *sys, struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *block = ibb_asprintf("%s/block", sys);
 	struct dirent *e;
+	struct stat st;
 	int r = IBB_OK;
 	DIR *d;
 
 	if (!block)
 		return ibb_err_nomem(err);
+	if (fstat(fd, &st))
+		return ibb_err_os(err, errno, "%s: stat", path);
 	d = opendir(block);
 	if (!d)
 		return IBB_OK;
 	while (!r && (e = readdir(d)))
 		if (strncmp(e->d_name, "loop", 4) == 0)
-			r = check_loop(block, e->d_name, path, st, err);
+			r = check_loop(block, e->d_name, path, &st, err);
 	closedir(d);
 	return r;
 }
@@ -142,16 +144,13 @@ static int check_openers(int fd, const char *path, struct ibb_error *err)
 
 int ibb_inuse_claim(int fd, const char *path, const char *sys, struct ibb_error *err)
 {
-	struct stat st;
 	int r;
 
-	if (fstat(fd, &st))
-		return ibb_err_os(err, errno, "%s: stat", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
 		return busy(path, "another program holds a lock (flock) on it", err);
 	r = check_locks(fd, path, err);
 	if (!r)
-		r = check_loops(&st, path, sys, err);
+		r = ibb_inuse_loops(fd, path, sys, err);
 	return r ? r : check_openers(fd, path, err);
 }
 

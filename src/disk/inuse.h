@@ -23,6 +23,10 @@ int ibb_inuse_check_writer(int fd, const char *path, struct ibb_error *err) IBB_
 int ibb_inuse_claim(int fd, const char *path, const char *sys,
 		    struct ibb_error *err) IBB_MUST_CHECK;
 
+/* Only the loop devices of that. */
+int ibb_inuse_loops(int fd, const char *path, const char *sys,
+		    struct ibb_error *err) IBB_MUST_CHECK;
+
 /* Keep everybody out who asks for fcntl locks, as qemu does; fd is open for writing. */
 int ibb_inuse_lock(int fd, const char *path, struct ibb_error *err) IBB_MUST_CHECK;
 

@@ -20,6 +20,7 @@ struct runs {
 	uint8_t *old;
 	int (*emit)(struct runs *x, struct ibb_error *err);
 	uint64_t pos; /* in the journal */
+	uint64_t end; /* of the last run */
 	struct journal_head head;
 	struct ibb_hasher *all;
 };
@@ -67,6 +68,7 @@ static int count_run(struct runs *x, IBB_UNUSED struct ibb_error *err)
 	x->head.records++;
 	x->head.data_bytes += x->len;
 	x->head.journal_bytes += ibb_journal_record_bytes(x->len);
+	x->end = x->off + x->len;
 	return IBB_OK;
 }
 
@@ -93,19 +95,34 @@ static int write_run(struct runs *x, struct ibb_error *err)
 	return r;
 }
 
-/* Header and manifest, in one write. */
-static int write_head(struct runs *x, struct ibb_error *err)
+/* What the header counts. */
+static int measure(struct runs *x, struct ibb_error *err)
 {
 	const struct ibb_journal_change *c = x->c;
 	const size_t path = c->manifest ? strlen(c->manifest) : 0;
 	const size_t text = c->manifest ? strlen(c->text) : 0;
-	const size_t n = UNIT + (size_t)ibb_journal_manifest_bytes(path, text);
-	IBB_AUTO_FREE uint8_t *b = NULL;
+	int r;
 
 	if (path > IBB_LIMIT_PATH_CHARS || text > IBB_LIMIT_JSON_BYTES)
 		return ibb_err(err, IBB_E_LIMIT, "%s: the manifest is too large for the journal",
 			       x->io->journal);
-	b = ibb_zalloc(n);
+	r = each_run(x, count_run, err);
+	if (r)
+		return r;
+	x->head.path_bytes = (uint32_t)path;
+	x->head.text_bytes = (uint32_t)text;
+	x->head.journal_bytes += UNIT + ibb_journal_manifest_bytes(path, text) + UNIT;
+	return x->io->ops->limits(x->io, x->end, x->head.journal_bytes, err);
+}
+
+/* Header and manifest, in one write. */
+static int write_head(struct runs *x, struct ibb_error *err)
+{
+	const struct ibb_journal_change *c = x->c;
+	const size_t path = x->head.path_bytes, text = x->head.text_bytes;
+	const size_t n = UNIT + (size_t)ibb_journal_manifest_bytes(path, text);
+	IBB_AUTO_FREE uint8_t *b = ibb_zalloc(n);
+
 	if (!b)
 		return ibb_err_nomem(err);
 	if (path) {
@@ -113,9 +130,6 @@ static int write_head(struct runs *x, struct ibb_error *err)
 		memcpy(b + UNIT + path, c->text, text);
 		x->head.id.flags |= IBB_JOURNAL_HAS_MANIFEST;
 	}
-	x->head.path_bytes = (uint32_t)path;
-	x->head.text_bytes = (uint32_t)text;
-	x->head.journal_bytes += n + UNIT;
 	x->pos = n;
 	if (ibb_sha256(b + UNIT, n - UNIT, &x->head.manifest) ||
 	    ibb_journal_put_head(&x->head, b) ||
@@ -145,10 +159,8 @@ static int write_trailer(struct runs *x, struct ibb_error *err)
 
 static int write_journal(struct runs *x, struct ibb_error *err)
 {
-	int r = each_run(x, count_run, err);
+	int r = write_head(x, err);
 
-	if (!r)
-		r = write_head(x, err);
 	x->head.records = 0;
 	if (!r)
 		r = each_run(x, write_run, err);
@@ -214,109 +226,7 @@ static int compare_record(void *ctx, const struct journal_record *rec, struct ib
 		       rec->data[i]);
 }
 
-/* From here on the image is changed: the journal stays until the end. */
-static int apply(const struct journal *j, struct ibb_error *err)
-{
-	struct ibb_journal_io *io = j->io;
-	struct applying a = {.io = io, .buf = ibb_alloc(PIECE)};
-	int r = a.buf ? IBB_OK : ibb_err_nomem(err);
-
-	if (!r)
-		r = ibb_journal_each(j, put_record, &a, NULL, err);
-	if (!r)
-		r = io->ops->sync(io, IBB_JOURNAL_IMAGE, err);
-	if (!r)
-		r = ibb_journal_each(j, compare_record, &a, NULL, err);
-	free(a.buf);
-	if (!r && j->path)
-		r = io->ops->manifest(io, j->path, j->text, strlen(j->text), err);
-	if (!r)
-		r = io->ops->unlink(io, err);
-	if (!r)
-		r = io->ops->sync_dir(io, err);
-	return r;
-}
-
-static int unfinished(const struct ibb_journal_io *io, int r, struct ibb_error *err)
-{
-	(void)ibb_err_prefix(err, r, "the change of %s is not finished", io->image);
-	return ibb_err_hint(err, r, "remove the cause, then finish it: ibbake recover '%s'",
-			    io->image);
-}
-
-/* The image is as it was: take the journal away, and keep the error that led here. */
-static int give_up(struct ibb_journal_io *io, int r, struct ibb_error *err)
-{
-	struct ibb_error second = {0};
-
-	if (io->ops->unlink(io, &second) || io->ops->sync_dir(io, &second))
-		return ibb_err_hint(err, r,
-				    "the image is unchanged; 'ibbake recover' removes the journal");
-	return r;
-}
-
-static int change(struct runs *x, struct ibb_journal_stats *ret, struct ibb_error *err)
-{
-	struct ibb_journal_io *io = x->io;
-	struct journal j = {0};
-	struct ibb_sha256 all;
-	uint64_t records;
-	bool complete = false;
-	int r = write_journal(x, err);
-
-	if (!r)
-		r = ibb_journal_has_trailer(io, &complete, &records, &all, err);
-	if (!r && !complete)
-		r = ibb_err(err, IBB_E_IO, "%s: does not read back as it was written", io->journal);
-	if (!r)
-		r = load(io, records, &all, &j, err);
-	if (!r)
-		r = io->ops->begin(io, err);
-	if (r) {
-		ibb_journal_clear(&j);
-		return give_up(io, r, err);
-	}
-	*ret = (struct ibb_journal_stats){j.head.records, j.head.data_bytes,
-					  j.head.journal_bytes + j.head.data_bytes};
-	r = apply(&j, err);
-	ibb_journal_clear(&j);
-	return r ? unfinished(io, r, err) : IBB_OK;
-}
-
-int ibb_journal_change(struct ibb_journal_io *io, const struct ibb_journal_change *c,
-		       struct ibb_journal_stats *ret, struct ibb_error *err)
-{
-	struct runs x = {.c = c, .io = io, .head = {.id = c->id}};
-	int r = IBB_OK;
-
-	*ret = (struct ibb_journal_stats){0};
-	if (!ibb_disk_overlay_dirty_bytes(c->overlay))
-		return c->manifest
-			       ? io->ops->manifest(io, c->manifest, c->text, strlen(c->text), err)
-			       : IBB_OK;
-	x.unit = ibb_alloc((size_t)ibb_journal_record_bytes(PIECE));
-	x.data = ibb_alloc(PIECE);
-	x.old = ibb_alloc(PIECE);
-	if (!x.unit || !x.data || !x.old || ibb_hasher_new(&x.all))
-		r = ibb_err_nomem(err);
-	if (!r)
-		r = io->ops->create(io, err);
-	if (!r)
-		r = change(&x, ret, err);
-	ibb_hasher_free(x.all);
-	free(x.unit);
-	free(x.data);
-	free(x.old);
-	return r;
-}
-
-/* ---- recovering ---- */
-
-void ibb_journal_report_clear(struct ibb_journal_report *r)
-{
-	free(r->manifest);
-	*r = (struct ibb_journal_report){0};
-}
+/* ---- the image as it stands to a journal ---- */
 
 /* Each sector as it was, or as it shall be: anything else is not ours to write over. */
 static int judge_record(void *ctx, const struct journal_record *rec, struct ibb_error *err)
@@ -346,17 +256,210 @@ static int judge_record(void *ctx, const struct journal_record *rec, struct ibb_
 	return r;
 }
 
-static int judge(const struct journal *j, struct ibb_journal_report *report, struct ibb_error *err)
+static int judge_all(const struct journal *j, struct ibb_journal_report *report,
+		     struct ibb_error *err)
 {
 	struct applying a = {.io = j->io, .buf = ibb_alloc(PIECE), .report = report};
 	int r = a.buf ? ibb_journal_each(j, judge_record, &a, NULL, err) : ibb_err_nomem(err);
 
 	free(a.buf);
+	return r;
+}
+
+static int judge(const struct journal *j, struct ibb_journal_report *report, struct ibb_error *err)
+{
+	int r = judge_all(j, report, err);
+
 	return r == IBB_E_CONFLICT
 		       ? ibb_err_hint(err, r,
 				      "restore the image from a copy, or, when it is sound as it "
 				      "is, remove the journal by hand")
 		       : r;
+}
+
+/*
+ * The last look before the first write: with the image locked, each sector is what it was when the
+ * journal was written.
+ */
+static int still_old(const struct journal *j, struct ibb_error *err)
+{
+	struct ibb_journal_report report = {0};
+	int r = judge_all(j, &report, err);
+
+	if (r == IBB_E_CONFLICT || (!r && report.sectors_new))
+		return ibb_err(err, IBB_E_CHANGED,
+			       "%s: was written to while its change was prepared", j->io->image);
+	return r;
+}
+
+static int reserve_record(void *ctx, const struct journal_record *rec, struct ibb_error *err)
+{
+	struct ibb_journal_io *io = ctx;
+
+	return io->ops->reserve(io, rec->off_bytes, rec->len_bytes, err);
+}
+
+static int change_image(const struct journal *j, struct ibb_error *err)
+{
+	struct ibb_journal_io *io = j->io;
+	struct applying a = {.io = io, .buf = ibb_alloc(PIECE)};
+	int r = a.buf ? IBB_OK : ibb_err_nomem(err);
+
+	if (!r)
+		r = ibb_journal_each(j, put_record, &a, NULL, err);
+	if (!r)
+		r = io->ops->sync(io, IBB_JOURNAL_IMAGE, err);
+	if (!r)
+		r = ibb_journal_each(j, compare_record, &a, NULL, err);
+	free(a.buf);
+	return r ? r : io->ops->check_name(io, err);
+}
+
+static int unfinished(const struct ibb_journal_io *io, int r, struct ibb_error *err)
+{
+	(void)ibb_err_prefix(err, r, "the change of %s is not finished", io->image);
+	return ibb_err_hint(err, r, "remove the cause, then finish it: ibbake recover '%s'",
+			    io->image);
+}
+
+/* A manifest that cannot be written must not be in the way of the image for good. */
+static int no_manifest(const struct ibb_journal_io *io, bool image_done, int r,
+		       struct ibb_error *err)
+{
+	const char *what = image_done ? "%s is changed and read back, only its manifest is missing"
+				      : "the change of %s is not finished: its manifest";
+
+	(void)ibb_err_prefix(err, r, what, io->image);
+	return ibb_err_hint(err, r,
+			    "remove the cause, then: ibbake recover '%s'; or do without the "
+			    "manifest: ibbake recover --no-manifest '%s'",
+			    io->image, io->image);
+}
+
+/* All is done, but a power cut might bring the journal back, which then is only to be removed. */
+static int may_return(const struct ibb_journal_io *io, const char *how, int r,
+		      struct ibb_error *err)
+{
+	(void)ibb_err_prefix(err, r, "%s is %s, but its journal is not removed for good", io->image,
+			     how);
+	return ibb_err_hint(err, r,
+			    "should %s be there after a power cut: ibbake recover '%s'; otherwise "
+			    "nothing is to be done",
+			    io->journal, io->image);
+}
+
+/* From here on the image is changed: the journal stays until the end. */
+static int apply(const struct journal *j, struct ibb_error *err)
+{
+	struct ibb_journal_io *io = j->io;
+	int r = change_image(j, err);
+
+	if (r)
+		return unfinished(io, r, err);
+	r = j->path ? io->ops->publish(io, err) : IBB_OK;
+	if (r)
+		return no_manifest(io, true, r, err);
+	r = io->ops->unlink(io, err);
+	if (r)
+		return unfinished(io, r, err);
+	r = io->ops->sync_dir(io, err);
+	return r ? may_return(io, "changed and read back", r, err) : IBB_OK;
+}
+
+/* The image is as it was: take the journal away, and keep the error that led here. */
+static int give_up(struct ibb_journal_io *io, int r, struct ibb_error *err)
+{
+	struct ibb_error second = {0};
+
+	if (io->ops->unlink(io, &second))
+		return ibb_err_hint(err, r,
+				    "the image is unchanged; 'ibbake recover' removes the journal");
+	if (io->ops->sync_dir(io, &second))
+		return ibb_err_hint(err, r,
+				    "the image is unchanged; should its journal be there after a "
+				    "power cut, drop it: ibbake recover --drop '%s'",
+				    io->image);
+	return r;
+}
+
+static int change(struct runs *x, struct ibb_journal_stats *ret, struct ibb_error *err)
+{
+	struct ibb_journal_io *io = x->io;
+	struct journal j = {0};
+	struct ibb_sha256 all;
+	uint64_t records;
+	bool complete = false;
+	int r = IBB_OK;
+
+	if (x->c->manifest)
+		r = io->ops->manifest(io, x->c->manifest, x->c->text, strlen(x->c->text), err);
+	if (!r)
+		r = write_journal(x, err);
+	if (!r)
+		r = ibb_journal_has_trailer(io, &complete, &records, &all, err);
+	if (!r && !complete)
+		r = ibb_err(err, IBB_E_IO, "%s: does not read back as it was written", io->journal);
+	if (!r)
+		r = load(io, records, &all, &j, err);
+	if (!r)
+		r = io->ops->begin(io, err);
+	if (!r)
+		r = still_old(&j, err);
+	if (!r)
+		r = ibb_journal_each(&j, reserve_record, io, NULL, err);
+	if (r) {
+		ibb_journal_clear(&j);
+		return give_up(io, r, err);
+	}
+	*ret = (struct ibb_journal_stats){j.head.records, j.head.data_bytes,
+					  j.head.journal_bytes + j.head.data_bytes};
+	r = apply(&j, err);
+	ibb_journal_clear(&j);
+	return r;
+}
+
+static int manifest_alone(struct ibb_journal_io *io, const struct ibb_journal_change *c,
+			  struct ibb_error *err)
+{
+	int r = io->ops->manifest(io, c->manifest, c->text, strlen(c->text), err);
+
+	return r ? r : io->ops->publish(io, err);
+}
+
+int ibb_journal_change(struct ibb_journal_io *io, const struct ibb_journal_change *c,
+		       struct ibb_journal_stats *ret, struct ibb_error *err)
+{
+	struct runs x = {.c = c, .io = io, .head = {.id = c->id}};
+	int r = IBB_OK;
+
+	*ret = (struct ibb_journal_stats){0};
+	if (!ibb_disk_overlay_dirty_bytes(c->overlay))
+		return c->manifest ? manifest_alone(io, c, err) : IBB_OK;
+	x.unit = ibb_alloc((size_t)ibb_journal_record_bytes(PIECE));
+	x.data = ibb_alloc(PIECE);
+	x.old = ibb_alloc(PIECE);
+	if (!x.unit || !x.data || !x.old || ibb_hasher_new(&x.all))
+		r = ibb_err_nomem(err);
+	if (!r)
+		r = measure(&x, err);
+	if (!r)
+		r = io->ops->create(io, err);
+	if (!r)
+		r = change(&x, ret, err);
+	ibb_hasher_free(x.all);
+	free(x.unit);
+	free(x.data);
+	free(x.old);
+	return r;
+}
+
+/* ---- recovering ---- */
+
+void ibb_journal_report_clear(struct ibb_journal_report *r)
+{
+	free(r->manifest);
+	free(r->missing);
+	*r = (struct ibb_journal_report){0};
 }
 
 static int other_image(const struct ibb_journal_io *io, const char *what, struct ibb_error *err)
@@ -391,7 +494,10 @@ static int remove_journal(struct ibb_journal_io *io, struct ibb_error *err)
 {
 	int r = io->ops->unlink(io, err);
 
-	return r ? r : io->ops->sync_dir(io, err);
+	if (r)
+		return r;
+	r = io->ops->sync_dir(io, err);
+	return r ? may_return(io, "as it was before", r, err) : IBB_OK;
 }
 
 /*
@@ -439,46 +545,106 @@ static int drop(struct ibb_journal_io *io, const struct ibb_journal_report *repo
 			    "it cannot be dropped any more; finish it without --drop");
 }
 
-int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id, bool dropping,
-			struct ibb_journal_report *ret, struct ibb_error *err)
+/*
+ * The journal as it reads, and the image as it stands to it. *j is filled for a complete one only;
+ * on failure nothing is to be cleared.
+ */
+static int examine(struct ibb_journal_io *io, const struct ibb_journal_id *id, struct journal *j,
+		   struct ibb_journal_report *report, struct ibb_error *err)
 {
-	struct ibb_journal_report report = {0};
-	struct journal j = {0};
 	struct ibb_sha256 all;
 	uint64_t records;
 	bool complete = false;
 	int r = ibb_journal_has_trailer(io, &complete, &records, &all, err);
 
-	if (!r && !complete) {
-		r = recover_incomplete(io, id, &report, err);
-		if (!r)
-			*ret = report;
+	*report = (struct ibb_journal_report){.state = IBB_JOURNAL_INCOMPLETE};
+	if (r || !complete)
 		return r;
-	}
-	if (!r)
-		r = load(io, records, &all, &j, err);
+	r = load(io, records, &all, j, err);
 	if (r == IBB_E_CORRUPT)
 		return ibb_err_hint(err, r,
 				    "the journal was complete and is damaged, and the image may be "
 				    "half changed: restore it from a copy");
 	if (r)
 		return r;
-	report.state = IBB_JOURNAL_COMPLETE;
-	report.stats =
-		(struct ibb_journal_stats){j.head.records, j.head.data_bytes, j.head.data_bytes};
-	r = check_id(&j, id, err);
+	report->state = IBB_JOURNAL_COMPLETE;
+	report->stats =
+		(struct ibb_journal_stats){j->head.records, j->head.data_bytes, j->head.data_bytes};
+	r = check_id(j, id, err);
 	if (!r)
-		r = judge(&j, &report, err);
-	if (!r && dropping) {
-		r = drop(io, &report, err);
-	} else if (!r) {
+		r = judge(j, report, err);
+	if (r)
+		ibb_journal_clear(j);
+	return r;
+}
+
+/*
+ * What was read may lie in the page cache alone, when the one who wrote it was killed before its
+ * fsync: the power might yet take it away. So it is made durable first, as for a change, and then
+ * read again.
+ */
+static int read_again(struct ibb_journal_io *io, const struct ibb_journal_id *id, struct journal *j,
+		      struct ibb_journal_report *report, struct ibb_error *err)
+{
+	int r = io->ops->sync(io, IBB_JOURNAL_SELF, err);
+
+	if (!r)
+		r = io->ops->sync_dir(io, err);
+	if (!r)
 		r = io->ops->begin(io, err);
-		if (!r)
-			r = apply(&j, err);
+	if (r)
+		return unfinished(io, r, err);
+	ibb_journal_clear(j);
+	r = examine(io, id, j, report, err);
+	if (!r && report->state != IBB_JOURNAL_COMPLETE)
+		r = ibb_err(err, IBB_E_IO, "%s: does not read back as it was", io->journal);
+	return r;
+}
+
+static int finish(struct ibb_journal_io *io, const struct ibb_journal_id *id, bool bare,
+		  struct journal *j, struct ibb_journal_report *report, struct ibb_error *err)
+{
+	int r = read_again(io, id, j, report, err);
+
+	if (r)
+		return r;
+	r = ibb_journal_each(j, reserve_record, io, NULL, err);
+	if (r)
+		return unfinished(io, r, err);
+	if (bare)
+		report->missing = IBB_TAKE(j->path);
+	if (j->path) {
+		r = io->ops->manifest(io, j->path, j->text, strlen(j->text), err);
+		if (r)
+			return no_manifest(io, !report->sectors_old, r, err);
 	}
-	report.manifest = r || dropping ? NULL : IBB_TAKE(j.path);
+	r = apply(j, err);
+	if (r)
+		return r;
+	report->manifest = IBB_TAKE(j->path);
+	return IBB_OK;
+}
+
+int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id,
+			enum ibb_journal_ending ending, struct ibb_journal_report *ret,
+			struct ibb_error *err)
+{
+	struct ibb_journal_report report;
+	struct journal j = {0};
+	int r = examine(io, id, &j, &report, err);
+
+	if (r)
+		return r;
+	if (report.state == IBB_JOURNAL_INCOMPLETE)
+		r = recover_incomplete(io, id, &report, err);
+	else if (ending == IBB_JOURNAL_DROP)
+		r = drop(io, &report, err);
+	else
+		r = finish(io, id, ending == IBB_JOURNAL_FINISH_BARE, &j, &report, err);
 	ibb_journal_clear(&j);
-	if (!r)
+	if (r)
+		ibb_journal_report_clear(&report);
+	else
 		*ret = report;
 	return r;
 }

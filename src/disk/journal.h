@@ -6,13 +6,26 @@
  *
  * Order of a change, each step durable before the next one begins:
  *
- *     journal but its trailer, fsync -> trailer, fsync -> directory fsync ->
- *     journal read back and checked ->
- *     image written -> image fdatasync -> image read back and compared ->
- *     manifest written atomically -> journal removed, directory fsync
+ *     - the manifest is written, to a file without a name; its place is known to be good
+ *     - journal but its trailer, fsync; trailer, fsync; directory fsync
+ *     - the journal is read back and checked
+ *     - the image is locked, and every sector of it is still as the journal says it was
+ *     - room is reserved for what is a hole of the image
+ *     - the image is written, fdatasync; it is read back and compared
+ *     - the image still has its name; the manifest gets its own
+ *     - the journal is removed, directory fsync
  *
  * So a trailer that is there proves that everything before it was written, and a journal without
- * one that the image was not touched.
+ * one that the image was not touched. To finish an interrupted change the same order holds: the one
+ * who made it may have been killed before an fsync, and what is read may be in the page cache only.
+ *
+ *     - the journal is read and checked, and the image compared with it
+ *     - journal fsync, directory fsync, the image is locked
+ *     - both are read and compared again; room is reserved; the manifest is written, without a name
+ *     - the image is written, and so on as above
+ *
+ * Only the trailer binds the records to the header: a sound record may be what an older journal
+ * left in the same blocks. So a journal without one is never applied, though all of it looks sound.
  *
  * The file, "<image>.ibbake-journal", little-endian, in units of 512 bytes:
  *
@@ -41,6 +54,7 @@
 #ifndef IBB_DISK_JOURNAL_H
 #define IBB_DISK_JOURNAL_H
 
+#include "base/io.h"
 #include "disk/disk.h"
 
 #define IBB_JOURNAL_SUFFIX ".ibbake-journal"
@@ -78,14 +92,26 @@ struct ibb_journal_io {
 		int (*sync)(struct ibb_journal_io *io, enum ibb_journal_file f,
 			    struct ibb_error *err);
 		int (*sync_dir)(struct ibb_journal_io *io, struct ibb_error *err);
+		/* would writes up to these sizes be let through? Before anything is written */
+		int (*limits)(struct ibb_journal_io *io, uint64_t image_end, uint64_t journal_bytes,
+			      struct ibb_error *err);
 		/* a new, empty journal under its name; IBB_E_CONFLICT when there is one */
 		int (*create)(struct ibb_journal_io *io, struct ibb_error *err);
-		/* make the image writable; it is unchanged when this fails */
+		/* make the image writable and keep others away; it is unchanged when this fails,
+		 * and its file the one that was opened, in the same state */
 		int (*begin)(struct ibb_journal_io *io, struct ibb_error *err);
+		/* after begin: room for this range of the image, if the file system can promise
+		 * it; neither size nor content change */
+		int (*reserve)(struct ibb_journal_io *io, uint64_t off, uint64_t n,
+			       struct ibb_error *err);
+		/* is the file that was changed still the one that has the image's name? */
+		int (*check_name)(struct ibb_journal_io *io, struct ibb_error *err);
 		int (*unlink)(struct ibb_journal_io *io, struct ibb_error *err);
-		/* replace the manifest whole; durable on return */
+		/* write the manifest whole, to a file without a name yet */
 		int (*manifest)(struct ibb_journal_io *io, const char *path, const void *text,
 				size_t n, struct ibb_error *err);
+		/* and that takes its place; durable on return */
+		int (*publish)(struct ibb_journal_io *io, struct ibb_error *err);
 	} * ops;
 };
 
@@ -120,20 +146,28 @@ struct ibb_journal_report {
 	enum ibb_journal_state state;
 	struct ibb_journal_stats stats;			 /* of a complete one */
 	uint64_t sectors_old, sectors_new, sectors_same; /* of the image as found; same: both */
-	char *manifest; /* path of the manifest that belongs to it; owned; NULL: none */
+	char *manifest; /* path of the manifest that was written with it; owned; NULL: none */
+	char *missing;	/* path of the one that was not, with IBB_JOURNAL_FINISH_BARE; owned */
 };
 void ibb_journal_report_clear(struct ibb_journal_report *r);
+
+enum ibb_journal_ending {
+	IBB_JOURNAL_FINISH,
+	IBB_JOURNAL_FINISH_BARE, /* without the manifest, when that cannot be written */
+	IBB_JOURNAL_DROP
+};
 
 /*
  * Finish an interrupted change. A complete journal is applied when it belongs to this image (id is
  * what the image says of itself now) and each sector it covers is as it was before, or as it shall
  * be; otherwise IBB_E_CONFLICT with the place, and nothing is written. An incomplete one is
- * removed once what is left of it agrees that the image is as it was. With `drop`, a complete one
- * is removed as well, when nothing of it was applied. May be interrupted and repeated.
+ * removed once what is left of it agrees that the image is as it was. With IBB_JOURNAL_DROP, a
+ * complete one is removed as well, when nothing of it was applied. May be interrupted and repeated.
  * IBB_E_CORRUPT: the journal is complete by its trailer, but damaged.
  */
-int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id, bool drop,
-			struct ibb_journal_report *ret, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_journal_recover(struct ibb_journal_io *io, const struct ibb_journal_id *id,
+			enum ibb_journal_ending ending, struct ibb_journal_report *ret,
+			struct ibb_error *err) IBB_MUST_CHECK;
 
 /* "<real path of the image>.ibbake-journal"; when the path cannot be resolved, of the path. */
 char *ibb_journal_path(const char *image) IBB_MUST_CHECK;
@@ -143,18 +177,29 @@ int ibb_journal_check(const char *image, struct ibb_error *err) IBB_MUST_CHECK;
 /* ---- the real files ---- */
 
 /*
- * Files of the host. image_fd is open for reading and stays the caller's; begin() opens the same
- * file a second time, for writing, and locks it (see disk/inuse.h). The journal is made with mode
- * 0600.
+ * Does a journal beside this path lie beside the image? IBB_E_UNSUPPORTED when the file is mounted
+ * by itself (a bind mount of a single file, as containers have them): what another one of its
+ * mounts shows beside it is another directory.
+ */
+int ibb_journal_check_place(const char *image, int image_fd, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Files of the host. image_fd is open for reading and stays the caller's, `opened` is what the
+ * image was when it was opened, and `sys` is "/sys"; begin() opens the same file a second time, for
+ * writing, and locks it (see disk/inuse.h). The journal is made with mode 0600; create() refuses
+ * (IBB_E_UNSUPPORTED) when the file system shows it as one that ibb_journal_host_open() would not
+ * take. Refused as by ibb_journal_check_place().
  */
 struct ibb_journal_host;
-int ibb_journal_host_new(const char *image, int image_fd, struct ibb_journal_host **ret,
+int ibb_journal_host_new(const char *image, int image_fd, const struct ibb_file_id *opened,
+			 const char *sys, struct ibb_journal_host **ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
 struct ibb_journal_io *ibb_journal_host_io(struct ibb_journal_host *h);
 /*
  * Open an existing journal. *ret_found false: there is none. Refused (IBB_E_CONFLICT): one that is
- * no regular file, has further names, can be written by others, or belongs neither to us nor to the
- * image's owner. A manifest outside the image's directory is written only for a journal of ours.
+ * no regular file, has further names, can be written by somebody who cannot write to the image, or
+ * belongs neither to us nor to the image's owner. A manifest outside the image's directory is
+ * written only for a journal that is ours alone.
  */
 int ibb_journal_host_open(struct ibb_journal_host *h, bool *ret_found,
 			  struct ibb_error *err) IBB_MUST_CHECK;

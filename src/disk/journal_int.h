@@ -3,6 +3,8 @@
 #ifndef IBB_DISK_JOURNAL_INT_H
 #define IBB_DISK_JOURNAL_INT_H
 
+#include <sys/stat.h>
+
 #include "base/hash.h"
 #include "disk/journal.h"
 
@@ -61,5 +63,13 @@ int ibb_journal_read_head(struct ibb_journal_io *io, struct journal *ret,
 typedef int (*journal_record_fn)(void *ctx, const struct journal_record *r, struct ibb_error *err);
 int ibb_journal_each(const struct journal *j, journal_record_fn fn, void *ctx,
 		     struct ibb_sha256 *ret_all, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Could somebody have written this file who could not as well write to the image? What is wrong
+ * with it, for a message; NULL: nothing.
+ */
+const char *ibb_journal_suspect(const struct stat *st, const struct stat *image);
+/* It is ours, and nobody else may write to it. */
+bool ibb_journal_only_ours(const struct stat *st);
 
 #endif

@@ -157,3 +157,12 @@ int ibb_ptable_read(struct ibb_disk *d, struct ibb_ptable *ret, struct ibb_error
 	*ret = t;
 	return IBB_OK;
 }
+
+int ibb_ptable_read_part(struct ibb_disk *d, uint64_t bytes, struct ibb_ptable *ret,
+			 struct ibb_error *err)
+{
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *part = NULL;
+	int r = ibb_disk_slice_new(d, 0, bytes, &part, err);
+
+	return r ? r : ibb_ptable_read(part, ret, err);
+}

@@ -29,6 +29,9 @@ struct ibb_ptable {
 	uint32_t mbr_signature;
 	bool primary_damaged; /* GPT: read from the backup header */
 	bool backup_damaged;  /* GPT: the backup is missing, damaged or not at the end */
+	/* GPT: where a sound backup lies that the primary names: the last LBA, or an earlier one on
+	 * a disk that was made larger since; 0: there is none, or the primary is damaged */
+	uint64_t backup_lba;
 	size_t n;
 	struct ibb_partition *parts; /* ascending number; owned */
 };
@@ -46,15 +49,28 @@ struct ibb_ptable {
  */
 int ibb_ptable_read(struct ibb_disk *d, struct ibb_ptable *ret,
 		    struct ibb_error *err) IBB_MUST_CHECK;
+/* The same of the disk that its first `bytes` bytes are; d->sector_bytes stays. */
+int ibb_ptable_read_part(struct ibb_disk *d, uint64_t bytes, struct ibb_ptable *ret,
+			 struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_ptable_clear(struct ibb_ptable *t);
 
 /*
  * The disk had old_bytes and has grown at its end: move the backup of its GPT to the new end, and
  * tell the primary header and the protective MBR (the old backup's header is wiped). *ret_moved is
- * false, and nothing written, for a disk without a GPT. A GPT of which one header is damaged, or
- * whose backup was not at the end: IBB_E_UNSUPPORTED; both damaged: IBB_E_CORRUPT.
+ * false, and nothing written, for a disk whose partition table is no GPT, whatever headers of an
+ * older table lie around. Refused with IBB_E_UNSUPPORTED: a GPT of which one header is damaged,
+ * whose backup was not at the end, or whose parts lie where the new backup cannot be made without
+ * touching a partition; both headers damaged: IBB_E_CORRUPT.
  */
 int ibb_gpt_move(struct ibb_disk *d, uint64_t old_bytes, bool *ret_moved,
 		 struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Does `grown`, as it was read back, have the partition table that the first old_bytes of `source`
+ * have: of the same kind, undamaged, with the same partitions? IBB_E_IO. A source whose table
+ * cannot be read is not compared.
+ */
+int ibb_ptable_check_grown(struct ibb_disk *source, uint64_t old_bytes, struct ibb_disk *grown,
+			   struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/le.h"
 #include "base/limits.h"
@@ -233,6 +234,21 @@ static bool by_linkage2(const struct ibb_chain *c, size_t i)
 	       !ibb_guid_equal(&c->links[i].parent.id, &c->links[i + 1].vhdx.data_write_id);
 }
 
+/* libvhdi opens files by name. This one is of the very file that we read, whatever its own name
+ * means by now; a bare chroot has no such names. */
+static void proc_name(const struct ibb_link *l, char ret[40])
+{
+	snprintf(ret, 40, "/proc/self/fd/%d", ibb_disk_file_fd(l->file));
+}
+
+static bool has_proc_name(const struct ibb_link *l)
+{
+	char proc[40];
+
+	proc_name(l, proc);
+	return access(proc, F_OK) == 0;
+}
+
 enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_why)
 {
 	enum ibb_opinion scope = IBB_OPINION_CONTENT;
@@ -251,6 +267,10 @@ enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_w
 			scope = IBB_OPINION_NONE;
 			why = "libvhdi needs both headers and both region tables of a VHDX to be "
 			      "sound";
+		} else if (!has_proc_name(l)) {
+			scope = IBB_OPINION_NONE;
+			why = "libvhdi can only be given a file by /proc/self/fd, which is not "
+			      "there";
 		} else if (l->vhdx.empty_item) {
 			scope = IBB_OPINION_NONE;
 			why = "libvhdi cannot read a VHDX with an empty metadata item";
@@ -367,7 +387,7 @@ static int open_theirs(struct opinion *o, const struct ibb_link *l, libvhdi_file
 	char proc[40];
 
 	errno = 0;
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", ibb_disk_file_fd(l->file));
+	proc_name(l, proc);
 	if (libvhdi_file_initialize(ret, &error) != 1 ||
 	    libvhdi_file_open(*ret, proc, LIBVHDI_OPEN_READ, &error) != 1)
 		return failed(o, l, "open the container", error, err);

@@ -127,7 +127,9 @@ static void judge_size(const struct ibb_azure_input *in, const char *generation,
 	c->source = MANAGED_DISKS;
 	if (in->disk_bytes < MIN_BYTES) {
 		c->source = DISKS_REST;
-		found(c, IBB_AZURE_FAILED, "grow it (qemu-img resize, Resize-VHD)",
+		found(c, IBB_AZURE_FAILED,
+		      "grow it where it was made (Resize-VHD), or as a raw disk: ibbake convert "
+		      "--format=raw, then truncate -s and convert again",
 		      "the disk has %llu bytes; an upload has at least 20 MiB",
 		      (unsigned long long)in->disk_bytes);
 		return;

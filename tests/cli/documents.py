@@ -403,7 +403,7 @@ def other_images(r, package):
         r.ibbake("inspect", image)
         r.ibbake("drivers", "list", image)
         r.ibbake("plan", image, "--size", "Standard_HC44rs", "--drivers", package, "--force",
-                 "--allow-unsupported")
+                 "--allow-unsupported", "--format", "raw")
         r.ibbake("bake", image, "--size", "Standard_HC44rs", "--drivers", package, "--force",
                  "--allow-unsupported", "--dry-run", "--format", "raw")
         r.ibbake("plan", image, "--size", SIZE, "--drivers", small, "--force",
@@ -523,9 +523,9 @@ def recover_documents(r, image, package):
 def event_lines(r, image, out, package):
     bake = ("bake", image, "--size", SIZE, "--drivers", package)
     r.events("plan", image, "--size", SIZE, "--drivers", package)
-    r.events(*bake, "-o", r.path("events.vhd"))
+    r.events(*bake, "-o", r.path("events.vhd"), "--digest=content")
     want(r.schemas, "phases", r.phases - {None},
-         {"inspect", "packages", "plan", "apply", "copy", "check", "sync"})
+         {"inspect", "packages", "plan", "digest", "apply", "copy", "check", "sync"})
     r.events(*bake, "-o", out, rc=100, code="exists")
     r.events(*bake, "-o", r.path("no/such.vhd"), rc=255, code="io")
     r.events(*bake, "-o", r.path("x.vhd"), "--require", "address", rc=100, code="unsupported")

@@ -9,7 +9,7 @@ import struct
 
 from cases_bake import EPOCH, bake
 from vhdchild import BLOCK, differencing_vhd, sealed, vhd_footer
-from world import SIZE, Skip, Snapshot, check, find_tool, same
+from world import SIZE, Skip, Snapshot, check, content_digest, find_tool, same
 
 SMALL = ("--size", "256MiB")
 EPOCH_2000 = 946684800
@@ -385,6 +385,32 @@ def e2e_chain_converted(world):
         same([p["time_agrees"] for p in doc["input"]], [None, want, None], "time_agrees")
         text = world.ibbake("convert", top, "-o", world.fresh(".vhd"), env=EPOCH).out
         same("of another time than its child says" in text, want is False, "text")
+def e2e_second_opinion_no_proc(world):
+    """In a bare chroot, without /proc, libvhdi is not asked, and that is said; outputs are made and
+    checked all the same."""
+    image, package = world.image(*SMALL), world.package()
+    bare = world.preload("ibb-sysfault", IBB_NO_PROC="1")
+    env = {**bare, **EPOCH}
+    doc = world.ibbake("inspect", image.path, "--json", env=bare).json()
+    opinion = doc["identity"]["second_opinion"]
+    same((opinion["result"], opinion["reader"], opinion["blocks"]), ("not-asked", None, 0),
+         "second opinion")
+    check("/proc/self/fd" in opinion["reason"], opinion["reason"])
+    bake(world, image, package, world.path("want.vhd"))
+    out = world.path("out.vhd")
+    for again in ((), ("--overwrite",)):
+        world.ibbake("bake", image.path, "--size", SIZE, "--drivers", package, "-o", out, *again,
+                     env=env)
+        same(content_digest(out), content_digest(world.path("want.vhd")), "the output")
+        with open(out + ".manifest.json", encoding="utf-8") as f:
+            same([json.load(f)["output"]["second_opinion"]["result"]], ["not-asked"], "manifest")
+    for name, form in (("o.vhd", "vhd-dynamic"), ("o.vhdx", "vhdx")):
+        done = world.ibbake("convert", out, "-o", world.path(name), "--format", form, "--json",
+                            env=env).json()
+        same(done["second_opinion"], "not-asked", form)
+        opinion = inspect(world, world.path(name))["identity"]["second_opinion"]
+        same(opinion["result"], "agrees", f"{form}, where there is /proc")
+    same(sorted(f for f in os.listdir(world.dir) if f.startswith(".")), [], "files left behind")
 
 
 def e2e_real_orphans(world):

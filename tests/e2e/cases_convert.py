@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """convert, and bakes whose output is of another kind than their input."""
+import errno
 import json
 import os
 import random
 import resource
 import signal
+import struct
 import subprocess
 import time
+import zlib
 
 from cases_bake import EPOCH, bake, staged_in
 from cases_container import make_chain
@@ -156,6 +159,90 @@ def e2e_convert_baked(world):
     world.ibbake("verify", grown, "--manifest", out + ".manifest.json")
 
 
+def each_fault(world, args, number):
+    """Run ibbake once for each of its changes to files, which then fails with that error; yields
+    (operation, result) until nothing is left to fail."""
+    shim = os.path.join(os.path.dirname(world.args.mkimage), "ibb-iofault.so")
+    check(os.path.exists(shim), f"{shim} was not built")
+    log = world.path("fault.log")
+    for nth in range(1, 2000):
+        if os.path.exists(log):
+            os.unlink(log)
+        r = world.run([world.args.ibbake, *args], rc=None,
+                      env={**EPOCH, "LD_PRELOAD": shim, "IBB_FAULT_AT": str(nth),
+                           "IBB_FAULT_ERRNO": str(number), "IBB_FAULT_LOG": log})
+        if not os.path.exists(log):
+            same(r.rc, 0, f"exit status when nothing failed\n{r}")
+            if nth == 1:
+                raise Skip("nothing can be preloaded into this build (sanitizers)")
+            return
+        with open(log, encoding="ascii") as f:
+            op = f.read().strip()
+        os.unlink(log)
+        yield op, r
+
+
+def e2e_convert_every_write(world):
+    """Whatever write, truncation, allocation, sync or link fails: said, and nothing left behind."""
+    image = world.image("--size", "64MiB", name="base.raw")
+    source, before = Snapshot(image.path), world.listing()
+    seen = {}
+    for form in FORMATS:
+        for sparse in ("auto", "never") if form == "vhd" else ("auto",):
+            for number in (errno.ENOSPC, errno.EIO):
+                out = world.path("out" + SUFFIX[form])
+                args = ["convert", image.path, "-o", out, "--format", form, "--sparse", sparse]
+                for op, r in each_fault(world, args, number):
+                    seen[op] = seen.get(op, 0) + 1
+                    left = world.listing() - before
+                    if r.rc == 0:
+                        # room that is not to be had in advance is not needed to go on
+                        same(op, "fallocate", f"{form}: what failed without consequence\n{r}")
+                        os.unlink(out)
+                        continue
+                    same(r.rc, 255, f"{form}: exit status after a failed {op}\n{r}")
+                    check(r.err.startswith("ibbake: "), f"no message\n{r}")
+                    if left:
+                        # the directory could not be synced: the whole image is there, and said so
+                        same((op, left), ("fsync", {os.path.basename(out)}), f"left\n{r}")
+                        r.says("is complete")
+                        convert(world, out, world.path("back.raw"), "raw", "--overwrite")
+                        same(content_digest(world.path("back.raw")), content_digest(image.path),
+                             "what was left")
+                        os.unlink(world.path("back.raw"))
+                        os.unlink(out)
+                os.unlink(out)
+                source.unchanged()
+    check({"pwrite", "ftruncate", "fsync", "link"} <= set(seen), f"only {seen}")
+    world.notes.append(f"failed: {seen}")
+
+
+def e2e_convert_chs_sized(world):
+    """What qemu-img makes without force_size is a bit larger than the disk: the GPT's backup is not
+    at the end, and it moves to the new one."""
+    tool = world.oracle("qemu-img")
+    if not tool:
+        raise Skip("qemu-img is missing")
+    image, package = world.image("--size", "256MiB", name="base.raw"), world.package()
+    for kind in ("fixed", "dynamic"):
+        vhd, out = world.path(kind + ".vhd"), world.path(kind + "-out.vhd")
+        world.run([tool, "convert", "-f", "raw", "-O", "vpc", "-o", "subformat=" + kind,
+                   image.path, vhd])
+        doc = convert(world, vhd, out, "vhd", "--json").json()
+        check(int(doc["output"]["grown_bytes"]) > 0, "the disk had no odd size")
+        same(int(doc["output"]["disk_bytes"]) % MIB, 0, "size of the disk")
+        seen = world.ibbake("inspect", out, "--json").json()
+        same((seen["gpt_primary_damaged"], seen["gpt_backup_damaged"]), (False, False), "GPT")
+        sgdisk = world.oracle("sgdisk")
+        if sgdisk:
+            raw = world.path(kind + ".raw")
+            convert(world, out, raw, "raw")
+            r = world.run([sgdisk, "--verify", raw])
+            r.mentions("No problems found")
+        world.ibbake("plan", vhd, "--size", SIZE, "--drivers", package)
+        bake(world, image.at(vhd), package, world.path(kind + "-baked.vhd"))
+
+
 def e2e_convert_identity(world):
     """Two disks never share an identity: a differencing disk knows its parent by nothing else."""
     disks = [world.image("--size", "64MiB", "--seed", str(n), name=f"s{n}.raw").path
@@ -188,6 +275,33 @@ def e2e_convert_4k_sectors(world):
     out = world.path("out.vhdx")
     bake(world, image.at(vhdx), package, out, "--format", "vhdx")
     world.ibbake("verify", out, "--manifest", out + ".manifest.json")
+
+
+def e2e_convert_sector_size(world):
+    """The sector size of a raw disk is what its partition table says, not what a signature
+    somewhere says."""
+    mbr = world.image("--table", "mbr", *SMALL, name="mbr.raw")
+    size = os.path.getsize(mbr.path)
+    for at in (size - 4096, 4096):
+        with open(mbr.path, "r+b") as f:
+            f.seek(at)
+            f.write(b"EFI PART")
+    for form in FORMATS:
+        out = world.fresh(SUFFIX[form])
+        doc = convert(world, mbr.path, out, form, "--json").json()
+        same(doc["output"]["sector_bytes"], 512, f"{form}: sector size")
+        world.ibbake("inspect", out).mentions("MBR")
+    # a table for 4096 that cannot be read: only a raw copy need not know
+    gpt = world.image("--sector", "4096", *SMALL, name="gpt.raw")
+    with open(gpt.path, "r+b") as f:
+        f.seek(510)
+        f.write(bytes(2))
+    for form in ("vhd", "vhd-dynamic", "vhdx"):
+        world.refused(["convert", gpt.path, "-o", world.path("x" + SUFFIX[form]), "--format",
+                       form], 255, "may have sectors of 4096 bytes", "protective MBR",
+                      "--format=raw")
+    convert(world, gpt.path, world.path("copy.raw"), "raw")
+    same(content_digest(world.path("copy.raw")), content_digest(gpt.path), "the raw copy")
 
 
 def e2e_convert_usage(world):
@@ -276,6 +390,40 @@ def e2e_convert_grows_damaged(world):
     world.ibbake("inspect", world.path("mbr.vhd")).mentions("MBR")
 
 
+def gpt_header(my, other, entries, last):
+    """One GPT header over 128 empty entries, by UEFI 5.3.2."""
+    b = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, my, other, 34, last - 33,
+                    bytes(range(16)), entries, 128, 128, zlib.crc32(bytes(128 * 128)))
+    return b[:16] + struct.pack("<I", zlib.crc32(b)) + b[20:] + bytes(512 - 92)
+
+
+def e2e_convert_grows_stale_gpt(world):
+    """Headers that a GPT left behind are not the disk's table: its last sector is kept."""
+    size = 4 * MIB + 60 * 512
+    last = size // 512 - 1
+    noise = random.Random(11).randbytes(64 * 512)
+    mbr = bytearray(512)
+    mbr[446:462] = struct.pack("<BBBBBBBBII", 0, 0, 2, 0, 7, 0xff, 0xff, 0xff, 2048, last - 2047)
+    ntfs = bytearray(512)
+    ntfs[:11] = b"\xeb\x52\x90NTFS    "
+    for kind, first in (("mbr", mbr), ("none", ntfs)):
+        first[510:] = b"\x55\xaa"
+        for backup in (False, True):
+            source, out = world.fresh(".raw"), world.fresh(".vhd")
+            with open(source, "wb") as f:
+                f.truncate(size)
+                f.write(first)
+                if not backup:
+                    f.seek(512)
+                    f.write(gpt_header(1, last, 2, last))
+                f.seek(size - len(noise))
+                f.write(noise[:-512] + gpt_header(last, 1, last - 32, last) if backup else noise)
+            doc = convert(world, source, out, "vhd", "--json").json()
+            same(doc["output"]["grown_bytes"], str(5 * MIB - size), "grown")
+            same(read(out)[:-512] == read(source) + bytes(5 * MIB - size), True,
+                 f"{kind}, backup {backup}: the same disk")
+
+
 def read(path):
     with open(path, "rb") as f:
         return f.read()
@@ -341,6 +489,30 @@ def e2e_convert_sparse(world):
         check(blocks["auto"] <= source - MIB + 131072, f"auto: {blocks}, source {source}")
         check(blocks["always"] <= blocks["auto"] - 64 * 4096 + 131072, f"always: {blocks}")
     same(len({content_digest(world.path(m + ".vhd")) for m in blocks}), 1, "contents")
+
+
+def e2e_convert_reflink(world):
+    """Where the file system can clone, the result is the same: disks of whole MiB or not, raw or
+    in a fixed VHD, whose footer comes along."""
+    clones = {**world.preload("ibb-sysfault", IBB_REFLINK="1"), **EPOCH}
+    package = world.package()
+    sources = [world.image("--size", str(size), name=f"base{size % MIB}{suffix}")
+               for size in (256 * MIB, 256 * MIB + ODD) for suffix in (".vhd", ".raw")]
+    for image in sources:
+        before = Snapshot(image.path)
+        for form in ("vhd", "raw"):
+            for how in (lambda out, env: convert(world, image.path, out, form, "--json", env=env),
+                        lambda out, env: bake(world, image, package, out, "--format", form,
+                                              "--json", env=env)):
+                plain, cloned = world.fresh(SUFFIX[form]), world.fresh(SUFFIX[form])
+                how(plain, EPOCH)
+                doc = how(cloned, clones).json()
+                what = f"{os.path.basename(image.path)} to {form}"
+                same(doc.get("copy", {"reflink": True})["reflink"], True, f"{what}: reflink")
+                same(content_digest(cloned), content_digest(plain), what)
+                os.unlink(plain)
+                os.unlink(cloned)
+        before.unchanged()
 
 
 def e2e_convert_refused(world):

@@ -109,7 +109,7 @@ def e2e_in_place_options(world):
     refuse(world, image.path, package, "-o and --in-place exclude", rc=2,
            options=("-o", world.path("out.vhd")))
     for options in (("--format", "raw"), ("--sparse", "always")):
-        refuse(world, image.path, package, "exclude each other", rc=2, options=options)
+        refuse(world, image.path, package, "no --format", rc=2, options=options)
     before = Snapshot(image.path)
     in_place(world, image.path, package, "--dry-run").mentions("nothing was written")
     before.unchanged()
@@ -130,6 +130,105 @@ def e2e_in_place_options(world):
     world.ibbake("recover", image.path).mentions("nothing to do")
     world.ibbake("recover", world.path("missing.vhd"), rc=255)
     world.ibbake("recover", rc=2)
+
+
+def e2e_in_place_manifest(world):
+    """A manifest that cannot be written is no reason for a change that is not finished."""
+    change = Change(world)
+    path, elsewhere = change.path, world.path("elsewhere")
+    os.mkdir(elsewhere)
+    os.chmod(elsewhere, 0o500)
+    refuse(world, path, change.package, "elsewhere", rc=255,
+           options=("--manifest", "elsewhere/m.json"))
+    os.chmod(elsewhere, 0o700)
+    begin = next(i for i, op in enumerate(change.disk.ops)
+                 if op.kind == "write" and op.ino == os.stat(path).st_ino)
+    journal = next(op.ino for op in change.disk.ops if op.name.endswith(JOURNAL))
+    # elsewhere, what happens to the manifest is not recorded
+    begin -= sum(op.ino not in (journal, change.disk.dir_ino) and op.kind in ("write", "sync")
+                 for op in change.disk.ops[:begin])
+    for n, text in ((begin + 1, "is not finished: its manifest"),
+                    (begin + len(change.ranges), "only its manifest is missing")):
+        change.restore()
+        change.run(n, options=("--manifest", "elsewhere/m.json"))
+        os.chmod(elsewhere, 0o500)
+        world.refused(["recover", path], 255, text, "recover --no-manifest")
+        world.ibbake("recover", path, "--no-manifest", "--drop", rc=2)
+        doc = world.ibbake("recover", path, "--no-manifest", "--json").json()
+        same((doc["action"], doc["manifest"], doc["manifest_missing"]),
+             ("finished", None, os.path.join(os.path.realpath(elsewhere), "m.json")), "recover")
+        check(change.content() == change.new_bytes, "the image is not finished")
+        os.chmod(elsewhere, 0o700)
+        same(os.listdir(elsewhere), [], "beside the manifest")
+
+
+def holes_under(change):
+    """Bytes of holes that the change fills, in pages."""
+    pages = {at // 4096 for off, n in change.ranges for at in range(off, off + n, 4096)}
+    fd = os.open(change.old, os.O_RDONLY)
+    n = 0
+    for page in pages:
+        try:
+            n += os.lseek(fd, page * 4096, os.SEEK_DATA) >= (page + 1) * 4096
+        except OSError:
+            n += 1
+    os.close(fd)
+    return n * 4096
+
+
+def e2e_in_place_no_room(world):
+    """What would fail in the middle of the image is asked for before it is touched."""
+    image, package = world.image(*SMALL), world.package()
+    path = image.path
+    small = ["sh", "-c", 'ulimit -f "$1"; shift; exec "$@"', "sh", "262000",
+             world.args.ibbake]
+    before = Snapshot(path)
+    r = world.run([*small, *command(world, path, package, "--manifest", "m.json")], rc=255,
+                  env=EPOCH)
+    r.says("the limit for the size of files is", "ulimit -f")
+    before.unchanged()
+    same([n for n in os.listdir(world.dir) if JOURNAL in n or n == "m.json"], [], "left behind")
+
+    # a file system with room for the journal, but not for what are holes of the image
+    change = Change(world)
+    journal = next(op.ino for op in change.disk.ops if op.name.endswith(JOURNAL))
+    journal = sum(len(op.data) for op in change.disk.ops if op.ino == journal)
+    size = (os.stat(change.old).st_blocks * 512 + journal + len(change.new_manifest) +
+            holes_under(change) // 2)
+    os.mkdir(world.path("m"))
+    script = ('mount -t tmpfs -o size=$1 none m || exit 77; was=$2; '
+              'cp --sparse=always "$was" m/d.vhd; shift 2; "$@"; rc=$?; '
+              'cmp "$was" m/d.vhd && echo the same; ls -A m; exit $rc')
+    r = world.run(["unshare", "-Urm", "sh", "-c", script, "sh", size, change.old,
+                   world.args.ibbake, *command(world, "m/d.vhd", package)], rc=None, env=EPOCH)
+    if r.rc in (1, 77):
+        raise Skip("no tmpfs of our own here")
+    same(r.rc, 255, f"exit status\n{r}")
+    r.says("no room for what is a hole at offset")
+    same(r.out, "the same\nd.vhd\n", "image and directory")
+
+
+def e2e_in_place_mounted(world):
+    """A container that has the image as a bind mount has another directory around it."""
+    image, package = world.image(*SMALL), world.package()
+    os.mkdir(world.path("c"))
+    with open(world.path("c/disk.vhd"), "w"):
+        pass
+    kept = Snapshot(image.path)
+    script = 'mount --bind "$1" c/disk.vhd || exit 77; shift; exec "$@"'
+    for args in (command(world, "c/disk.vhd", package), ["recover", "c/disk.vhd"]):
+        r = world.run(["unshare", "-Urm", "sh", "-c", script, "sh", image.path, world.args.ibbake,
+                       *args], rc=None, env=EPOCH)
+        if r.rc in (1, 77):
+            raise Skip("no bind mounts here")
+        same(r.rc, 100, f"exit status\n{r}")
+        r.says("c/disk.vhd: is mounted here by itself", "mount its directory instead")
+        same(os.listdir(world.path("c")), ["disk.vhd"], "beside the mount")
+        kept.unchanged()
+    # the directory as a whole is fine
+    script = 'mount --bind . c || exit 77; shift; exec "$@"'
+    r = world.run(["unshare", "-Urm", "sh", "-c", script, "sh", "-", world.args.ibbake,
+                   *command(world, "c/" + os.path.basename(image.path), package)], env=EPOCH)
 
 
 def e2e_in_place_refused_kinds(world):
@@ -196,15 +295,18 @@ class Change:
         with open(self.manifest, "wb") as f:
             f.write(self.old_manifest)
 
-    def run(self, kill_after):
-        env = {"LD_PRELOAD": self.shim, "IBB_RECORD_DIR": self.world.path("d"),
-               "IBB_RECORD": self.record}
+    def recording(self):
+        return {"LD_PRELOAD": self.shim, "IBB_RECORD_DIR": self.world.path("d"),
+                "IBB_RECORD": self.record}
+
+    def run(self, kill_after, more=None, options=()):
+        env = {**self.recording(), **(more or {})}
         if kill_after:
             env["IBB_RECORD_KILL"] = str(kill_after)
         if os.path.exists(self.record):
             os.unlink(self.record)
-        return in_place(self.world, self.path, self.package, "--overwrite", env=env,
-                        rc=(0, -signal.SIGKILL))
+        return in_place(self.world, self.path, self.package, "--overwrite", *options,
+                        env=env, rc=(0, -signal.SIGKILL))
 
     def content(self):
         fd = os.open(self.path, os.O_RDONLY)
@@ -276,6 +378,27 @@ def e2e_in_place_power_cut(world):
     change.restore()
     same(content_digest(change.path), change.old_digest, "recovery wrote elsewhere")
     world.notes.append(f"{ops} operations, {n_states} states: {ended}")
+
+
+def e2e_in_place_killed_and_power_cut(world):
+    """Killed before the journal's trailer was synced, then recovered from what the page cache shows,
+    and the power goes while recover is at work."""
+    change = Change(world)
+    dice, ended = random.Random(20261120), {"old": 0, "new": 0}
+    ino, ops = os.stat(change.path).st_ino, change.disk.ops
+    trailer = max(i for i, op in enumerate(ops) if op.data[:8] == b"ibbakeRT")
+    change.run(trailer + 1)
+    world.ibbake("recover", change.path, env=change.recording())
+    check(change.content() == change.new_bytes, "recover did not finish it")
+    change.disk = Disk(world.path("d"), change.path, change.record)
+    ops = change.disk.ops
+    check(any(op.ino == ino and op.kind == "write" for op in ops[trailer + 1:]), "no recovery")
+    for n in range(trailer + 1, len(ops) + 1):
+        for fate in ("lost", "mixed"):
+            change.cut(n, fate, dice)
+            ended[change.settled(f"cut after {n} of {len(ops)}, {fate}")] += 1
+    check(ended["old"] and ended["new"], f"{ended}")
+    world.notes.append(f"{len(ops)} operations: {ended}")
 
 
 def e2e_in_place_killed_at_each_step(world):
@@ -370,7 +493,7 @@ def e2e_recover(world):
     same(change.settled("finished"), "new", "after recover")
     world.ibbake("verify", path, "--manifest", change.manifest)
 
-    change.cut(2, "kept", dice)
+    change.cut(4, "kept", dice)
     doc = world.ibbake("recover", path, "--json").json()
     same((doc["state"], doc["action"]), ("incomplete", "dropped"), "an incomplete journal")
 
@@ -398,6 +521,41 @@ def e2e_recover(world):
         for options in ((), ("--drop",)):
             world.refused(["recover", other, *options], 100, "belongs to another image", differs)
         kept.unchanged()
+
+
+def e2e_recover_modes(world):
+    """A file system that shows every file as everybody's, or as another user's."""
+    change = Change(world)
+    path = change.path
+    shown = {**change.recording(), "IBB_SHOW_MODE": "777"}
+    trailer = max(i for i, op in enumerate(change.disk.ops) if op.data[:8] == b"ibbakeRT")
+    change.run(trailer + 1, {"IBB_SHOW_MODE": "777"})
+    kept = Snapshot(path)
+    world.ibbake("recover", path, env=shown).mentions("finished")
+    check(change.content() == change.new_bytes, "it was not finished")
+
+    # only the journal is everybody's: its header says what it is, so nobody is told to remove it
+    change.restore()
+    change.run(trailer + 1)
+    os.chmod(journal_of(path), 0o666)
+    kept = Snapshot(path)
+    r = world.refused(["recover", path], 100, "others may write to it", "keep it", "chmod 600")
+    check("remove" not in r.err, r)
+    kept.unchanged()
+    os.chmod(journal_of(path), 0o600)
+    with open(journal_of(path), "r+b") as f:
+        f.write(b"something else")
+    os.chmod(journal_of(path), 0o666)
+    world.refused(["recover", path], 100, "others may write to it", "move it away")
+    os.unlink(journal_of(path))
+
+    # a journal that recover would not take is not begun
+    kept = Snapshot(path)
+    world.refused(command(world, path, change.package, "--overwrite"), 100,
+                  "a journal made there belongs to another user", "-o",
+                  env={**EPOCH, **change.recording(), "IBB_SHOW_UID": "54321"})
+    kept.unchanged()
+    check(not os.path.exists(journal_of(path)), "the journal stayed")
 
 
 def foreign_id(world, change):
@@ -467,6 +625,41 @@ def e2e_in_place_in_use(world):
                 time.sleep(0.1)
     else:
         return
+    in_place(world, path, package)
+
+
+def e2e_in_place_overwritten(world):
+    """One ibbake changes the image, another one is told to replace it."""
+    package, path = world.package(), world.image(*SMALL, name="disk.vhd").path
+    other, lock = world.image(*SMALL, name="other.vhd"), world.path(".disk.vhd.ibbake-lock")
+    with open(lock, "w") as f:  # as one has it that writes its output
+        fcntl.flock(f, fcntl.LOCK_EX)
+        kept = Snapshot(path)
+        world.ibbake(*command(world, path, package), rc=100, env=EPOCH).says(
+            "another ibbake is writing it")
+        os.symlink("disk.vhd", world.path("alias.vhd"))
+        world.ibbake(*command(world, "alias.vhd", package), rc=100, env=EPOCH).says(
+            "another ibbake is writing it")
+        kept.unchanged()
+    os.unlink(lock)
+    # and the other way round: stopped in the middle of a change
+    shim = os.path.join(os.path.dirname(world.args.mkimage), "ibb-powercut.so")
+    env = {"LD_PRELOAD": shim, "IBB_RECORD_DIR": world.dir, "IBB_RECORD_STOP": "6"}
+    p = subprocess.Popen([world.args.ibbake, *command(world, path, package)],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL, env={**world.env, **EPOCH, **env},
+                         cwd=world.dir)
+    try:
+        if not os.WIFSTOPPED(os.waitpid(p.pid, os.WUNTRACED)[1]):
+            raise Skip("nothing can be preloaded into this build (sanitizers)")
+        world.ibbake("convert", other.path, "-o", path, "--overwrite", rc=100).says(
+            "another ibbake is writing it")
+        kept.unchanged()
+    finally:
+        p.send_signal(signal.SIGKILL)
+        p.wait()
+    world.ibbake("recover", path)
+    check(not os.path.exists(lock), "the lock file stayed")
     in_place(world, path, package)
 
 

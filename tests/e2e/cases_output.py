@@ -8,6 +8,7 @@ import resource
 import signal
 import struct
 import subprocess
+import sys
 import time
 
 from cases_bake import EPOCH, bake
@@ -88,6 +89,161 @@ def e2e_mode(world):
         os.chmod(image.path, source)
         bake(world, image, package, out, "--overwrite")
         same(oct(os.stat(out).st_mode & 0o7777), oct(want), f"mode, source {source:o}")
+
+
+def e2e_out_with_journal(world):
+    """An output beside which the journal of an interrupted change lies is not replaced."""
+    image, package = world.image(*SMALL), world.package()
+    out, journal = world.path("out.vhd"), world.path("out.vhd.ibbake-journal")
+    with open(journal, "wb") as f:
+        f.write(b"ibbakeRJ" + bytes(504))
+    for argv in (["convert", image.path, "-o", out],
+                 ["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out]):
+        world.refused(argv, 100, "was interrupted", "choose another name")
+        world.refused([*argv, "--overwrite"], 100, "was interrupted", "choose another name")
+    with open(out, "wb") as f:
+        f.write(b"half changed")
+    kept = Snapshot(out)
+    for argv in (["convert", image.path, "-o", out],
+                 ["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out]):
+        world.refused([*argv, "--overwrite"], 100, "was interrupted", "ibbake recover")
+    kept.unchanged()
+    os.unlink(journal)
+    world.ibbake("convert", image.path, "-o", out, "--overwrite")
+
+
+def e2e_overwrite_fails(world):
+    """Replacing an image and its manifest fails at any step: the old pair is as it was, or there is
+    the new image with its own manifest or none."""
+    image, package = world.image(*SMALL), world.package()
+    out = world.path("out.vhd")
+    manifest = out + ".manifest.json"
+
+    def state():
+        def read(path):
+            if os.path.exists(path):
+                with open(path, "rb") as f:
+                    return f.read()
+            return None
+
+        return content_digest(out), read(manifest)
+
+    later = dict(EPOCH, SOURCE_DATE_EPOCH=str(int(EPOCH["SOURCE_DATE_EPOCH"]) + 60))
+    bake(world, image, package, out)
+    old = state()
+    world.anchor
+    bake(world, image, package, out, "--overwrite", env=later)
+    new = state()
+    check(old[0] != new[0] and old[1] != new[1], "the two bakes are alike")
+    args = ["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out, "--overwrite"]
+    seen = set()
+    for call in ("fsync", "linkat", "rename"):
+        for n in range(1, 10):
+            bake(world, image, package, out, "--overwrite")
+            same(state(), old, "the old pair again")
+            before = world.listing()
+            env = world.preload("ibb-sysfault", IBB_FAIL=f"{call}:{n}")
+            r = world.ibbake(*args, rc=(0, 255), env={**env, **later})
+            now, what = state(), f"{call} {n}"
+            if r.rc == 0:
+                same(now == new, True, f"{what}: the new pair")
+                break
+            r.says("input/output error")
+            check(now in (old, (new[0], None), new), f"{what}: neither old nor new\n{r}")
+            check(call != "linkat" or now == old, f"{what}: old pair kept\n{r}")
+            same(sorted(world.listing() - before), [], f"{what}: files left behind")
+            seen.add((call, "old" if now == old else "new"))
+        check(r.rc == 0, f"{call} is called more than {n} times\n{r}")
+    check({("fsync", "old"), ("linkat", "old"), ("rename", "old")} <= seen, f"seen: {seen}")
+
+
+def e2e_overwrite_in_use(world):
+    """What somebody uses is not replaced, whether it is known before the work or after it."""
+    image, package = world.image(*SMALL), world.package()
+    out = world.path("out.vhd")
+    world.ibbake("convert", image.path, "-o", out)
+    kept = Snapshot(out)
+    commands = (["convert", image.path, "-o", out, "--overwrite"],
+                ["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out,
+                 "--overwrite"])
+    for lock in (fcntl.LOCK_SH, fcntl.LOCK_EX):  # ibbake reads it; changes it in place
+        with open(out, "rb") as f:
+            fcntl.flock(f, lock)
+            for argv in commands:
+                world.refused(argv, 100, "out.vhd: is in use", "flock", "choose another name")
+    with open(out, "rb"):
+        for argv in commands:
+            world.refused(argv, 100, "another program has it open", "choose another name")
+    # as qemu locks it, and by another process: closing it here would give the lock up
+    hold = ("import fcntl,sys; f = open(sys.argv[1], 'r+b'); "
+            "fcntl.lockf(f, fcntl.LOCK_SH, 1, 101); print(flush=True); sys.stdin.read()")
+    with subprocess.Popen([sys.executable, "-c", hold, out], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as p:
+        p.stdout.readline()
+        for argv in commands:
+            world.refused(argv, 100, "qemu has it open (a lock on byte 101)")
+        p.communicate()
+    # who comes while the new image is made
+    env = {**world.env, **EPOCH, **world.preload("ibb-sysfault", IBB_STOP="fsync:1")}
+    for argv in commands:
+        before = world.listing()
+        p = subprocess.Popen([world.args.ibbake, *world.trusting(argv)], env=env,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=True)
+        check(os.WIFSTOPPED(os.waitpid(p.pid, os.WUNTRACED)[1]), "it did not get that far")
+        world.refused(["inspect", out], 100, "locked for writing")
+        with open(out, "rb"):
+            p.send_signal(signal.SIGCONT)
+            talk = p.communicate()[1]
+        same(p.returncode, 100, f"exit status ({talk})")
+        check("another program has it open" in talk, talk)
+        same(sorted(world.listing() - before), [], "files left behind")
+    kept.unchanged()
+    for argv in commands:
+        world.ibbake(*argv)
+
+
+def e2e_overwrite_manifest(world):
+    """The manifest of the image that is replaced goes with it, even when there is no new one; a
+    file that is no manifest stays."""
+    image, package = world.image(*SMALL), world.package()
+    out = world.path("out.vhd")
+    manifest, mine = out + ".manifest.json", world.path("mine.json")
+    baking = ["bake", image.path, "--size", SIZE, "--drivers", package, "-o", out]
+    commands = (["convert", image.path, "-o", out], [*baking, "--no-manifest"],
+                [*baking, "--manifest", mine])
+    world.anchor
+    for argv in commands:
+        # beside an image, and left behind by one
+        for gone in (False, True):
+            bake(world, image, package, out, "--overwrite")
+            if gone:
+                os.unlink(out)
+                if os.path.exists(mine):
+                    os.unlink(mine)
+                world.refused(argv, 100, "out.vhd.manifest.json", "another image",
+                              "--overwrite")
+            before = world.listing()
+            env = world.preload("ibb-sysfault", IBB_FAIL="rename:1")
+            world.ibbake(*argv, "--overwrite", rc=255, env=env)
+            same(world.listing(), before, f"{argv[0]} that fails: files")
+            world.ibbake(*argv, "--overwrite")
+            check(not os.path.exists(manifest), f"{argv[0]}: {manifest} stays")
+        same(os.path.exists(mine), argv[-1] == mine, "the manifest that was named")
+        os.unlink(out)
+    os.unlink(mine)
+    for text in ("{}", "no manifest", '{"schema": "other/1"}', '["ibbake-manifest/1"]', ""):
+        with open(manifest, "w", encoding="utf-8") as f:
+            f.write(text)
+        for argv in commands:
+            for more in ((), ("--overwrite",)):
+                if not more and os.path.exists(mine):
+                    os.unlink(mine)
+                world.ibbake(*argv, *more)
+            os.unlink(out)
+            with open(manifest, encoding="utf-8") as f:
+                same(f.read(), text, f"{argv[0]}: what is no manifest")
+    same(sorted(f for f in os.listdir(world.dir) if f.startswith(".")), [], "files left behind")
 
 
 def e2e_manifest_exists(world):

@@ -20,7 +20,8 @@ static int run(struct fuzz_world *w, const struct ibb_buf *b, bool drop, const u
 	w->journal = b->data;
 	w->journal_len = b->len;
 	w->exists = true;
-	r = ibb_journal_recover(&w->io, &fuzz_id, drop, &report, &err);
+	r = ibb_journal_recover(&w->io, &fuzz_id, drop ? IBB_JOURNAL_DROP : IBB_JOURNAL_FINISH,
+				&report, &err);
 	if (r) {
 		FUZZ_CHECK(r == IBB_E_CORRUPT || r == IBB_E_CONFLICT || r == IBB_E_UNSUPPORTED ||
 				   r == IBB_E_NOMEM,

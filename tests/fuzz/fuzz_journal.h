@@ -15,7 +15,7 @@ struct fuzz_world {
 	uint8_t image[FUZZ_IMAGE];
 	uint8_t *journal;
 	size_t journal_len;
-	bool exists, begun, manifest;
+	bool exists, begun, prepared, manifest;
 	unsigned writes; /* to the image */
 	bool stop;	 /* begin() fails: the journal is wanted, not the change */
 };

@@ -90,7 +90,39 @@ static int world_manifest(struct ibb_journal_io *io, const char *path, const voi
 	(void)err;
 	FUZZ_CHECK(*path && strlen(path) <= 4096, "a path of %zu", strlen(path));
 	FUZZ_CHECK(!n || !memchr(text, 0, n), "a NUL in the manifest");
+	((struct fuzz_world *)io)->prepared = true;
+	return IBB_OK;
+}
+
+static int world_publish(struct ibb_journal_io *io, struct ibb_error *err)
+{
+	(void)err;
+	FUZZ_CHECK(((struct fuzz_world *)io)->prepared, "a manifest out of nothing");
 	((struct fuzz_world *)io)->manifest = true;
+	return IBB_OK;
+}
+
+static int world_limits(struct ibb_journal_io *io, uint64_t image_end, uint64_t journal_bytes,
+			struct ibb_error *err)
+{
+	(void)io;
+	(void)err;
+	FUZZ_CHECK(image_end <= FUZZ_IMAGE && journal_bytes <= FUZZ_JOURNAL, "sizes");
+	return IBB_OK;
+}
+
+static int world_reserve(struct ibb_journal_io *io, uint64_t off, uint64_t n, struct ibb_error *err)
+{
+	(void)err;
+	FUZZ_CHECK(((struct fuzz_world *)io)->begun && ibb_in_range(off, n, FUZZ_IMAGE),
+		   "room for %llu at %llu", (unsigned long long)n, (unsigned long long)off);
+	return IBB_OK;
+}
+
+static int world_check_name(struct ibb_journal_io *io, struct ibb_error *err)
+{
+	(void)io;
+	(void)err;
 	return IBB_OK;
 }
 
@@ -101,9 +133,13 @@ static const struct ibb_journal_ops world_ops = {
 	.sync = world_sync,
 	.sync_dir = world_sync_dir,
 	.create = world_create,
+	.limits = world_limits,
 	.begin = world_begin,
+	.reserve = world_reserve,
+	.check_name = world_check_name,
 	.unlink = world_unlink,
 	.manifest = world_manifest,
+	.publish = world_publish,
 };
 
 void fuzz_world_init(struct fuzz_world *w)

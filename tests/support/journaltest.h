@@ -24,6 +24,7 @@ enum sim_kind {
 	SIM_CREATE,
 	SIM_BEGIN,
 	SIM_UNLINK,
+	SIM_PREPARE, /* the manifest is written, without its name */
 	SIM_MANIFEST
 };
 
@@ -51,9 +52,13 @@ struct sim {
 	unsigned n_ops;
 	long fail_at; /* this operation fails; -1: none */
 	int fail_errno;
-	long seen;	     /* operations asked for */
-	uint64_t lie_at;     /* the image reads back differently here; UINT64_MAX: nowhere */
-	unsigned begun;	     /* times */
+	long seen;	 /* operations asked for */
+	uint64_t lie_at; /* once written, the image reads back differently here */
+	unsigned begun;	 /* times */
+	bool prepared;
+	bool moved;
+	bool full; /* no room for holes of the image */
+	uint64_t reserved, image_end, journal_bytes;
 	uint64_t written[2]; /* bytes, by file */
 };
 
@@ -91,7 +96,7 @@ static inline int sim_pread(struct ibb_journal_io *io, enum ibb_journal_file f, 
 	if (!ibb_in_range(off, n, size))
 		return ibb_err(err, IBB_E_CORRUPT, "%s: truncated", s->io.image);
 	memcpy(buf, p + off, n);
-	if (f == IBB_JOURNAL_IMAGE && s->lie_at >= off && s->lie_at - off < n)
+	if (f == IBB_JOURNAL_IMAGE && s->written[f] && s->lie_at >= off && s->lie_at - off < n)
 		((uint8_t *)buf)[s->lie_at - off] ^= 1;
 	return IBB_OK;
 }
@@ -190,9 +195,55 @@ static inline int sim_manifest(struct ibb_journal_io *io, const char *path, cons
 	assert_string_equal(path, "image.manifest.json");
 	assert_int_equal(n, strlen(SIM_TEXT));
 	assert_memory_equal(text, SIM_TEXT, n);
+	s->prepared = true;
+	sim_log(s, SIM_PREPARE, IBB_JOURNAL_SELF);
+	return IBB_OK;
+}
+
+static inline int sim_publish(struct ibb_journal_io *io, struct ibb_error *err)
+{
+	struct sim *s = (struct sim *)io;
+	int r = sim_may(s, err);
+
+	if (r)
+		return r;
+	assert_true(s->prepared);
+	s->prepared = false;
 	s->now.manifest = true;
 	sim_log(s, SIM_MANIFEST, IBB_JOURNAL_SELF);
 	return IBB_OK;
+}
+
+static inline int sim_limits(struct ibb_journal_io *io, uint64_t image_end, uint64_t journal_bytes,
+			     struct ibb_error *err)
+{
+	struct sim *s = (struct sim *)io;
+
+	(void)err;
+	assert_true(s->n_ops == 0);
+	s->image_end = image_end;
+	s->journal_bytes = journal_bytes;
+	return IBB_OK;
+}
+
+/* Like all that may fail, before the first write to the image. */
+static inline int sim_reserve(struct ibb_journal_io *io, uint64_t off, uint64_t n,
+			      struct ibb_error *err)
+{
+	struct sim *s = (struct sim *)io;
+
+	assert_true(s->begun && !s->written[IBB_JOURNAL_IMAGE] && ibb_in_range(off, n, SIM_IMAGE));
+	if (s->full)
+		return ibb_err_os(err, ENOSPC, "%s: simulated", s->io.image);
+	s->reserved += n;
+	return IBB_OK;
+}
+
+static inline int sim_check_name(struct ibb_journal_io *io, struct ibb_error *err)
+{
+	struct sim *s = (struct sim *)io;
+
+	return s->moved ? ibb_err(err, IBB_E_CHANGED, "%s: simulated: moved", io->image) : IBB_OK;
 }
 
 static const struct ibb_journal_ops sim_ops = {
@@ -202,9 +253,13 @@ static const struct ibb_journal_ops sim_ops = {
 	.sync = sim_sync,
 	.sync_dir = sim_sync_dir,
 	.create = sim_create,
+	.limits = sim_limits,
 	.begin = sim_begin,
+	.reserve = sim_reserve,
+	.check_name = sim_check_name,
 	.unlink = sim_unlink,
 	.manifest = sim_manifest,
+	.publish = sim_publish,
 };
 
 static inline void sim_clear(struct sim *s)
@@ -225,6 +280,8 @@ static inline void sim_init(struct sim *s, const struct sim_state *medium)
 	s->seen = 0;
 	s->lie_at = UINT64_MAX;
 	s->begun = 0;
+	s->prepared = s->full = s->moved = false;
+	s->reserved = 0;
 	s->written[0] = s->written[1] = 0;
 }
 
@@ -279,7 +336,8 @@ static inline unsigned sim_cut(const struct sim *s, const struct sim_state *befo
 		const struct sim_op *op = &s->ops[i];
 		bool durable = sim_durable(s, i, cut.after), kept = durable, torn = false;
 
-		if (op->kind == SIM_SYNC || op->kind == SIM_SYNC_DIR || op->kind == SIM_BEGIN)
+		if (op->kind == SIM_SYNC || op->kind == SIM_SYNC_DIR || op->kind == SIM_BEGIN ||
+		    op->kind == SIM_PREPARE)
 			continue;
 		if (!durable) {
 			kept = cut.fate == FATE_KEPT || cut.fate == FATE_TORN ||

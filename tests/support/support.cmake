@@ -16,6 +16,14 @@ endif()
 add_library(ibb-powercut MODULE support/powercut.c)
 set_target_properties(ibb-powercut PROPERTIES PREFIX "")
 target_link_libraries(ibb-powercut PRIVATE ibb_flags ${CMAKE_DL_LIBS})
+add_library(ibb-iofault MODULE support/iofault.c)
+set_target_properties(ibb-iofault PROPERTIES PREFIX "")
+target_link_libraries(ibb-iofault PRIVATE ibb_flags ${CMAKE_DL_LIBS})
+
+# Makes system calls succeed or fail as other systems would.
+add_library(ibb-sysfault MODULE support/sysfault.c)
+set_target_properties(ibb-sysfault PROPERTIES PREFIX "")
+target_link_libraries(ibb-sysfault PRIVATE ibb_flags ${CMAKE_DL_LIBS})
 
 if(TARGET ibb_hive)
 	add_executable(ibb-hive support/ibb-hive.c support/hiveedit.c support/hivenames.c

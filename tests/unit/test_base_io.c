@@ -418,7 +418,8 @@ static void test_failing_disk(void **state)
 	assert_ok(ibb_atomic_begin(&a, "out", false, &err), err);
 	sim.fsync_errno = EIO;
 	sim.fsync_spares = 1;
-	assert_fails(ibb_atomic_commit(&a, &err), IBB_E_IO, err, "out: fsync of its directory");
+	assert_fails(ibb_atomic_commit(&a, &err), IBB_E_IO, err,
+		     "may still take its name: fsync of its directory");
 	assert_int_equal(access("out", F_OK), 0);
 	sim.fsync_errno = EINVAL;
 	sim.fsync_spares = 1;
@@ -523,6 +524,96 @@ static void test_left_behind(void **state)
 	assert_int_equal(unlink("out"), 0);
 }
 
+static void aside(void)
+{
+	struct ibb_error err = {0};
+	struct ibb_aside a, b;
+	char hidden[64];
+
+	snprintf(hidden, sizeof(hidden), ".old.ibbake-%ld-0.old", (long)getpid());
+	/* nothing there */
+	assert_ok(ibb_aside_put(&a, "old", &err), err);
+	assert_null(a.tmp);
+	ibb_aside_back(&a);
+	ibb_aside_drop(&a);
+	assert_int_equal(count_names(), 0);
+	/* away, back, away for good */
+	write_text("old", "one");
+	assert_ok(ibb_aside_put(&a, "old", &err), err);
+	assert_int_equal(access("old", F_OK), -1);
+	assert_text(hidden, "one");
+	ibb_aside_back(&a);
+	assert_text("old", "one");
+	assert_ok(ibb_aside_put(&a, "old", &err), err);
+	ibb_aside_drop(&a);
+	assert_int_equal(count_names(), 0);
+	/* what is there already stays: under the hidden name, and under its own */
+	write_text("old", "two");
+	assert_ok(ibb_aside_put(&a, "old", &err), err);
+	write_text("old", "three");
+	assert_ok(ibb_aside_put(&b, "old", &err), err);
+	assert_text(hidden, "two");
+	ibb_aside_back(&b);
+	ibb_aside_back(&a);
+	assert_text("old", "three");
+	assert_text(hidden, "two");
+	assert_int_equal(unlink(hidden), 0);
+	/* not known to be durable: not done */
+	sim.fsync_errno = EIO;
+	assert_fails(ibb_aside_put(&a, "old", &err), IBB_E_IO, err, "old: fsync of its directory");
+	sim.fsync_errno = 0;
+	assert_null(a.path);
+	assert_text("old", "three");
+	assert_int_equal(count_names(), 1);
+	assert_fails(ibb_aside_put(&a, "old/x", &err), IBB_E_IO, err, "old/x: put it aside");
+	assert_int_equal(unlink("old"), 0);
+}
+
+static void test_aside(void **state)
+{
+	(void)state;
+	each_route(aside);
+}
+
+/* All that can fail before the old file is touched has been done by prepare. */
+static void prepared(void)
+{
+	struct ibb_error err = {0};
+	struct ibb_atomic a;
+
+	write_text("out", "old");
+	for (int commit = 0; commit < 2; commit++) {
+		assert_ok(ibb_atomic_begin(&a, "out", true, &err), err);
+		assert_ok(ibb_pwrite_full(a.fd, "new", 3, 0, "out", &err), err);
+		assert_ok(ibb_atomic_prepare(&a, &err), err);
+		assert_text("out", "old");
+		assert_int_equal(count_names(), 2);
+		assert_ok(ibb_atomic_prepare(&a, &err), err);
+		sim.linkat_errno = EIO;
+		if (commit)
+			assert_ok(ibb_atomic_commit(&a, &err), err);
+		sim.linkat_errno = 0;
+		assert_int_equal(a.published, commit);
+		ibb_atomic_abort(&a);
+		assert_text("out", commit ? "new" : "old");
+		assert_int_equal(count_names(), 1);
+	}
+	/* the name is there, though the directory may not be durable */
+	assert_ok(ibb_atomic_begin(&a, "out", true, &err), err);
+	assert_ok(ibb_atomic_prepare(&a, &err), err);
+	sim.fsync_errno = EIO;
+	assert_fails(ibb_atomic_commit(&a, &err), IBB_E_IO, err, "out: fsync of its directory");
+	sim.fsync_errno = 0;
+	assert_true(a.published);
+	assert_int_equal(unlink("out"), 0);
+}
+
+static void test_prepared(void **state)
+{
+	(void)state;
+	each_route(prepared);
+}
+
 /* What another process gets for the lock on "img". */
 static int lock_in_child(void)
 {
@@ -618,6 +709,7 @@ int main(void)
 		CASE(test_atomic),	 CASE(test_race),      CASE(test_refused_targets),
 		CASE(test_failing_disk), CASE(test_long_name), CASE(test_killed),
 		CASE(test_left_behind),	 CASE(test_lock),      CASE(test_lock_contention),
+		CASE(test_aside),	 CASE(test_prepared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

@@ -545,21 +545,67 @@ static void test_digest_known(void **state)
 	(void)state;
 	/* sha256sum of 3 MiB + 5 bytes of zeros */
 	assert_ok(ibb_disk_mem_new(3 * MIB + 5, 512, &d, &err), err);
-	assert_ok(ibb_digest_flat(d, &sum, &err), err);
+	assert_ok(ibb_digest_flat(d, NULL, NULL, &sum, &err), err);
 	assert_digest(&sum, "be58603025b9752289c4917b47da4d9290bbdd9c11d0d1a5213388cd7101432e");
-	assert_ok(ibb_digest_content(d, &sum, &err), err);
+	assert_ok(ibb_digest_content(d, NULL, NULL, &sum, &err), err);
 	assert_digest(&sum, EMPTY_SHA256);
 	/* "ibbake" at 1 MiB - 3 and at the end, by a script that does not share this code */
 	assert_ok(ibb_disk_pwrite(d, "ibbake", 6, MIB - 3, &err), err);
 	assert_ok(ibb_disk_pwrite(d, "ibbake", 6, 3 * MIB - 1, &err), err);
-	assert_ok(ibb_digest_flat(d, &sum, &err), err);
+	assert_ok(ibb_digest_flat(d, NULL, NULL, &sum, &err), err);
 	assert_digest(&sum, "822ea34c42d63accc5b521a56964c97c7ca50482335db48ca11d122fcd5f202b");
-	assert_ok(ibb_digest_content(d, &sum, &err), err);
+	assert_ok(ibb_digest_content(d, NULL, NULL, &sum, &err), err);
 	assert_digest(&sum, "457f177d7b3cfa011c522f6a91a3296a6d93b88b68c2dcc7621193d90b8ef06e");
 	/* the last chunk is shorter, and only it changes */
 	assert_ok(ibb_disk_pwrite(d, "\0\0\0\0\0\0", 6, 3 * MIB - 1, &err), err);
-	assert_ok(ibb_digest_content(d, &sum, &err), err);
+	assert_ok(ibb_digest_content(d, NULL, NULL, &sum, &err), err);
 	assert_digest(&sum, "e98bfc978f22db85da89e7aa3671515fa3c68fc19199c6a16b13dc9464177e80");
+	ibb_disk_unref(d);
+}
+
+struct digest_steps {
+	uint64_t last, total;
+	long calls, stop_at;
+};
+
+static int on_digest(void *ctx, uint64_t done, uint64_t total)
+{
+	struct digest_steps *s = ctx;
+
+	assert_true(done > s->last && done <= total);
+	s->last = done;
+	s->total = total;
+	return s->calls++ == s->stop_at;
+}
+
+/* Every piece is told, to the last; and it can be stopped at each. */
+static void test_digest_progress(void **state)
+{
+	struct ibb_error err = {0};
+	struct ibb_disk *d = NULL;
+	struct ibb_sha256 sum, kept = {{1}};
+
+	(void)state;
+	assert_ok(ibb_disk_mem_new(8 * MIB + 512, 512, &d, &err), err);
+	assert_ok(ibb_disk_pwrite(d, "x", 1, 3 * MIB, &err), err);
+	assert_ok(ibb_disk_pwrite(d, "x", 1, 8 * MIB, &err), err);
+	for (int flat = 0; flat < 2; flat++) {
+		int (*fn)(struct ibb_disk *, ibb_copy_progress_fn, void *, struct ibb_sha256 *,
+			  struct ibb_error *) = flat ? ibb_digest_flat : ibb_digest_content;
+		struct digest_steps whole = {.stop_at = -1};
+
+		assert_ok(fn(d, on_digest, &whole, &sum, &err), err);
+		/* a chunk of memory has 64 KiB; the last one is a sector */
+		assert_int_equal(whole.total, flat ? 8 * MIB + 512 : 65536 + 512);
+		assert_int_equal(whole.last, whole.total);
+		for (long i = 0; i < whole.calls; i++) {
+			struct digest_steps s = {.stop_at = i};
+
+			assert_fails(fn(d, on_digest, &s, &kept, &err), IBB_E_CANCELLED, err,
+				     "the digest was stopped");
+			assert_int_equal(kept.b[0], 1);
+		}
+	}
 	ibb_disk_unref(d);
 }
 
@@ -580,17 +626,17 @@ static void test_digest_holes(void **state)
 	make_file(dense, bytes.data, bytes.len);
 	d = open_file(src, &id);
 	full = open_file(dense, &id);
-	assert_ok(ibb_digest_flat(d, &a, &err), err);
+	assert_ok(ibb_digest_flat(d, NULL, NULL, &a, &err), err);
 	assert_int_equal(ibb_sha256(bytes.data, bytes.len, &b), 0);
 	assert_memory_equal(a.b, b.b, 32);
-	assert_ok(ibb_digest_flat(full, &b, &err), err);
+	assert_ok(ibb_digest_flat(full, NULL, NULL, &b, &err), err);
 	assert_memory_equal(a.b, b.b, 32);
-	assert_ok(ibb_digest_content(d, &a, &err), err);
-	assert_ok(ibb_digest_content(full, &b, &err), err);
+	assert_ok(ibb_digest_content(d, NULL, NULL, &a, &err), err);
+	assert_ok(ibb_digest_content(full, NULL, NULL, &b, &err), err);
 	assert_memory_equal(a.b, b.b, 32);
 	/* and another content, another digest */
 	assert_int_equal(patch_file(dense, 30 * MIB + 7, "x", 1), 0);
-	assert_ok(ibb_digest_content(full, &b, &err), err);
+	assert_ok(ibb_digest_content(full, NULL, NULL, &b, &err), err);
 	assert_memory_not_equal(a.b, b.b, 32);
 	ibb_buf_clear(&bytes);
 	ibb_disk_unref(d);
@@ -609,11 +655,12 @@ static void test_digest_reads(void **state)
 	assert_ok(ibb_disk_mem_new(30ull << 30, 512, &low, &err), err);
 	assert_ok(ibb_disk_fault_new(low, &plan, &f, &err), err);
 	assert_ok(ibb_disk_pwrite(low, "x", 1, 20ull << 30, &err), err);
-	assert_ok(ibb_digest_content(f, &sum, &err), err);
+	assert_ok(ibb_digest_content(f, NULL, NULL, &sum, &err), err);
 	assert_int_equal(plan.count[IBB_FAULT_READ], 1);
 	plan.fail_at[IBB_FAULT_READ] = 1;
 	memset(&sum, 7, sizeof(sum));
-	assert_fails(ibb_digest_content(f, &sum, &err), IBB_E_IO, err, "injected failure of read");
+	assert_fails(ibb_digest_content(f, NULL, NULL, &sum, &err), IBB_E_IO, err,
+		     "injected failure of read");
 	assert_int_equal(sum.b[0], 7);
 	ibb_disk_unref(f);
 	ibb_disk_unref(low);
@@ -628,8 +675,8 @@ static int everything(struct ibb_disk *d, struct ibb_disk *ov, int fd, struct ib
 	if (!r)
 		r = ibb_copy_overlay(ov, fd, "out", 0, &stats, err);
 	if (!r)
-		r = ibb_digest_flat(d, &sum, err);
-	return r ? r : ibb_digest_content(d, &sum, err);
+		r = ibb_digest_flat(d, NULL, NULL, &sum, err);
+	return r ? r : ibb_digest_content(d, NULL, NULL, &sum, err);
 }
 
 static void test_no_memory(void **state)
@@ -677,6 +724,7 @@ int main(void)
 		cmocka_unit_test(test_overlay_no_space),
 		cmocka_unit_test(test_copy_no_space),
 		cmocka_unit_test(test_digest_known),
+		cmocka_unit_test(test_digest_progress),
 		cmocka_unit_test(test_digest_holes),
 		cmocka_unit_test(test_digest_reads),
 		cmocka_unit_test(test_no_memory),

@@ -252,6 +252,232 @@ static void test_damaged(void **state)
 	}
 }
 
+/* A disk that was made larger before, without its GPT: the backup is fetched from where it is. */
+static void test_enlarged_before(void **state)
+{
+	const uint64_t was = 8 * MIB - 40 * 512, size = was + 35 * 512;
+
+	(void)state;
+	for (int damaged = 0; damaged < 2; damaged++) {
+		struct ibb_disk *d = new_disk(was, 512), *g, *g2;
+		struct ibb_error err = {0};
+		bool moved = false;
+		uint8_t b[512], zero[512] = {0};
+
+		if (damaged) {
+			get(d, b, 1, was - 512 + 60);
+			b[0] ^= 1;
+			assert_ok(ibb_disk_pwrite(d, b, 1, was - 512 + 60, &err), err);
+		}
+		g = grown(d, size);
+		g2 = grown(g, 8 * MIB);
+		if (damaged) {
+			assert_fails(ibb_gpt_move(g2, size, &moved, &err), IBB_E_UNSUPPORTED, err,
+				     "the backup GPT header is damaged");
+			assert_non_null(strstr(err.hint, "--format=raw"));
+		} else {
+			assert_ok(ibb_gpt_move(g2, size, &moved, &err), err);
+			assert_true(moved);
+			assert_header(g2, 512, 1, 8 * MIB / 512 - 1, 2, 8 * MIB / 512 - 34);
+			assert_header(g2, 512, 8 * MIB / 512 - 1, 1, 8 * MIB / 512 - 33,
+				      8 * MIB / 512 - 34);
+			get(g2, b, 512, was - 512);
+			assert_memory_equal(b, zero, 512);
+			get(g2, b, 512, 0);
+			assert_int_equal(ibb_get_le32(b + 446 + 12), 8 * MIB / 512 - 1);
+			assert_ok(ibb_ptable_check_grown(g, size, g2, &err), err);
+		}
+		ibb_disk_unref(g2);
+		ibb_disk_unref(g);
+		ibb_disk_unref(d);
+	}
+}
+
+/*
+ * Headers of a GPT that the disk had before it was partitioned anew: the MBR counts, or the volume
+ * that fills the disk, and what lies in the last sector is theirs.
+ */
+static void test_stale_headers(void **state)
+{
+	const uint64_t size = 8 * MIB - 512, last = size / 512 - 1;
+	const struct mkdisk_part p = {.off_bytes = MIB, .len_bytes = size - MIB, .mbr_type = 7};
+	static const uint8_t zero[512];
+	uint8_t boot[512] = {0xeb, 0x52, 0x90};
+
+	(void)state;
+	memcpy(boot + 3, "NTFS    ", 8);
+	boot[510] = 0x55;
+	boot[511] = 0xaa;
+	/* an MBR, then a bare volume; with both headers, without the backup, without the primary */
+	for (unsigned i = 0; i < 6; i++) {
+		struct ibb_disk *d = new_disk(size, 512), *g;
+		struct ibb_error err = {0};
+		bool moved = true;
+
+		if (i < 3)
+			assert_ok(mkdisk_mbr(d, &p, 1, 0x12345678, &err), err);
+		else
+			assert_ok(ibb_disk_pwrite(d, boot, 512, 0, &err), err);
+		if (i % 3 == 1)
+			assert_ok(ibb_disk_pwrite(d, "last of the volume", 18, last * 512, &err),
+				  err);
+		if (i % 3 == 2)
+			assert_ok(ibb_disk_pwrite(d, zero, 512, 512, &err), err);
+		g = grown(d, 8 * MIB);
+		assert_ok(ibb_gpt_move(g, size, &moved, &err), err);
+		assert_false(moved);
+		assert_int_equal(ibb_disk_overlay_dirty_bytes(g), 0);
+		assert_ok(ibb_ptable_check_grown(d, size, g, &err), err);
+		ibb_disk_unref(g);
+		ibb_disk_unref(d);
+	}
+}
+
+/* Change a header's field of 64 bits, and its checksum. */
+static void set_field(struct ibb_disk *d, uint64_t lba, size_t field, uint64_t v)
+{
+	struct ibb_error err = {0};
+	uint8_t b[512];
+
+	get(d, b, 512, lba * 512);
+	ibb_put_le64(b + field, v);
+	memset(b + 16, 0, 4);
+	ibb_put_le32(b + 16, mkdisk_crc32(b, 92));
+	assert_ok(ibb_disk_pwrite(d, b, 512, lba * 512, &err), err);
+}
+
+static void copy_entries(struct ibb_disk *d, uint64_t from, uint64_t to)
+{
+	static uint8_t b[128 * 128];
+	struct ibb_error err = {0};
+
+	get(d, b, sizeof(b), from * 512);
+	assert_ok(ibb_disk_pwrite(d, b, sizeof(b), to * 512, &err), err);
+}
+
+/* Sound, but not as everybody lays a GPT out: refused before a partition or the table is hurt. */
+static void test_odd_layouts(void **state)
+{
+	enum { LAST_USABLE = 48, ENTRIES = 72 };
+	const uint64_t size = 8 * MIB - 512, last = size / 512 - 1;
+	static const char *const text[] = {"entries of its primary GPT header lie at the end",
+					   "which leaves no room for the backup",
+					   "reach over its backup header"};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(text); i++) {
+		struct ibb_disk *d = new_disk(size, 512), *g;
+		struct ibb_ptable t = {0};
+		struct ibb_error err = {0};
+		bool moved = false;
+
+		if (i == 0) {
+			copy_entries(d, 2, last - 64);
+			set_field(d, 1, ENTRIES, last - 64);
+			set_field(d, 1, LAST_USABLE, last - 65);
+			set_field(d, last, LAST_USABLE, last - 65);
+		} else { /* the backup's entries in front of the partitions */
+			copy_entries(d, 2, 40);
+			set_field(d, last, ENTRIES, 40);
+			for (int k = 0; k < 2; k++) {
+				set_field(d, k ? last : 1, LAST_USABLE, last + i - 2);
+				set_field(d, k ? last : 1, 40, 100);
+			}
+		}
+		assert_ok(ibb_ptable_read(d, &t, &err), err);
+		assert_false(t.primary_damaged || t.backup_damaged);
+		ibb_ptable_clear(&t);
+		g = grown(d, 8 * MIB);
+		assert_fails(ibb_gpt_move(g, size, &moved, &err), IBB_E_UNSUPPORTED, err, text[i]);
+		assert_non_null(strstr(err.msg, "has to grow by 512 bytes to whole MiB"));
+		assert_non_null(strstr(err.hint, "keep the size"));
+		assert_int_equal(ibb_disk_overlay_dirty_bytes(g), 0);
+		ibb_disk_unref(g);
+		ibb_disk_unref(d);
+	}
+}
+
+/* What is no partition table grows as it is, unless it has something of a GPT. */
+static void test_unreadable(void **state)
+{
+	const uint64_t size = 8 * MIB - 512;
+	struct ibb_disk *d = new_disk(size, 512), *g;
+	struct ibb_error err = {0};
+	static const uint8_t zero[512];
+	uint8_t mbr[512] = {0};
+	bool moved = true;
+
+	(void)state;
+	assert_ok(ibb_disk_pwrite(d, zero, 512, 0, &err), err);
+	g = grown(d, 8 * MIB);
+	assert_fails(ibb_gpt_move(g, size, &moved, &err), IBB_E_CORRUPT, err,
+		     "the protective MBR at offset 0 is damaged");
+	assert_true(moved);
+	ibb_disk_unref(g);
+	/* text where the entries would be */
+	memset(mbr + 446, 'x', 64);
+	mbr[510] = 0x55;
+	mbr[511] = 0xaa;
+	assert_ok(ibb_disk_pwrite(d, mbr, 512, 0, &err), err);
+	assert_ok(ibb_disk_pwrite(d, zero, 512, 512, &err), err);
+	assert_ok(ibb_disk_pwrite(d, zero, 512, size - 512, &err), err);
+	g = grown(d, 8 * MIB);
+	assert_ok(ibb_gpt_move(g, size, &moved, &err), err);
+	assert_false(moved);
+	assert_int_equal(ibb_disk_overlay_dirty_bytes(g), 0);
+	assert_ok(ibb_ptable_check_grown(d, size, g, &err), err);
+	ibb_disk_unref(g);
+	ibb_disk_unref(d);
+}
+
+/* The check of what was written notices whatever is not as it was. */
+static void test_check_grown(void **state)
+{
+	const uint64_t size = 8 * MIB - 512, last = 8 * MIB / 512 - 1;
+	static const struct {
+		uint64_t off;
+		const char *what;
+	} t[] = {
+		{512 + 16, "has a damaged primary header"},
+		{last * 512 + 16, "has a damaged backup header"},
+		{440, "has another sector size or identity"},
+	};
+	struct ibb_disk *d = new_disk(size, 512), *mbr = NULL;
+	struct mkdisk_part p[2] = {{.off_bytes = MIB, .len_bytes = MIB, .mbr_type = 7},
+				   {.off_bytes = 3 * MIB, .len_bytes = MIB, .mbr_type = 7}};
+	struct ibb_error err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(t); i++) {
+		struct ibb_disk *g = grown(d, 8 * MIB);
+		bool moved = false;
+		uint8_t b;
+
+		assert_ok(ibb_gpt_move(g, size, &moved, &err), err);
+		assert_ok(ibb_ptable_check_grown(d, size, g, &err), err);
+		get(g, &b, 1, t[i].off);
+		b ^= 1;
+		assert_ok(ibb_disk_pwrite(g, &b, 1, t[i].off, &err), err);
+		assert_fails(ibb_ptable_check_grown(d, size, g, &err), IBB_E_IO, err, t[i].what);
+		ibb_disk_unref(g);
+	}
+	assert_ok(ibb_disk_mem_new(8 * MIB, 512, &mbr, &err), err);
+	assert_ok(mkdisk_mbr(mbr, p, 1, 7, &err), err);
+	assert_fails(ibb_ptable_check_grown(d, size, mbr, &err), IBB_E_IO, err,
+		     "is of another kind");
+	ibb_disk_unref(d);
+	assert_ok(ibb_disk_mem_new(size, 512, &d, &err), err);
+	assert_ok(mkdisk_mbr(d, p, 2, 7, &err), err);
+	assert_fails(ibb_ptable_check_grown(d, size, mbr, &err), IBB_E_IO, err,
+		     "has another number of partitions");
+	p[0].len_bytes -= 512;
+	assert_ok(mkdisk_mbr(mbr, p, 2, 7, &err), err);
+	assert_fails(ibb_ptable_check_grown(d, size, mbr, &err), IBB_E_IO, err,
+		     "has another partition");
+	ibb_disk_unref(mbr);
+	ibb_disk_unref(d);
+}
+
 /* Lack of memory anywhere is an error like any other. */
 static void test_no_memory(void **state)
 {
@@ -320,8 +546,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_moves),	       cmocka_unit_test(test_other_sector),
 		cmocka_unit_test(test_protective_mbr), cmocka_unit_test(test_nothing_to_move),
-		cmocka_unit_test(test_damaged),	       cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_write_fails),
+		cmocka_unit_test(test_damaged),	       cmocka_unit_test(test_enlarged_before),
+		cmocka_unit_test(test_stale_headers),  cmocka_unit_test(test_odd_layouts),
+		cmocka_unit_test(test_unreadable),     cmocka_unit_test(test_check_grown),
+		cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_write_fails),
 	};
 
 	return cmocka_run_group_tests(tests, test_dir_setup, test_dir_teardown) ? 1 : 0;

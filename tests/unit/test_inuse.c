@@ -425,6 +425,29 @@ static void test_other_children(void **state)
 	assert_parent("overlay", true);
 	make_qcow2("overlay", "image.raw");
 	assert_parent("overlay", false);
+	make_qcow2("overlay", "file:image.vhd");
+	assert_parent("overlay", true);
+	make_qcow2("overlay", "json:{\"driver\": \"raw\", \"file\": "
+			      "{\"driver\": \"file\", \"filename\": \"/d/image.vhd\"}}");
+	assert_parent("overlay", true);
+	make_qcow2("overlay", "json:{\"file.filename\": \"image.vhd\"}");
+	assert_parent("overlay", true);
+	make_qcow2("overlay", "json:{\"file.filename\": \"other.vhd\", \"image.vhd\": 1}");
+	assert_parent("overlay", false);
+	make_qcow2("overlay", "json:{\"file.filename\": \"image.vhd\"");
+	assert_parent("overlay", false);
+	/* by a link */
+	snprintf(path, sizeof(path), "%s/link", test_dir());
+	assert_int_equal(symlink("image.vhd", path), 0);
+	make_qcow2("overlay", "link");
+	assert_parent("overlay", true);
+	make_qcow2("overlay", path);
+	assert_parent("overlay", true);
+	make_qcow2("overlay", "json:{\"file.filename\": \"./link\"}");
+	assert_parent("overlay", true);
+	make_vhdx("child.vhdx", ".\\link");
+	assert_parent("child.vhdx", true);
+	drop_file("link");
 	make_qcow2("overlay", NULL);
 	assert_parent("overlay", false);
 	/* what is no file must not hang us, and what is damaged names nobody */

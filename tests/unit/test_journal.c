@@ -71,10 +71,16 @@ static bool image_is(const struct sim_state *have, const struct sim_state *want)
 	return memcmp(have->image, want->image, SIM_IMAGE) == 0;
 }
 
+static int recover_as(struct sim *s, enum ibb_journal_ending ending,
+		      struct ibb_journal_report *report, struct ibb_error *err)
+{
+	return ibb_journal_recover(&s->io, &image_id, ending, report, err);
+}
+
 static int recover(struct sim *s, bool drop, struct ibb_journal_report *report,
 		   struct ibb_error *err)
 {
-	return ibb_journal_recover(&s->io, &image_id, drop, report, err);
+	return recover_as(s, drop ? IBB_JOURNAL_DROP : IBB_JOURNAL_FINISH, report, err);
 }
 
 /* A change that went through; its operations are the record for the cuts. */
@@ -106,10 +112,10 @@ static void test_change(void **state)
 {
 	static struct sim s;
 	static const enum sim_kind want[] = {
-		SIM_CREATE, SIM_WRITE, SIM_WRITE,    SIM_WRITE,	 SIM_WRITE,   SIM_WRITE,
-		SIM_WRITE,  SIM_WRITE, SIM_SYNC,     SIM_WRITE,	 SIM_SYNC,    SIM_SYNC_DIR,
-		SIM_BEGIN,  SIM_WRITE, SIM_WRITE,    SIM_WRITE,	 SIM_WRITE,   SIM_WRITE,
-		SIM_WRITE,  SIM_SYNC,  SIM_MANIFEST, SIM_UNLINK, SIM_SYNC_DIR};
+		SIM_CREATE,   SIM_PREPARE, SIM_WRITE, SIM_WRITE,    SIM_WRITE,	SIM_WRITE,
+		SIM_WRITE,    SIM_WRITE,   SIM_WRITE, SIM_SYNC,	    SIM_WRITE,	SIM_SYNC,
+		SIM_SYNC_DIR, SIM_BEGIN,   SIM_WRITE, SIM_WRITE,    SIM_WRITE,	SIM_WRITE,
+		SIM_WRITE,    SIM_WRITE,   SIM_SYNC,  SIM_MANIFEST, SIM_UNLINK, SIM_SYNC_DIR};
 	struct ibb_journal_stats stats;
 	struct ibb_error err = {0};
 
@@ -122,6 +128,9 @@ static void test_change(void **state)
 	assert_int_equal(stats.changed_bytes, ibb_disk_overlay_dirty_bytes(overlay));
 	assert_int_equal(stats.written_bytes,
 			 s.written[IBB_JOURNAL_IMAGE] + s.written[IBB_JOURNAL_SELF]);
+	assert_int_equal(s.reserved, stats.changed_bytes);
+	assert_int_equal(s.image_end, SIM_IMAGE);
+	assert_int_equal(s.journal_bytes, s.written[IBB_JOURNAL_SELF]);
 	assert_int_equal(s.n_ops, IBB_ARRAY_SIZE(want));
 	for (unsigned i = 0; i < s.n_ops; i++)
 		assert_int_equal(s.ops[i].kind, want[i]);
@@ -162,14 +171,15 @@ static void check_cut(const struct sim_state *medium, bool must_be_new, bool mus
 }
 
 /* fn for every cut of what s recorded, and for mixtures of what was pending. */
-static unsigned each_cut(const struct sim *s, const struct sim_state *before, unsigned mixtures,
-			 void (*fn)(const struct sim *s, const struct sim_state *medium,
-				    unsigned after))
+static unsigned each_cut_from(const struct sim *s, unsigned first, const struct sim_state *before,
+			      unsigned mixtures,
+			      void (*fn)(const struct sim *s, const struct sim_state *medium,
+					 unsigned after))
 {
 	static struct sim_state medium;
 	unsigned n = 0;
 
-	for (unsigned k = 0; k <= s->n_ops; k++) {
+	for (unsigned k = first; k <= s->n_ops; k++) {
 		struct sim_cut cut = {.after = k, .fate = FATE_LOST};
 		unsigned pending = sim_cut(s, before, cut, &medium);
 
@@ -188,6 +198,13 @@ static unsigned each_cut(const struct sim *s, const struct sim_state *before, un
 		}
 	}
 	return n;
+}
+
+static unsigned each_cut(const struct sim *s, const struct sim_state *before, unsigned mixtures,
+			 void (*fn)(const struct sim *s, const struct sim_state *medium,
+				    unsigned after))
+{
+	return each_cut_from(s, 0, before, mixtures, fn);
 }
 
 static unsigned index_of(const struct sim *s, enum sim_kind kind, unsigned nth)
@@ -253,6 +270,53 @@ static void test_cut_while_recovering(void **state)
 	sim_clear(&s);
 }
 
+/*
+ * The change is killed, not cut: what it wrote is in the cache, ahead of the medium. Then recovery
+ * runs on what the cache shows, and the power goes.
+ */
+static void after_kill_cut(const struct sim *s, const struct sim_state *medium, unsigned after)
+{
+	/* a recovery that went to its end is durable */
+	check_cut(medium, after == s->n_ops && image_is(&s->now, &new_state), false);
+}
+
+static void recover_after_kill(const struct sim *changed, unsigned killed, bool drop)
+{
+	static struct sim_state cache;
+	static struct sim s;
+	struct ibb_journal_report report = {0};
+	struct ibb_error err = {0};
+
+	sim_cut(changed, &old_state, (struct sim_cut){.after = killed, .fate = FATE_KEPT}, &cache);
+	if (!cache.exists || (drop && !image_is(&cache, &old_state)))
+		return;
+	sim_init(&s, &cache);
+	for (unsigned i = 0; i < killed; i++) {
+		struct sim_op *op = sim_log(&s, changed->ops[i].kind, changed->ops[i].file);
+
+		*op = changed->ops[i];
+		op->data = op->data ? ibb_memdup(op->data, op->len) : NULL;
+	}
+	assert_ok(recover(&s, drop, &report, &err), err);
+	each_cut_from(&s, killed, &old_state, 1, after_kill_cut);
+	ibb_journal_report_clear(&report);
+	sim_clear(&s);
+}
+
+static void test_kill_and_cut(void **state)
+{
+	static struct sim s;
+
+	(void)state;
+	record_change(&s);
+	for (unsigned killed = 1; killed <= s.n_ops; killed++) {
+		recover_after_kill(&s, killed, false);
+		if (killed % 3 == 0)
+			recover_after_kill(&s, killed, true);
+	}
+	sim_clear(&s);
+}
+
 /* --drop: the old image, or a refusal that changes nothing. */
 static void drop_after_cut(const struct sim *changed, const struct sim_state *medium,
 			   unsigned after)
@@ -296,17 +360,78 @@ static void test_drop(void **state)
 
 /* ---- failures ---- */
 
+/* What is said depends on what is left to be done. */
+static void assert_said(const struct ibb_error *err, enum sim_kind failed, bool journal)
+{
+	const char *msg = "the change of image is not finished: image: simulated";
+	const char *hint = "then finish it: ibbake recover 'image'";
+
+	if (failed == SIM_PREPARE) {
+		msg = "the change of image is not finished: its manifest: image: simulated";
+		hint = "ibbake recover --no-manifest 'image'";
+	} else if (failed == SIM_MANIFEST) {
+		msg = "image is changed and read back, only its manifest is missing: image: sim";
+		hint = "ibbake recover --no-manifest 'image'";
+	} else if (!journal) {
+		msg = "image is changed and read back, but its journal is not removed for good";
+		hint = "be there after a power cut: ibbake recover 'image'; otherwise nothing";
+	}
+	assert_non_null(strstr(err->msg, msg));
+	assert_non_null(strstr(err->hint, hint));
+}
+
+static void test_every_failure_of_recovery(void **state)
+{
+	static struct sim s;
+	static struct sim_state left, after;
+	struct ibb_journal_report report = {0};
+	struct ibb_error err = {0};
+	enum sim_kind kinds[SIM_OPS];
+	long total;
+
+	(void)state;
+	complete_journal(&left);
+	sim_init(&s, &left);
+	assert_ok(recover(&s, false, &report, &err), err);
+	ibb_journal_report_clear(&report);
+	total = s.seen;
+	for (long i = 0; i < total; i++)
+		kinds[i] = s.ops[i].kind;
+	for (long i = 0; i < total; i++) {
+		sim_init(&s, &left);
+		s.fail_at = i;
+		assert_int_equal(recover(&s, false, &report, &err), IBB_E_IO);
+		assert_said(&err, kinds[i], s.now.exists);
+		after = s.now;
+		check_cut(&after, true, false);
+	}
+	/* nothing was applied, the journal is gone, and only that may come back */
+	for (int drop = 0; drop < 2; drop++) {
+		sim_init(&s, &left);
+		if (!drop)
+			s.now.journal_len -= UNIT;
+		s.fail_at = 1;
+		assert_int_equal(recover(&s, drop, &report, &err), IBB_E_IO);
+		assert_non_null(strstr(err.msg, "image is as it was before, but its journal is"));
+		assert_false(s.now.exists);
+	}
+	sim_clear(&s);
+}
+
 static void test_every_failure(void **state)
 {
 	static struct sim s;
 	static struct sim_state left;
 	struct ibb_journal_stats stats;
+	enum sim_kind kinds[SIM_OPS];
 	long total, begin;
 
 	(void)state;
 	record_change(&s);
 	total = s.seen;
 	begin = index_of(&s, SIM_BEGIN, 0);
+	for (long i = 0; i < total; i++)
+		kinds[i] = s.ops[i].kind;
 	for (long i = 0; i < total; i++) {
 		struct ibb_error err = {0};
 		int code = i % 2 ? ENOSPC : EIO;
@@ -322,10 +447,78 @@ static void test_every_failure(void **state)
 			assert_false(s.now.manifest);
 			continue;
 		}
-		assert_non_null(strstr(err.msg, "the change of image is not finished"));
-		assert_non_null(strstr(err.hint, "ibbake recover 'image'"));
+		assert_said(&err, kinds[i], s.now.exists);
 		left = s.now;
 		check_cut(&left, true, false);
+	}
+	sim_clear(&s);
+}
+
+/* What a hole needs is asked for before the first write, and a change without it is given up. */
+static void test_no_room(void **state)
+{
+	static struct sim s;
+	static struct sim_state left;
+	struct ibb_journal_stats stats;
+	struct ibb_journal_report report = {0};
+	struct ibb_error err = {0};
+
+	(void)state;
+	sim_init(&s, &old_state);
+	s.full = true;
+	assert_fails(ibb_journal_change(&s.io, &change, &stats, &err), IBB_E_NOSPACE, err,
+		     "image: simulated");
+	assert_image(&s.now, &old_state);
+	assert_false(s.now.exists || s.now.manifest);
+	complete_journal(&left);
+	sim_init(&s, &left);
+	s.full = true;
+	assert_fails(recover(&s, false, &report, &err), IBB_E_NOSPACE, err, "image: simulated");
+	assert_image(&s.now, &old_state);
+	assert_true(s.now.exists);
+	s.full = false;
+	assert_ok(recover(&s, false, &report, &err), err);
+	assert_int_equal(s.reserved, report.stats.changed_bytes);
+	ibb_journal_report_clear(&report);
+	sim_clear(&s);
+}
+
+/* The manifest cannot be written: the image can be finished without it. */
+static void test_no_manifest(void **state)
+{
+	static struct sim s;
+	static struct sim_state left[2];
+	struct ibb_journal_stats stats;
+	struct ibb_journal_report report = {0};
+	long at;
+
+	(void)state;
+	complete_journal(&left[0]);
+	record_change(&s);
+	at = index_of(&s, SIM_MANIFEST, 0);
+	sim_init(&s, &old_state);
+	s.fail_at = at;
+	assert_int_equal(ibb_journal_change(&s.io, &change, &stats, NULL), IBB_E_IO);
+	left[1] = s.now;
+	assert_image(&left[1], &new_state);
+	for (size_t i = 0; i < 2; i++) {
+		struct ibb_error err = {0};
+
+		sim_init(&s, &left[i]);
+		s.fail_at = 3; /* sync, directory, begin */
+		assert_fails(recover(&s, false, &report, &err), IBB_E_IO, err,
+			     i ? "image is changed and read back, only its manifest is missing: "
+			       : "the change of image is not finished: its manifest: ");
+		assert_non_null(strstr(err.hint, "ibbake recover --no-manifest 'image'"));
+		assert_true(s.now.exists && !s.now.manifest);
+		assert_image(&s.now, &left[i]);
+		sim_init(&s, &left[i]);
+		assert_ok(recover_as(&s, IBB_JOURNAL_FINISH_BARE, &report, &err), err);
+		assert_image(&s.now, &new_state);
+		assert_false(s.now.exists || s.now.manifest);
+		assert_null(report.manifest);
+		assert_string_equal(report.missing, "image.manifest.json");
+		ibb_journal_report_clear(&report);
 	}
 	sim_clear(&s);
 }
@@ -403,7 +596,7 @@ static void test_nothing_to_change(void **state)
 	c.overlay = empty;
 	sim_init(&s, &old_state);
 	assert_ok(ibb_journal_change(&s.io, &c, &stats, &err), err);
-	assert_int_equal(s.n_ops, 1);
+	assert_int_equal(s.n_ops, 2);
 	assert_true(s.now.manifest && !s.now.exists);
 	c.manifest = NULL;
 	sim_init(&s, &old_state);
@@ -419,13 +612,15 @@ static void test_nothing_to_change(void **state)
 static void assert_refused(const struct sim_state *medium, const struct ibb_journal_id *id,
 			   int code, const char *text)
 {
+	static const enum ibb_journal_ending endings[] = {IBB_JOURNAL_FINISH, IBB_JOURNAL_DROP};
 	static struct sim s;
 	struct ibb_journal_report report;
 	struct ibb_error err = {0};
 
-	for (int drop = 0; drop < 2; drop++) {
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(endings); i++) {
 		sim_init(&s, medium);
-		assert_fails(ibb_journal_recover(&s.io, id, drop, &report, &err), code, err, text);
+		assert_fails(ibb_journal_recover(&s.io, id, endings[i], &report, &err), code, err,
+			     text);
 		assert_int_equal(s.begun, 0);
 		assert_int_equal(s.n_ops, 0);
 		assert_true(s.now.exists);
@@ -649,6 +844,15 @@ static void test_hostile(void **state)
 
 /* ---- how much is written ---- */
 
+static void host_new(const char *path, int fd, const char *sys, struct ibb_journal_host **ret)
+{
+	struct ibb_error err = {0};
+	struct ibb_file_id id;
+
+	assert_ok(ibb_file_id_fd(fd, path, &id, &err), err);
+	assert_ok(ibb_journal_host_new(path, fd, &id, sys, ret, &err), err);
+}
+
 static void test_amount(void **state)
 {
 	static uint8_t block[64 << 10];
@@ -675,7 +879,7 @@ static void test_amount(void **state)
 			block[k] = (uint8_t)test_rand(&rng);
 		assert_ok(ibb_disk_pwrite(over, block, n, (uint64_t)i << 20, &err), err);
 	}
-	assert_ok(ibb_journal_host_new(path, fd, &host, &err), err);
+	host_new(path, fd, "/sys", &host);
 	struct ibb_journal_change c = {
 		.id = {.image_bytes = 64u << 20, .container = 0}, .overlay = over, .lower = big};
 
@@ -712,10 +916,11 @@ static int host_recover(const char *image, bool *ret_found, struct ibb_error *er
 	int fd = open(image, O_RDONLY | O_CLOEXEC), r;
 
 	assert_true(fd >= 0);
-	assert_ok(ibb_journal_host_new(image, fd, &host, err), *err);
+	host_new(image, fd, "/sys", &host);
 	r = ibb_journal_host_open(host, ret_found, err);
 	if (!r && *ret_found)
-		r = ibb_journal_recover(ibb_journal_host_io(host), &image_id, false, &report, err);
+		r = ibb_journal_recover(ibb_journal_host_io(host), &image_id, IBB_JOURNAL_FINISH,
+					&report, err);
 	ibb_journal_report_clear(&report);
 	ibb_journal_host_free(host);
 	close(fd);
@@ -747,7 +952,18 @@ static void test_real_files(void **state)
 	write_medium(&m, image, journal);
 	assert_int_equal(chmod(journal, 0620), 0);
 	assert_fails(host_recover(image, &found, &err), IBB_E_CONFLICT, err, "others may write");
-	assert_int_equal(chmod(journal, 0600), 0);
+	assert_non_null(strstr(err.hint, "keep it"));
+	assert_int_equal(chmod(image, 0620), 0); /* who may write to the one may to the other */
+	assert_int_equal(chmod(journal, 0622), 0);
+	assert_fails(host_recover(image, &found, &err), IBB_E_CONFLICT, err, "others may write");
+	assert_int_equal(chmod(journal, 0620), 0);
+	assert_ok(host_recover(image, &found, &err), err);
+	write_medium(&m, image, journal);
+	assert_int_equal(chmod(image, 0666), 0);
+	assert_int_equal(chmod(journal, 0666), 0);
+	assert_ok(host_recover(image, &found, &err), err);
+	write_medium(&m, image, journal);
+	assert_int_equal(chmod(image, 0600), 0);
 	assert_int_equal(link(journal, other), 0);
 	assert_fails(host_recover(image, &found, &err), IBB_E_CONFLICT, err, "more than one name");
 	assert_int_equal(unlink(journal), 0);
@@ -769,6 +985,116 @@ static void test_real_files(void **state)
 	}
 	assert_file_is(image, old_state.image, SIM_IMAGE);
 	unlink(other);
+}
+
+/* ---- somebody writes between our looks at the image ---- */
+
+/* Not what the change was made from; the clock of the file does not tell. */
+static void write_other_sector(struct sim *s)
+{
+	s->now.image[49152 + 1024] ^= 1;
+}
+
+static void finish_one_sector(struct sim *s)
+{
+	memcpy(s->now.image + 49152, new_state.image + 49152, 512);
+}
+
+static void test_meddling(void **state)
+{
+	static void (*const meddle[])(struct sim * s) = {write_other_sector, finish_one_sector};
+	static struct sim s;
+	struct ibb_journal_stats stats;
+	struct ibb_error err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(meddle); i++) {
+		sim_init(&s, &old_state);
+		meddle[i](&s);
+		assert_fails(ibb_journal_change(&s.io, &change, &stats, &err), IBB_E_CHANGED, err,
+			     "image: was written to while its change was prepared");
+		assert_int_equal(s.written[IBB_JOURNAL_IMAGE], 0);
+		assert_false(s.now.exists || s.now.manifest);
+	}
+	sim_clear(&s);
+}
+
+/* Somebody renamed another file over the image: what was changed is not what has its name. */
+static void test_moved(void **state)
+{
+	static struct sim s;
+	struct ibb_journal_stats stats;
+	struct ibb_error err = {0};
+
+	(void)state;
+	sim_init(&s, &old_state);
+	s.moved = true;
+	assert_fails(ibb_journal_change(&s.io, &change, &stats, &err), IBB_E_CHANGED, err,
+		     "the change of image is not finished: image: simulated: moved");
+	assert_true(s.now.exists && !s.now.manifest);
+	sim_clear(&s);
+}
+
+/* The same on files: `how` is done after the image was opened and looked at. */
+static void refused_change(const char *image, const char *sys, int (*how)(const char *image),
+			   int code, const char *text)
+{
+	struct ibb_journal_host *host = NULL;
+	struct ibb_journal_stats stats;
+	struct ibb_error err = {0};
+	char journal[700];
+	int fd;
+
+	make_file(image, old_state.image, SIM_IMAGE);
+	fd = open(image, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	host_new(image, fd, sys, &host);
+	assert_int_equal(how ? how(image) : 0, 0);
+	assert_fails(ibb_journal_change(ibb_journal_host_io(host), &change, &stats, &err), code,
+		     err, text);
+	snprintf(journal, sizeof(journal), "%s" IBB_JOURNAL_SUFFIX, image);
+	assert_int_equal(access(journal, F_OK), -1);
+	ibb_journal_host_free(host);
+	close(fd);
+}
+
+static int write_elsewhere(const char *image)
+{
+	IBB_AUTO_FD int fd = open(image, O_WRONLY | O_CLOEXEC);
+
+	return pwrite(fd, "x", 1, 4096) == 1 ? 0 : -1;
+}
+
+static int replace_it(const char *image)
+{
+	char other[700];
+
+	snprintf(other, sizeof(other), "%s.new", image);
+	make_file(other, old_state.image, SIM_IMAGE);
+	return rename(other, image);
+}
+
+static void test_meddling_files(void **state)
+{
+	char image[600], sys[600], path[700];
+
+	(void)state;
+	snprintf(image, sizeof(image), "%s/meddled", test_dir());
+	refused_change(image, "/sys", write_elsewhere, IBB_E_CHANGED,
+		       "was written to while its change was prepared");
+	refused_change(image, "/sys", replace_it, IBB_E_CHANGED, "was replaced");
+	snprintf(sys, sizeof(sys), "%s/sys", test_dir());
+	assert_int_equal(mkdir(sys, 0700), 0);
+	for (const char *const *p =
+		     (const char *const[]){"block", "block/loop3", "block/loop3/loop", NULL};
+	     *p; p++) {
+		snprintf(path, sizeof(path), "%s/%s", sys, *p);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	snprintf(path, sizeof(path), "%s/block/loop3/loop/backing_file", sys);
+	make_file(path, image, strlen(image));
+	refused_change(image, sys, NULL, IBB_E_CONFLICT, "the backing file of /dev/loop3");
+	assert_file_is(image, old_state.image, SIM_IMAGE);
 }
 
 /* Everybody who opens the image meets the journal, under whatever name. */
@@ -807,8 +1133,12 @@ int main(void)
 		cmocka_unit_test(test_change),
 		cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_cut_while_recovering),
+		cmocka_unit_test(test_kill_and_cut),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_every_failure),
+		cmocka_unit_test(test_every_failure_of_recovery),
+		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_no_manifest),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_reads_back_differently),
 		cmocka_unit_test(test_nothing_to_change),
@@ -820,6 +1150,9 @@ int main(void)
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_amount),
 		cmocka_unit_test(test_real_files),
+		cmocka_unit_test(test_meddling),
+		cmocka_unit_test(test_moved),
+		cmocka_unit_test(test_meddling_files),
 		cmocka_unit_test(test_check),
 	};
 

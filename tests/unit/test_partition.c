@@ -219,6 +219,7 @@ static void test_gpt_enlarged(void **state)
 	assert_ok(ibb_ptable_read(d, &t, &err), err);
 	assert_gpt_parts(&t);
 	assert_true(t.backup_damaged);
+	assert_int_equal(t.backup_lba, 256 * MIB / 512 - 1);
 	assert_false(t.primary_damaged);
 	ibb_ptable_clear(&t);
 	/* and the primary's checksum is wrong, but it still says where the backup was */

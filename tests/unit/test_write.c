@@ -87,6 +87,109 @@ static void test_matrix(void **state)
 	}
 }
 
+/* ---- runs that end in the middle of a sector ---- */
+
+#define GRAIN 1024u
+
+struct fine {
+	struct ibb_disk d;
+	struct ibb_disk *under;
+};
+
+static int fine_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off, struct ibb_error *err)
+{
+	return ibb_disk_pread(((struct fine *)d)->under, buf, n, off, err);
+}
+
+/* Every KiB of zeros is a hole. */
+static int fine_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn fn, void *ctx,
+			struct ibb_error *err)
+{
+	static const uint8_t zeros[GRAIN];
+	const uint64_t end = off + n;
+	uint8_t b[GRAIN];
+	int r = IBB_OK;
+
+	while (!r && off < end) {
+		uint64_t len = GRAIN - off % GRAIN;
+
+		if (len > end - off)
+			len = end - off;
+		r = fine_pread(d, b, (size_t)len, off, err);
+		if (!r)
+			r = fn(ctx,
+			       &(struct ibb_extent){off, len, memcmp(b, zeros, (size_t)len) != 0},
+			       err);
+		off += len;
+	}
+	return r;
+}
+
+static void fine_close(struct ibb_disk *d)
+{
+	ibb_disk_unref(((struct fine *)d)->under);
+}
+
+/* As a raw file lies on a file system whose blocks are smaller than the disk's sectors. */
+static struct ibb_disk *fine_disk(struct ibb_disk *under)
+{
+	static const struct ibb_disk_ops ops = {
+		.name = "fine", .pread = fine_pread, .extents = fine_extents, .close = fine_close};
+	struct fine *f = ibb_zalloc(sizeof(*f));
+	struct ibb_error err = {0};
+
+	assert_non_null(f);
+	assert_ok(ibb_disk_init(&f->d, &ops, under->name, under->size_bytes, under->sector_bytes,
+				&err),
+		  err);
+	f->under = under;
+	return &f->d;
+}
+
+static void test_runs_in_a_sector(void **state)
+{
+	static const struct {
+		uint32_t off, n;
+	} runs[] = {
+		{1024, 1024},		     /* a hole, data and a hole in one sector */
+		{3 * 4096 - 1024, 1024},     /* up to its end */
+		{8 * 4096, 1024},	     /* from its beginning */
+		{9 * 4096 + 1024, 6 * 1024}, /* out of one into the next */
+		{11 * 4096, 1024},	     /* two in one sector, holes around them */
+		{11 * 4096 + 2048, 1024},
+		{MIB - 1024, 1024},	/* before a piece's end */
+		{3 * MIB - 1024, 1024}, /* at the end of the disk */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * 3 * 2; i++) {
+		struct job j = {
+			.format = i / 6 ? IBB_FORMAT_RAW : IBB_FORMAT_VHDX,
+			.copy = {.sparse = (enum ibb_sparse)(i % 3), .one_thread = i / 3 % 2},
+		};
+		struct ibb_copy_stats stats = {0};
+		struct ibb_error err = {0};
+		struct ibb_disk *d = NULL, *out;
+		uint64_t rng = test_seed();
+		char path[4096];
+		int fd;
+
+		assert_ok(ibb_disk_mem_new(3 * MIB, 4096, &d, &err), err);
+		for (size_t k = 0; k < IBB_ARRAY_SIZE(runs); k++)
+			put_random(d, runs[k].off, runs[k].n, &rng);
+		j.d = fine_disk(d);
+		fd = new_file(path, "fine");
+		write_file(&j, path, fd, &stats);
+		close(fd);
+		out = reopen(j.format, path);
+		assert_same_disk(j.d, out);
+		if (j.copy.sparse == IBB_SPARSE_NEVER)
+			assert_int_equal(stats.copied_bytes, 3 * MIB);
+		ibb_disk_unref(out);
+		ibb_disk_unref(j.d);
+	}
+}
+
 static bool hole(struct ibb_disk *d, uint64_t off)
 {
 	struct extents x = {0};
@@ -486,12 +589,19 @@ static void test_checks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_matrix),		 cmocka_unit_test(test_holes),
-		cmocka_unit_test(test_allocate),	 cmocka_unit_test(test_fixed_bytes),
-		cmocka_unit_test(test_kept_footer),	 cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_outside),		 cmocka_unit_test(test_every_write_fails),
-		cmocka_unit_test(test_every_read_fails), cmocka_unit_test(test_cancelled),
-		cmocka_unit_test(test_no_memory),	 cmocka_unit_test(test_checks),
+		cmocka_unit_test(test_matrix),
+		cmocka_unit_test(test_runs_in_a_sector),
+		cmocka_unit_test(test_holes),
+		cmocka_unit_test(test_allocate),
+		cmocka_unit_test(test_fixed_bytes),
+		cmocka_unit_test(test_kept_footer),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_outside),
+		cmocka_unit_test(test_every_write_fails),
+		cmocka_unit_test(test_every_read_fails),
+		cmocka_unit_test(test_cancelled),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_checks),
 	};
 
 	return cmocka_run_group_tests(tests, test_dir_setup, test_dir_teardown) ? 1 : 0;

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "api/replace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/limits.h"
+#include "disk/inuse.h"
+#include "manifest/manifest.h"
+
+/* ---- who uses it ---- */
+
+/* For writing where that is allowed: NFS gives an exclusive lock to nobody else. */
+static int open_old(const char *path)
+{
+	const int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW;
+	int fd = open(path, O_RDWR | flags);
+
+	return fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS)
+		       ? open(path, O_RDONLY | flags)
+		       : fd;
+}
+
+static int claim(struct ibb_replace *x, struct ibb_error *err)
+{
+	const char *path = x->q->output;
+	int r;
+
+	/* the first time, or another file has its name now */
+	if (x->fd < 0 || !ibb_path_is(path, &x->id)) {
+		ibb_replace_release(x);
+		x->fd = open_old(path);
+		if (x->fd < 0)
+			return errno == ENOENT
+				       ? IBB_OK
+				       : ibb_err_os(err, errno,
+						    "%s: open, to see whether it is in use", path);
+		r = ibb_file_id_fd(x->fd, path, &x->id, err);
+		if (r)
+			return r;
+	}
+	r = ibb_inuse_claim(x->fd, path, "/sys", err);
+	if (r == IBB_E_CONFLICT)
+		ibb_err_hint(err, r,
+			     "stop what uses it (fuser -v shows it), or choose another name");
+	return r;
+}
+
+/* ---- the manifest that it would leave behind ---- */
+
+/* Is there a manifest of any version of ours? Whatever else lies there is not our affair. */
+static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
+{
+	static const char schema[] = "ibbake-manifest/";
+	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
+	IBB_AUTO_BUF struct ibb_buf text = {0};
+	struct ibb_error ignored = {0};
+	const char *found;
+	struct stat st;
+	int r;
+
+	*ret = false;
+	if (lstat(path, &st) || !S_ISREG(st.st_mode))
+		return IBB_OK;
+	r = ibb_read_file(path, IBB_LIMIT_JSON_BYTES, &text, &ignored);
+	if (!r)
+		r = ibb_json_parse(path, text.data, text.len, &doc, &ignored);
+	if (r)
+		return r == IBB_E_NOMEM ? ibb_err_nomem(err) : IBB_OK;
+	found = ibb_json_str(doc, "schema");
+	*ret = found && strncmp(found, schema, sizeof(schema) - 1) == 0;
+	return IBB_OK;
+}
+
+/* The path of OUT.manifest.json when it is one of ours, else NULL. */
+static int find_manifest(const struct ibb_request *q, char **ret, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *path = ibb_asprintf("%s.manifest.json", q->output);
+	bool ours;
+	int r = path ? is_manifest(path, &ours, err) : ibb_err_nomem(err);
+
+	if (!r)
+		*ret = ours ? IBB_TAKE(path) : NULL;
+	return r;
+}
+
+/* Without one of its own the new image would be taken for the one that this manifest is about. */
+static int check_manifest(const struct ibb_request *q, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *path = NULL;
+	int r = find_manifest(q, &path, err);
+
+	if (r || !path)
+		return r;
+	ibb_err(err, IBB_E_EXISTS, "%s: the manifest of another image of that name exists", path);
+	return ibb_err_hint(err, IBB_E_EXISTS,
+			    "choose another name, or have it removed with --overwrite");
+}
+
+int ibb_replace_begin(struct ibb_replace *x, const struct ibb_request *q, struct ibb_error *err)
+{
+	int r;
+
+	*x = (struct ibb_replace){.q = q, .fd = -1};
+	if (!q->overwrite)
+		return check_manifest(q, err);
+	r = claim(x, err);
+	if (r)
+		ibb_replace_release(x);
+	return r;
+}
+
+void ibb_replace_release(struct ibb_replace *x)
+{
+	ibb_close_fd(&x->fd);
+}
+
+/* ---- taking its place ---- */
+
+/* The manifests that go with the old image: the one that is replaced, and OUT.manifest.json. */
+struct old_manifests {
+	struct ibb_aside a[2];
+};
+
+static void put_back(struct old_manifests *old)
+{
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(old->a); i++)
+		ibb_aside_back(&old->a[i]);
+}
+
+static int put_aside(const struct ibb_request *q, bool replaced, struct old_manifests *old,
+		     struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *beside = NULL;
+	int r = IBB_OK;
+
+	if (!q->overwrite)
+		return IBB_OK;
+	if (replaced)
+		r = ibb_aside_put(&old->a[0], q->manifest, err);
+	if (!r)
+		r = find_manifest(q, &beside, err);
+	if (!r && beside)
+		r = ibb_aside_put(&old->a[1], beside, err);
+	if (r)
+		put_back(old);
+	return r;
+}
+
+/* What was put aside goes when the image has its name, or comes back. */
+static int commit_image(struct ibb_atomic *image, struct old_manifests *old, struct ibb_error *err)
+{
+	int r = ibb_atomic_commit(image, err);
+
+	if (!image->published)
+		put_back(old);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(old->a); i++)
+		ibb_aside_drop(&old->a[i]);
+	return r;
+}
+
+static int prepare_manifest(const struct ibb_request *q, struct ibb_atomic *man, const char *text,
+			    struct ibb_error *err)
+{
+	int r = ibb_atomic_begin(man, q->manifest, q->overwrite, err);
+
+	if (!r)
+		r = ibb_pwrite_full(man->fd, text, strlen(text), 0, q->manifest, err);
+	return r ? r : ibb_atomic_prepare(man, err);
+}
+
+int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const char *text,
+			struct ibb_error *err)
+{
+	struct ibb_atomic man = {.fd = -1, .dir_fd = -1};
+	struct old_manifests old = {0};
+	const struct ibb_request *q = x->q;
+	int r = text ? prepare_manifest(q, &man, text, err) : IBB_OK;
+
+	if (!r)
+		r = ibb_atomic_prepare(image, err);
+	/* who came in the meantime */
+	if (!r && q->overwrite)
+		r = claim(x, err);
+	if (!r)
+		r = put_aside(q, text != NULL, &old, err);
+	if (!r)
+		r = commit_image(image, &old, err);
+	if (!r && text) {
+		r = ibb_atomic_commit(&man, err);
+		if (r)
+			(void)ibb_err_prefix(err, r,
+					     "the image %s is complete, but its manifest is not",
+					     q->output);
+	}
+	ibb_atomic_abort(&man);
+	return r;
+}
