@@ -94,6 +94,10 @@ struct ibb_request {
 	/* take a hive that was not cleanly closed as it is when no transaction log of it is usable
 	 */
 	bool accept_dirty_hives;
+	/* take a parent that, by its time, was changed after its differencing VHD was made;
+	 * recorded
+	 */
+	bool accept_changed_parent;
 	bool second_opinion_off; /* do not ask libvhdi whether it sees the same disk; recorded */
 	bool check_hives; /* ibb_inspect(): check every cell of the hives; unsound: IBB_E_CORRUPT */
 	/* refuse what is not fit for Azure: ibb_inspect() the image, the others what they would

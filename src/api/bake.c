@@ -68,6 +68,7 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 			    .allow_unsupported = s->q->allow_unsupported,
 			    .accept_dirty_hives = s->q->accept_dirty_hives,
 			    .second_opinion_off = s->q->second_opinion_off,
+			    .accept_changed_parent = s->q->accept_changed_parent,
 			    .allow = s->q->allow,
 			    .trust_anchors = s->trust_files,
 			    .n_trust_anchors = s->trust_files ? s->q->n_trust_anchors : 0,

@@ -12,25 +12,41 @@
 
 struct convert {
 	const struct ibb_request *q;
+	struct ibb_session s; /* its warnings alone */
 	struct ibb_chain chain;
-	uint64_t opinion_blocks;
+	struct ibb_opinion_result opinion;
 	struct ibb_target target;
 	uint64_t compared, out_bytes;
 };
+
+/* What libvhdi says of the output, before it has a name. */
+static int second_opinion(struct convert *c, const struct ibb_chain *out, struct ibb_error *err)
+{
+	struct ibb_opinion_result said;
+	const char *why;
+	int r;
+
+	if (c->q->second_opinion_off)
+		return IBB_OK;
+	r = ibb_chain_second_opinion(out, &said, err);
+	if (r || said.scope == ibb_chain_opinion(out, &why))
+		return r;
+	return ibb_session_warn(&c->s, err, "%s: there is no second opinion of the output: %s",
+				c->q->output, said.why);
+}
 
 /* The output opened again, before it has its name. */
 static int check(struct convert *c, const struct ibb_atomic *file, struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *name = ibb_atomic_open_name(file);
 	struct ibb_chain out = {0};
-	uint64_t asked;
 	int r = name ? ibb_chain_open(name, &out, err) : ibb_err_nomem(err);
 
 	if (!r) {
 		c->out_bytes = out.links[0].file->size_bytes;
 		r = ibb_target_check(&c->target, &out, &c->compared, err);
-		if (!r && !c->q->second_opinion_off)
-			r = ibb_chain_second_opinion(&out, &asked, err);
+		if (!r)
+			r = second_opinion(c, &out, err);
 		ibb_chain_clear(&out);
 	}
 	return r ? ibb_err_prefix(err, r, "%s: the finished output does not check", c->q->output)
@@ -55,7 +71,9 @@ static int write_output(struct convert *c, struct ibb_replace *old, struct ibb_e
 	return r;
 }
 
-static void link_json(const struct ibb_link *l, struct ibb_jb *b, struct ibb_json *list)
+/* `child` is NULL for the image itself. */
+static void link_json(const struct ibb_link *l, const struct ibb_link *child, struct ibb_jb *b,
+		      struct ibb_json *list)
 {
 	struct ibb_json *o = ibb_jb_object(b, list, NULL);
 	char id[IBB_LINK_ID_SIZE];
@@ -67,22 +85,24 @@ static void link_json(const struct ibb_link *l, struct ibb_jb *b, struct ibb_jso
 	ibb_jb_u64(b, o, "disk_bytes", l->disk->size_bytes);
 	ibb_jb_str(b, o, "id", *id ? id : NULL);
 	ibb_jb_str(b, o, "found_by", ibb_found_by_name(l->found_by));
+	if (child && child->parent.has_timestamp && child->parent.timestamp_s)
+		ibb_jb_bool(b, o, "time_agrees", ibb_link_time_agrees(child, l));
+	else
+		ibb_jb_null(b, o, "time_agrees");
 }
 
 static int document(const struct convert *c, char **ret_json, struct ibb_error *err)
 {
 	const struct ibb_target *t = &c->target;
-	const char *why;
+	struct ibb_identity_opinion opinion;
 	struct ibb_jb b = {0};
 	struct ibb_json *root = ibb_doc_begin(&b, "ibbake-convert/1"), *list, *o;
 
 	list = ibb_jb_array(&b, root, "input");
 	for (size_t i = 0; i < c->chain.n; i++)
-		link_json(&c->chain.links[i], &b, list);
-	ibb_jb_str(&b, root, "second_opinion",
-		   ibb_chain_opinion(&c->chain, &why) == IBB_OPINION_NONE ? "not-asked"
-		   : c->q->second_opinion_off				  ? "off"
-									  : "agrees");
+		link_json(&c->chain.links[i], i ? &c->chain.links[i - 1] : NULL, &b, list);
+	ibb_image_opinion(&c->chain, c->q->second_opinion_off, &c->opinion, &opinion);
+	ibb_opinion_json(&opinion, &b, root);
 	o = ibb_jb_object(&b, root, "output");
 	ibb_jb_str(&b, o, "file", ibb_path_base(c->q->output));
 	ibb_jb_str(&b, o, "format", ibb_target_format_name(c->q->format));
@@ -96,6 +116,7 @@ static int document(const struct convert *c, char **ret_json, struct ibb_error *
 	ibb_jb_u64(&b, o, "read_bytes", t->stats.read_bytes);
 	ibb_jb_u64(&b, o, "written_bytes", t->stats.copied_bytes + t->stats.overlay_bytes);
 	ibb_jb_u64(&b, o, "compared_bytes", c->compared);
+	ibb_session_warnings_json(&c->s, &b, root);
 	return ibb_doc_print(&b, ret_json, err);
 }
 
@@ -107,8 +128,12 @@ static int convert(struct convert *c, char **ret_json, struct ibb_error *err)
 
 	if (!r)
 		r = ibb_chain_open(c->q->image, &c->chain, err);
+	if (!r && !c->q->accept_changed_parent)
+		r = ibb_chain_parents_kept(&c->chain, err);
 	if (!r && !c->q->second_opinion_off)
-		r = ibb_chain_second_opinion(&c->chain, &c->opinion_blocks, err);
+		r = ibb_chain_second_opinion(&c->chain, &c->opinion, err);
+	if (!r)
+		r = ibb_session_warn_chain(&c->s, &c->chain, &c->opinion, err);
 	if (!r)
 		r = ibb_target_check_path(&c->chain, c->q->output, "output", c->q->overwrite, err);
 	if (!r)
@@ -126,7 +151,7 @@ static int convert(struct convert *c, char **ret_json, struct ibb_error *err)
 
 int ibb_do_convert(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
-	struct convert c = {.q = q};
+	struct convert c = {.q = q, .s = {.q = q}};
 	int r = ibb_doc_check_request(q, true, false, err);
 
 	if (!r && !q->output)
@@ -139,5 +164,6 @@ int ibb_do_convert(const struct ibb_request *q, char **ret_json, struct ibb_erro
 		r = convert(&c, ret_json, err);
 	ibb_target_close(&c.target);
 	ibb_chain_clear(&c.chain);
+	ibb_session_clear(&c.s);
 	return r;
 }

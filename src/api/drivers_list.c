@@ -186,6 +186,7 @@ static int list_doc(const struct ibb_session *s, char **ret_json, struct ibb_err
 			r = package_json(s, &x, &b, list, err);
 		free(x.class_name);
 	}
+	ibb_session_source_json(s, &b, root);
 	if (r) {
 		ibb_jb_clear(&b);
 		return r;

@@ -68,12 +68,14 @@ static int look_into(struct ibb_image *im, size_t i, struct ibb_error *err)
 }
 
 /* The disk of the image: containers off, parents under it, and libvhdi sees the same. */
-static int open_disk(struct ibb_image *im, struct ibb_error *err)
+static int open_disk(struct ibb_image *im, bool accept_changed_parent, struct ibb_error *err)
 {
 	int r = ibb_chain_open(im->path, &im->chain, err);
 
+	if (!r && !accept_changed_parent)
+		r = ibb_chain_parents_kept(&im->chain, err);
 	if (!r && !im->second_opinion_off)
-		r = ibb_chain_second_opinion(&im->chain, &im->opinion_blocks, err);
+		r = ibb_chain_second_opinion(&im->chain, &im->opinion, err);
 	return r;
 }
 
@@ -89,7 +91,7 @@ int ibb_image_open(const char *path, const struct ibb_image_opts *opts, struct i
 	im->path = ibb_strdup(path);
 	if (!im->path)
 		return ibb_err_nomem(err);
-	r = open_disk(im, err);
+	r = open_disk(im, opts && opts->accept_changed_parent, err);
 	if (!r)
 		r = ibb_disk_overlay_new(im->chain.disk, IBB_LIMIT_OVERLAY_BYTES, &im->overlay,
 					 err);
@@ -236,20 +238,30 @@ static int parents_identity(const struct ibb_image *im, struct ibb_identity *id,
 	return IBB_OK;
 }
 
-static void opinion_identity(const struct ibb_image *im, struct ibb_identity *id)
+void ibb_image_opinion(const struct ibb_chain *c, bool off, const struct ibb_opinion_result *said,
+		       struct ibb_identity_opinion *ret)
 {
-	const enum ibb_opinion scope = ibb_chain_opinion(&im->chain, &id->opinion_reason);
+	static const char *const names[] = {
+		[IBB_OPINION_NONE] = "not-asked",
+		[IBB_OPINION_IDENTIFIERS] = "agrees-in-part",
+		[IBB_OPINION_CONTENT] = "agrees",
+	};
+	struct ibb_identity_opinion o = {0};
+	const char *why;
 
-	id->opinion = "agrees";
-	id->opinion_blocks = im->opinion_blocks;
-	if (scope == IBB_OPINION_NONE) {
-		id->opinion = "not-asked";
-	} else if (im->second_opinion_off) {
-		id->opinion = "off";
-		id->opinion_reason = "--second-opinion=off";
+	if (off && ibb_chain_opinion(c, &why) != IBB_OPINION_NONE) {
+		o.result = "off";
+		snprintf(o.reason, sizeof(o.reason), "--second-opinion=off");
+	} else if (off) {
+		o.result = names[IBB_OPINION_NONE];
+		snprintf(o.reason, sizeof(o.reason), "%s", why);
+	} else {
+		o.result = names[said->scope];
+		o.version = said->scope == IBB_OPINION_NONE ? NULL : ibb_chain_second_version();
+		o.blocks = said->blocks;
+		snprintf(o.reason, sizeof(o.reason), "%s", said->why);
 	}
-	id->opinion_version =
-		strcmp(id->opinion, "agrees") == 0 ? ibb_chain_second_version() : NULL;
+	*ret = o;
 }
 
 static void container_identity(const struct ibb_link *l, struct ibb_identity *id)
@@ -301,7 +313,7 @@ int ibb_image_identity(const struct ibb_image *im, const char *path, struct ibb_
 		return r;
 	}
 	container_identity(&im->chain.links[0], &id);
-	opinion_identity(im, &id);
+	ibb_image_opinion(&im->chain, im->second_opinion_off, &im->opinion, &id.opinion);
 	if (im->volume)
 		partition_identity(im, &id);
 	*ret = id;

@@ -19,9 +19,9 @@ struct ibb_image {
 	char *path;
 	struct ibb_chain chain; /* the file, and the parents of a differencing disk */
 	bool second_opinion_off;
-	uint64_t opinion_blocks;  /* compared with libvhdi */
-	struct ibb_disk *overlay; /* copy-on-write over the chain's disk */
-	struct ibb_disk *slice;	  /* the Windows partition of the overlay */
+	struct ibb_opinion_result opinion; /* libvhdi's, unless it is off */
+	struct ibb_disk *overlay;	   /* copy-on-write over the chain's disk */
+	struct ibb_disk *slice;		   /* the Windows partition of the overlay */
 	struct ibb_ptable table;
 	struct ibb_found *found; /* one per partition */
 	size_t windows;		 /* index of the Windows partition, when `volume` is set */
@@ -44,7 +44,8 @@ static inline enum ibb_container ibb_image_kind(const struct ibb_image *im)
 }
 
 struct ibb_image_opts {
-	bool second_opinion_off; /* do not ask libvhdi */
+	bool second_opinion_off;    /* do not ask libvhdi */
+	bool accept_changed_parent; /* see ibb_chain_parents_kept() */
 };
 /*
  * Container, parents, second opinion and partition table; looks into every NTFS partition.
@@ -63,6 +64,10 @@ int ibb_image_reopen(struct ibb_image *im, struct ibb_error *err) IBB_MUST_CHECK
 void ibb_image_close(struct ibb_image *im);
 IBB_DEFINE_CLEANUP(struct ibb_image *, ibb_image_close)
 
+/* For documents: what libvhdi said of a chain, or that it was off (`said` is not looked at then).
+ */
+void ibb_image_opinion(const struct ibb_chain *c, bool off, const struct ibb_opinion_result *said,
+		       struct ibb_identity_opinion *ret);
 /* Identity of the image as it lies in the file `path` of file_bytes. */
 int ibb_image_identity(const struct ibb_image *im, const char *path, struct ibb_identity *ret,
 		       struct ibb_error *err) IBB_MUST_CHECK;

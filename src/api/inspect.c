@@ -94,9 +94,7 @@ static int inspect_doc(struct ibb_session *s, bool readable, int problem,
 		if (readable)
 			r = readiness_of_functions(s, &b, root, err);
 	}
-	o = ibb_jb_array(&b, root, "warnings");
-	for (size_t i = 0; i < s->n_warnings; i++)
-		ibb_jb_str(&b, o, NULL, s->warnings[i]);
+	ibb_session_warnings_json(s, &b, root);
 	if (problem) {
 		o = ibb_jb_object(&b, root, "problem");
 		ibb_jb_str(&b, o, "code", ibb_code_name(problem));

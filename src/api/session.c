@@ -89,32 +89,79 @@ static int warn_unseen(struct ibb_session *s, struct ibb_error *err)
 	return r;
 }
 
-/* What is unusual about the files themselves, and what was left unchecked. */
-static int warn_chain(struct ibb_session *s, struct ibb_error *err)
+static int warn_link(struct ibb_session *s, const struct ibb_link *l, struct ibb_error *err)
 {
-	const struct ibb_chain *c = &s->image->chain;
-	const char *why;
 	int r = IBB_OK;
 
-	for (size_t i = 0; i < c->n && !r; i++) {
-		const struct ibb_link *l = &c->links[i];
-
-		if (l->kind == IBB_CONTAINER_VHDX && l->vhdx.log_replayed)
-			r = ibb_session_warn(s, err,
-					     "%s was not cleanly closed: %llu bytes of its log "
-					     "were replayed in memory; the file stays as it is",
-					     l->path, (unsigned long long)l->vhdx.log_bytes);
-		if (!r && l->vhd.footer_from_copy)
-			r = ibb_session_warn(s, err,
-					     "%s: the footer at the end is damaged or missing; "
-					     "the copy at its beginning was used",
-					     l->path);
-	}
-	if (!r && s->q->second_opinion_off && ibb_chain_opinion(c, &why) != IBB_OPINION_NONE)
+	if (l->vhdx.log_replayed)
 		r = ibb_session_warn(s, err,
-				     "no second opinion of the container was asked for "
-				     "(--second-opinion=off)");
+				     "%s was not cleanly closed: %llu bytes of its log were "
+				     "replayed in memory; the file stays as it is",
+				     l->path, (unsigned long long)l->vhdx.log_bytes);
+	if (!r && l->vhd.footer_from_copy)
+		r = ibb_session_warn(s, err,
+				     "%s: the footer at the end is damaged or missing; the copy "
+				     "at its beginning was used",
+				     l->path);
+	if (!r && l->vhdx.bad_header_at)
+		r = ibb_session_warn(s, err,
+				     "%s: the VHDX header at offset %u is damaged; the other one "
+				     "was used",
+				     l->path, l->vhdx.bad_header_at);
+	if (!r && l->vhdx.bad_region_at)
+		r = ibb_session_warn(s, err,
+				     "%s: the VHDX region table at offset %u is damaged; the other "
+				     "one was used",
+				     l->path, l->vhdx.bad_region_at);
 	return r;
+}
+
+int ibb_session_warn_chain(struct ibb_session *s, const struct ibb_chain *c,
+			   const struct ibb_opinion_result *said, struct ibb_error *err)
+{
+	struct ibb_identity_opinion o;
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < c->n && !r; i++)
+		r = warn_link(s, &c->links[i], err);
+	for (size_t i = 0; i + 1 < c->n && !r; i++)
+		if (ibb_link_time_later(&c->links[i], &c->links[i + 1]))
+			r = ibb_session_warn(s, err,
+					     "%s was changed after its child %s was made; going on "
+					     "because of --accept-changed-parent",
+					     c->links[i + 1].path, c->links[i].path);
+	ibb_image_opinion(c, s->q->second_opinion_off, said, &o);
+	if (r || c->links[0].kind == IBB_CONTAINER_RAW)
+		return r;
+	if (strcmp(o.result, "off") == 0)
+		return ibb_session_warn(
+			s, err, "no second opinion of the container was asked for (%s)", o.reason);
+	if (strcmp(o.result, "not-asked") == 0)
+		return ibb_session_warn(s, err, "there is no second opinion of the container: %s",
+					o.reason);
+	if (strcmp(o.result, "agrees-in-part") == 0)
+		return ibb_session_warn(s, err,
+					"the second opinion of the container is not of all of it: "
+					"%s",
+					o.reason);
+	return IBB_OK;
+}
+
+void ibb_session_warnings_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_json *list = ibb_jb_array(b, obj, "warnings");
+
+	for (size_t i = 0; i < s->n_warnings; i++)
+		ibb_jb_str(b, list, NULL, s->warnings[i]);
+}
+
+void ibb_session_source_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_identity_opinion o;
+
+	ibb_image_opinion(&s->image->chain, s->q->second_opinion_off, &s->image->opinion, &o);
+	ibb_opinion_json(&o, b, obj);
+	ibb_session_warnings_json(s, b, obj);
 }
 
 static int spill_somewhere(struct ibb_session *s, struct ibb_error *err)
@@ -126,13 +173,14 @@ static int spill_somewhere(struct ibb_session *s, struct ibb_error *err)
 
 int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err)
 {
-	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off};
+	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off,
+					 .accept_changed_parent = s->q->accept_changed_parent};
 	int r = ibb_session_phase(s->q, "inspect", 0, 0, err);
 
 	if (!r)
 		r = ibb_image_open(s->q->image, &o, &s->image, err);
 	if (!r)
-		r = warn_chain(s, err);
+		r = ibb_session_warn_chain(s, &s->image->chain, &s->image->opinion, err);
 	if (!r)
 		r = spill_somewhere(s, err);
 	if (!r)

@@ -48,6 +48,17 @@ struct ibb_session {
 
 int ibb_session_warn(struct ibb_session *s, struct ibb_error *err, const char *fmt, ...)
 	IBB_PRINTF(3, 4) IBB_MUST_CHECK;
+/*
+ * What is unusual about the files of a chain, and what was left unchecked; `said` is of libvhdi,
+ * when it was asked.
+ */
+int ibb_session_warn_chain(struct ibb_session *s, const struct ibb_chain *c,
+			   const struct ibb_opinion_result *said,
+			   struct ibb_error *err) IBB_MUST_CHECK;
+/* The warnings so far, as "warnings" of obj. */
+void ibb_session_warnings_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj);
+/* What was read, for documents that do not describe the image: "second_opinion" and "warnings". */
+void ibb_session_source_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj);
 /* Report where we are; IBB_E_CANCELLED when the caller says so. */
 int ibb_session_phase(const struct ibb_request *q, const char *phase, uint64_t done, uint64_t total,
 		      struct ibb_error *err) IBB_MUST_CHECK;

@@ -111,6 +111,7 @@ static int verify(struct ibb_session *s, char **ret_json, struct ibb_error *err)
 	if (!r)
 		r = targets_json(s, m, &b, root, err);
 	ibb_jb_bool(&b, root, "identical", n == 0);
+	ibb_session_source_json(s, &b, root);
 	ibb_identity_clear(&id);
 	if (r) {
 		ibb_jb_clear(&b);

@@ -64,6 +64,7 @@
 #define IBB_LIMIT_VHDX_FILE_MIB	   (1u << 29)	/* 512 TiB; the largest disk has 64 TiB */
 #define IBB_LIMIT_VHDX_LOG_BYTES   (64u << 20)	/* Windows makes logs of 1 MiB */
 #define IBB_LIMIT_VHDX_REPLAY	   (256u << 20) /* bytes that a log may change, kept in memory */
+#define IBB_LIMIT_VHDX_REPLAY_WORK (1u << 30)	/* bytes it may write, the same ones again too */
 #define IBB_LIMIT_FAT_DIR_ENTRIES  65536u	/* of one directory: 2 MiB, Microsoft's limit */
 
 #endif

@@ -51,7 +51,7 @@ enum {
 	CLI_DIRTY = 65536,    /* --accept-dirty-hives */
 	CLI_TRUST = 131072,   /* --allow, --trust-anchor, --crl */
 	CLI_LOCK = 262144,    /* --lock */
-	CLI_CONVERT = 524288, /* --second-opinion for convert */
+	CLI_CONVERT = 524288, /* --accept-changed-parent, --second-opinion */
 	CLI_IN_PLACE = 1 << 24,
 	CLI_RECOVER = 1 << 25, /* --drop, --no-manifest */
 	CLI_AZURE = 1 << 26,   /* --azure */
@@ -115,6 +115,8 @@ void cli_render_targets(const struct cli *c, const struct ibb_json *doc, struct 
 void cli_render_readiness(const struct ibb_json *readiness, struct ibb_buf *out);
 void cli_render_packages(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_outcome(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
+/* The member "second_opinion" of obj, when somebody was asked. */
+void cli_render_opinion(const struct ibb_json *obj, struct ibb_buf *out);
 void cli_render_warnings(const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_azure(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_image(const struct ibb_json *image, struct ibb_buf *out);

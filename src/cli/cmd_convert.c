@@ -11,10 +11,14 @@ static void chain(const struct ibb_json *doc, struct ibb_buf *out)
 		char bytes[32];
 
 		cli_bytes(ibb_json_str(l, "disk_bytes"), bytes);
-		cli_printf(out, "%s %s: %s, disk of %s\n", label, cli_str(l, "file"),
-			   cli_str(l, "container"), bytes);
+		cli_printf(out, "%s %s: %s, disk of %s%s\n", label, cli_str(l, "file"),
+			   cli_str(l, "container"), bytes,
+			   ibb_json_bool(l, "time_agrees", true)
+				   ? ""
+				   : ", of another time than its child says");
 		label = "  parent";
 	}
+	cli_render_opinion(doc, out);
 }
 
 static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
@@ -35,6 +39,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 		cli_printf(out, "copied   as a reflink\n");
 	else
 		cli_printf(out, "copied   %s of data read, %s written\n", n, written);
+	cli_render_warnings(doc, out);
 }
 
 int cli_cmd_convert(struct cli *c)

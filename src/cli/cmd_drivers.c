@@ -27,6 +27,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 	}
 	if (inbox)
 		cli_printf(out, "and %zu that came with Windows (-v lists them)\n", inbox);
+	cli_render_warnings(doc, out);
 }
 
 static void change_text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)

@@ -111,8 +111,6 @@ static void hives(const struct ibb_json *image, bool details, struct ibb_buf *ou
 /* What the disk rests on, and who else looked at it. */
 static void chain(const struct ibb_json *id, struct ibb_buf *out)
 {
-	const struct ibb_json *o = ibb_json_get(id, "second_opinion");
-
 	ibb_json_foreach (p, ibb_json_get(id, "parents")) {
 		char file[32];
 
@@ -124,11 +122,7 @@ static void chain(const struct ibb_json *id, struct ibb_buf *out)
 				   ? ""
 				   : ", of another time than its child says");
 	}
-	if (ibb_json_str(o, "reader"))
-		cli_printf(out, "  %s %s sees the same, %lld pieces compared%s%s\n",
-			   cli_str(o, "reader"), cli_str(o, "version"), number(o, "blocks"),
-			   ibb_json_str(o, "reason") ? ": " : "",
-			   ibb_json_str(o, "reason") ? cli_str(o, "reason") : "");
+	cli_render_opinion(id, out);
 }
 
 static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)

@@ -20,6 +20,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 		cli_printf(out, "%s\n", cli_str(t, "size"));
 		cli_render_readiness(ibb_json_get(t, "readiness"), out);
 	}
+	cli_render_warnings(doc, out);
 }
 
 int cli_cmd_verify(struct cli *c)

@@ -106,6 +106,21 @@ void cli_render_packages(const struct cli *c, const struct ibb_json *doc, struct
 	}
 }
 
+void cli_render_opinion(const struct ibb_json *obj, struct ibb_buf *out)
+{
+	const struct ibb_json *o = ibb_json_get(obj, "second_opinion");
+	const bool whole = strcmp(cli_str(o, "result"), "agrees") == 0;
+	int64_t blocks = 0;
+
+	if (!ibb_json_str(o, "reader"))
+		return; /* why, is a warning */
+	(void)ibb_json_int(o, "blocks", 0, INT64_MAX, &blocks);
+	cli_printf(out, "  %s %s sees the same%s, %lld pieces compared%s%s\n", cli_str(o, "reader"),
+		   cli_str(o, "version"), whole ? "" : " in part", (long long)blocks,
+		   ibb_json_str(o, "reason") ? ": " : "",
+		   ibb_json_str(o, "reason") ? cli_str(o, "reason") : "");
+}
+
 void cli_render_warnings(const struct ibb_json *doc, struct ibb_buf *out)
 {
 	ibb_json_foreach (w, ibb_json_get(doc, "warnings")) {

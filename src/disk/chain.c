@@ -7,9 +7,11 @@
 
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/time.h"
 #include "disk/chain_find.h"
 
 #define EPOCH_2000 946684800ll /* 2000-01-01 00:00:00 UTC */
+#define COARSE_S   2	       /* FAT counts in steps of two seconds */
 
 const char *ibb_found_by_name(enum ibb_found_by by)
 {
@@ -63,6 +65,39 @@ bool ibb_link_time_agrees(const struct ibb_link *child, const struct ibb_link *p
 {
 	return child->parent.has_timestamp &&
 	       parent->id.mtime_s == (int64_t)child->parent.timestamp_s + EPOCH_2000;
+}
+
+bool ibb_link_time_later(const struct ibb_link *child, const struct ibb_link *parent)
+{
+	/* 0 is what tools write that do not know it */
+	return child->parent.has_timestamp && child->parent.timestamp_s &&
+	       parent->id.mtime_s > (int64_t)child->parent.timestamp_s + EPOCH_2000 + COARSE_S;
+}
+
+static int written_since(const struct ibb_link *child, const struct ibb_link *parent,
+			 struct ibb_error *err)
+{
+	char was[IBB_ISO8601_SIZE], is[IBB_ISO8601_SIZE];
+
+	ibb_unix_format((int64_t)child->parent.timestamp_s + EPOCH_2000, was);
+	ibb_unix_format(parent->id.mtime_s, is);
+	ibb_err(err, IBB_E_UNSUPPORTED,
+		"%s: its parent %s was changed after the child was made: it is of %s, the child "
+		"was made on it as of %s",
+		child->path, parent->path, is, was);
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+			    "what the child holds may not fit it any more; if the file was only "
+			    "copied, give it its time back (touch -d %s) or go on with "
+			    "--accept-changed-parent",
+			    was);
+}
+
+int ibb_chain_parents_kept(const struct ibb_chain *c, struct ibb_error *err)
+{
+	for (size_t i = 0; i + 1 < c->n; i++)
+		if (ibb_link_time_later(&c->links[i], &c->links[i + 1]))
+			return written_since(&c->links[i], &c->links[i + 1], err);
+	return IBB_OK;
 }
 
 void ibb_link_clear(struct ibb_link *l)
@@ -127,15 +162,22 @@ static bool has_id2(const struct ibb_parent_link *l)
 	return l->has_id2 && !ibb_guid_is_zero(&l->id2);
 }
 
-static bool is_parent(const struct ibb_link *child, const struct ibb_link *p)
+/* Is a file of this kind and identifier the child's parent? */
+static bool is_wanted(const struct ibb_link *child, enum ibb_container kind,
+		      const struct ibb_guid *id)
 {
 	const struct ibb_parent_link *want = &child->parent;
 
 	if (child->kind == IBB_CONTAINER_VHDX)
-		return p->kind == IBB_CONTAINER_VHDX &&
-		       (ibb_guid_equal(&want->id, &p->vhdx.data_write_id) ||
-			(has_id2(want) && ibb_guid_equal(&want->id2, &p->vhdx.data_write_id)));
-	return is_vhd(p->kind) && ibb_guid_equal(&want->id, &p->vhd.footer.unique_id);
+		return kind == IBB_CONTAINER_VHDX &&
+		       (ibb_guid_equal(&want->id, id) ||
+			(has_id2(want) && ibb_guid_equal(&want->id2, id)));
+	return is_vhd(kind) && ibb_guid_equal(&want->id, id);
+}
+
+static bool is_parent(const struct ibb_link *child, const struct ibb_link *p)
+{
+	return is_wanted(child, p->kind, id_of(p));
 }
 
 /* The identifiers that count, as text. */
@@ -172,6 +214,15 @@ static int note_place(struct search *s, const char *path, struct ibb_error *err)
 		       : IBB_OK;
 }
 
+/* What is wrong with the parent, or what has its name. */
+static void keep_problem(struct search *s, const struct ibb_error *why)
+{
+	if (s->problem.code)
+		return;
+	s->problem = *why;
+	ibb_err_prefix(&s->problem, why->code, "%s: its parent", s->child->path);
+}
+
 static int try_named(struct search *s, const struct ibb_candidate *cand, struct ibb_error *err)
 {
 	struct ibb_error sub = {0};
@@ -186,10 +237,8 @@ static int try_named(struct search *s, const struct ibb_candidate *cand, struct 
 	if (r) {
 		const bool absent = sub.os_errno == ENOENT || sub.os_errno == ENOTDIR;
 
-		if (!absent && !s->problem.code) {
-			s->problem = sub;
-			ibb_err_prefix(&s->problem, r, "%s: its parent", s->child->path);
-		}
+		if (!absent)
+			keep_problem(s, &sub);
 		return IBB_OK;
 	}
 	if (is_parent(s->child, &l)) {
@@ -235,17 +284,51 @@ static int twice(struct search *s, const struct ibb_link *other, struct ibb_erro
 			    "move the one that is not its parent to another directory");
 }
 
-/* A file of the directory that cannot be opened, or is anything else, is none of our business. */
+/*
+ * Is the file of that directory the parent, by its identifier alone? Only then it is opened as a
+ * whole, which takes its time. One that cannot be read, or is anything else, is none of our
+ * business; but one that somebody writes to just now, or that waits to be recovered, may be it.
+ */
+static int peek(struct search *s, const struct ibb_candidate *cand, bool *ret,
+		struct ibb_error *err)
+{
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = NULL;
+	struct ibb_error sub = {0};
+	enum ibb_container kind;
+	struct ibb_file_id id;
+	struct ibb_guid guid;
+	int r = ibb_disk_file_open(cand->path, &id, &file, &sub);
+
+	if (r == IBB_E_CONFLICT && !s->problem.code) {
+		s->problem = sub;
+		ibb_err_prefix(&s->problem, r, "%s: its parent is missing, unless it is this",
+			       s->child->path);
+	}
+	if (!r)
+		r = ibb_container_detect_id(file, &kind, &guid, &sub);
+	*ret = !r && is_wanted(s->child, kind, &guid);
+	return r == IBB_E_NOMEM ? ibb_err_nomem(err) : IBB_OK;
+}
+
 static int try_neighbour(struct search *s, const struct ibb_candidate *cand, struct ibb_error *err)
 {
+	struct ibb_error sub = {0};
 	struct ibb_link l;
+	bool likely;
 	int r;
 
 	if (in_chain(s->c, cand->path) || (s->has && ibb_path_is(cand->path, &s->found.id)))
 		return IBB_OK;
-	r = open_link(cand->path, cand->by, &l, NULL);
-	if (r)
-		return r == IBB_E_NOMEM ? ibb_err_nomem(err) : IBB_OK;
+	r = peek(s, cand, &likely, err);
+	if (r || !likely)
+		return r;
+	r = open_link(cand->path, cand->by, &l, &sub);
+	if (r == IBB_E_NOMEM)
+		return ibb_err_nomem(err);
+	if (r) {
+		keep_problem(s, &sub);
+		return IBB_OK;
+	}
 	if (is_parent(s->child, &l) && !s->has) {
 		s->found = l;
 		s->has = true;

@@ -43,9 +43,11 @@ const char *ibb_link_kind_name(const struct ibb_link *l);
 void ibb_link_id_text(const struct ibb_link *l, char out[IBB_LINK_ID_SIZE]);
 /*
  * Is the file's modification time the one its child remembers (VHD only)? Copying a file may change
- * it, so that this says little: it is recorded, never refused.
+ * it: that it is older than that is recorded, never refused.
  */
 bool ibb_link_time_agrees(const struct ibb_link *child, const struct ibb_link *parent);
+/* Was it written to since, then? (By more than two seconds, as coarse as some file systems are.) */
+bool ibb_link_time_later(const struct ibb_link *child, const struct ibb_link *parent);
 /* Releases what the link holds and empties it. */
 void ibb_link_clear(struct ibb_link *l);
 
@@ -67,21 +69,35 @@ struct ibb_chain {
 int ibb_chain_open(const char *path, struct ibb_chain *ret, struct ibb_error *err) IBB_MUST_CHECK;
 /* IBB_E_CHANGED when any file of the chain is not what it was when it was opened. */
 int ibb_chain_unchanged(const struct ibb_chain *c, struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * A VHD's unique ID stays when the file is written to, so that only the time can tell: a parent
+ * that was written to after its child was made (ibb_link_time_later()) is IBB_E_UNSUPPORTED, with
+ * both times. A VHDX needs no such guess: its DataWriteGuid is checked when the chain is opened.
+ */
+int ibb_chain_parents_kept(const struct ibb_chain *c, struct ibb_error *err) IBB_MUST_CHECK;
 /* Is the file `id` one of the chain's? */
 bool ibb_chain_has(const struct ibb_chain *c, const struct ibb_file_id *id);
 void ibb_chain_clear(struct ibb_chain *c);
 
+/* How far the second opinion goes for this chain. */
+enum ibb_opinion { IBB_OPINION_NONE, IBB_OPINION_IDENTIFIERS, IBB_OPINION_CONTENT };
+/* How far it can go, by what is known of libvhdi. *ret_why: why not as far as the content (static),
+ * else NULL. */
+enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_why);
+/* How far it went. */
+struct ibb_opinion_result {
+	enum ibb_opinion scope;
+	uint64_t blocks; /* pieces of the disk that were compared */
+	char why[400];	 /* why not as far as the content; "" when it did */
+};
 /*
  * libvhdi's view of the same chain must agree with ours: size, type, identifiers, parents, and a
  * sample of blocks. IBB_E_CORRUPT with what differed. Where libvhdi is known to be wrong (see
- * second_opinion.c) it is not asked. Raw disks have no second opinion. *ret_asked: blocks compared.
+ * opinion_sample.c) it is not asked; that it cannot open or read what we can is no contradiction,
+ * but makes the scope smaller. Raw disks have no second opinion.
  */
-int ibb_chain_second_opinion(const struct ibb_chain *c, uint64_t *ret_asked,
+int ibb_chain_second_opinion(const struct ibb_chain *c, struct ibb_opinion_result *ret,
 			     struct ibb_error *err) IBB_MUST_CHECK;
-/* How far the second opinion goes for this chain. */
-enum ibb_opinion { IBB_OPINION_NONE, IBB_OPINION_IDENTIFIERS, IBB_OPINION_CONTENT };
-/* *ret_why: why it does not go as far as the content (static), else NULL. */
-enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_why);
 /* The version of libvhdi, "20210425"; static storage. */
 const char *ibb_chain_second_version(void);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "disk/vhd.h"
+#include "disk/vhdx_internal.h"
 
 #include <string.h>
 
@@ -133,6 +134,11 @@ static int detect_footer(struct ibb_disk *file, bool *ret_found, struct ibb_vhd_
 	return bad;
 }
 
+static bool named_vhdx(const struct ibb_disk *file)
+{
+	return ibb_case_suffix(file->name, ".vhdx") || ibb_case_suffix(file->name, ".avhdx");
+}
+
 /* Signs of a VHD or VHDX that lost what makes it one. */
 static int check_not_broken(struct ibb_disk *file, struct ibb_error *err)
 {
@@ -151,7 +157,7 @@ static int check_not_broken(struct ibb_disk *file, struct ibb_error *err)
 			       "%s: no VHD footer in the last 512 bytes (offset %llu): truncated?",
 			       file->name,
 			       (unsigned long long)(file->size_bytes - IBB_VHD_FOOTER_BYTES));
-	if (ibb_case_suffix(file->name, ".vhdx") || ibb_case_suffix(file->name, ".avhdx"))
+	if (named_vhdx(file))
 		return ibb_err(err, IBB_E_CORRUPT,
 			       "%s: is no VHDX: \"vhdxfile\" is not at offset 0", file->name);
 	if (file->size_bytes % 512)
@@ -159,6 +165,28 @@ static int check_not_broken(struct ibb_disk *file, struct ibb_error *err)
 			       "%s: %llu bytes are no whole number of 512-byte sectors: truncated, "
 			       "or no disk image",
 			       file->name, (unsigned long long)file->size_bytes);
+	return IBB_OK;
+}
+
+/*
+ * The last block of a VHDX may end with any sector of its guest's, also with the footer of a VHD
+ * that the guest holds. A fixed VHD, in turn, may hold the bytes of a VHDX from its first sector
+ * on, but then its footer fits the file.
+ */
+static int detect_vhdx(struct ibb_disk *file, bool *ret, struct ibb_error *err)
+{
+	const uint64_t at = file->size_bytes - IBB_VHD_FOOTER_BYTES;
+	uint8_t b[IBB_VHD_FOOTER_BYTES];
+	struct ibb_vhd_footer f;
+	int r = match_magic(file, &magics[0], ret, err);
+
+	if (r || !*ret || named_vhdx(file))
+		return r;
+	r = ibb_disk_pread(file, b, sizeof(b), at, err);
+	if (r)
+		return r;
+	*ret = ibb_vhd_footer_parse(file->name, at, b, &f, NULL) || f.type != IBB_VHD_FIXED ||
+	       f.current_size_bytes != at;
 	return IBB_OK;
 }
 
@@ -171,6 +199,13 @@ static int detect(struct ibb_disk *file, enum ibb_container *ret, struct ibb_vhd
 	if (file->size_bytes < IBB_VHD_FOOTER_BYTES)
 		return ibb_err(err, IBB_E_CORRUPT, "%s: %llu bytes are too few for a disk image",
 			       file->name, (unsigned long long)file->size_bytes);
+	r = detect_vhdx(file, &found, err);
+	if (r)
+		return r;
+	if (found) {
+		*ret = IBB_CONTAINER_VHDX;
+		return IBB_OK;
+	}
 	r = detect_footer(file, &found, footer, err);
 	if (r)
 		return r;
@@ -178,7 +213,7 @@ static int detect(struct ibb_disk *file, enum ibb_container *ret, struct ibb_vhd
 		*ret = kind_of_type(footer->type);
 		return IBB_OK;
 	}
-	for (size_t i = 0; i < IBB_ARRAY_SIZE(magics); i++) {
+	for (size_t i = 1; i < IBB_ARRAY_SIZE(magics); i++) { /* the first was asked for */
 		r = match_magic(file, &magics[i], &found, err);
 		if (r)
 			return r;
@@ -198,6 +233,25 @@ int ibb_container_detect(struct ibb_disk *file, enum ibb_container *ret, struct 
 	struct ibb_vhd_footer footer;
 
 	return detect(file, ret, &footer, err);
+}
+
+int ibb_container_detect_id(struct ibb_disk *file, enum ibb_container *ret, struct ibb_guid *ret_id,
+			    struct ibb_error *err)
+{
+	struct ibb_vhd_footer footer = {0};
+	struct ibb_vhdx_header header;
+	enum ibb_container kind;
+	int r = detect(file, &kind, &footer, err);
+
+	if (!r && kind == IBB_CONTAINER_VHDX) {
+		r = ibb_vhdx_header_read(file, &header, err);
+		footer.unique_id = header.data_write_id;
+	}
+	if (r)
+		return r;
+	*ret = kind;
+	*ret_id = footer.unique_id;
+	return IBB_OK;
 }
 
 int ibb_container_refuse(const struct ibb_disk *file, enum ibb_container kind,

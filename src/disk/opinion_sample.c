@@ -18,6 +18,14 @@
  *   asked: the type and the identifiers.
  * - A VHD whose last footer is damaged: libvhdi does not know the copy at offset 0. Not asked.
  * - A child that is larger than its parent: not asked for what lies behind the parent's end.
+ * - A VHDX with a damaged header or region table, of which it has two each: libvhdi needs all of
+ *   them. Not asked.
+ * - A VHDX with a metadata item without content: libvhdi does not open it, and loses memory. Not
+ *   asked.
+ * - A differencing VHDX whose parent is known by parent_linkage2: libvhdi compares parent_linkage
+ *   alone. Only the type and the identifiers are asked.
+ * - A VHD that was made larger or smaller: the footer's "original size" is taken for the disk's.
+ *   Left out: what lies behind the smaller one of that and the "current size".
  */
 #include "disk/opinion.h"
 
@@ -172,6 +180,8 @@ int ibb_opinion_may_ask(const struct ibb_opinion_sample *s, uint64_t off, uint64
 			r = ask_vhdx(l, s->bats[i], off, &ok, err);
 		else if (l->parent.differencing)
 			r = ask_vhd(l, s->bats[i], off, &ok, err);
+		if (l->kind != IBB_CONTAINER_VHDX)
+			ok = ok && ibb_in_range(off, n, l->vhd.footer.original_size_bytes);
 		if (i + 1 < c->n)
 			ok = ok && ibb_in_range(off, n, c->links[i + 1].disk->size_bytes);
 	}

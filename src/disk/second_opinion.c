@@ -4,7 +4,12 @@
  * It is only given files that they accepted. Two independent readers that agree are rarely both
  * wrong; libvhdi alone was found to return wrong data without an error. Where that is, and what of
  * the disk is compared, is decided in opinion_sample.c.
+ *
+ * A contradiction stops. What libvhdi cannot open or read at all is recorded: it knows less of the
+ * formats than we do, and an image is not damaged because of that. Whatever else of the chain it
+ * can read is compared all the same.
  */
+#include <errno.h>
 #include <libvhdi.h>
 
 #include "disk/opinion.h"
@@ -16,6 +21,7 @@
 
 #include "base/le.h"
 #include "base/limits.h"
+#include "base/path.h"
 
 static const char source[] = "libvhdi";
 
@@ -24,8 +30,11 @@ struct opinion {
 	libvhdi_file_t **files; /* one a link */
 	uint8_t *ours, *theirs; /* IBB_OPINION_PIECE bytes each */
 	struct ibb_opinion_sample sample;
-	uint64_t asked;
+	struct ibb_opinion_result res;
 };
+
+/* Of a function here: libvhdi could not, which is noted already. No enum ibb_code has it. */
+#define CANNOT 1
 
 const char *ibb_chain_second_version(void)
 {
@@ -39,21 +48,30 @@ static int remedy(int code, struct ibb_error *err)
 			    "--second-opinion=off goes on with ibbake's own reader");
 }
 
-/* libvhdi failed where we did not. Takes the error over. */
-static int failed(const struct ibb_link *l, const char *what, libvhdi_error_t *error,
-		  struct ibb_error *err)
+/*
+ * libvhdi failed where we did not. Takes the error over. The first time counts. A lack of memory is
+ * ours as well: its allocations leave errno, which is cleared before each question.
+ */
+static int failed(struct opinion *o, const struct ibb_link *l, const char *what,
+		  libvhdi_error_t *error, struct ibb_error *err)
 {
-	char text[300] = "";
+	const bool no_memory = errno == ENOMEM;
+	char text[4096] = "";
 
-	if (error && libvhdi_error_sprint(error, text, sizeof(text)) < 0)
+	/* where it began, which is the first line, says most */
+	if (error && libvhdi_error_backtrace_sprint(error, text, sizeof(text)) < 0)
 		text[0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
 	for (char *p = text; *p; p++)
-		if (*p == '\n')
-			*p = ' ';
+		if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
+			*p = '?';
 	libvhdi_error_free(&error);
-	ibb_err_lib(err, IBB_E_CORRUPT, source,
-		    "%s: second opinion: libvhdi cannot %s, ibbake can: %s", l->path, what, text);
-	return remedy(IBB_E_CORRUPT, err);
+	if (no_memory)
+		return ibb_err_nomem(err);
+	if (!*o->res.why)
+		snprintf(o->res.why, sizeof(o->res.why), "libvhdi cannot %s of %.100s: %.200s",
+			 what, ibb_path_base(l->path), text);
+	return CANNOT;
 }
 
 static int differs(const struct ibb_link *l, const char *what, const char *theirs, const char *ours,
@@ -108,7 +126,8 @@ static uint32_t type_of(const struct ibb_link *l)
 	return LIBVHDI_DISK_TYPE_DYNAMIC;
 }
 
-static int check_kind(const struct ibb_link *l, libvhdi_file_t *f, struct ibb_error *err)
+static int check_kind(struct opinion *o, const struct ibb_link *l, libvhdi_file_t *f,
+		      struct ibb_error *err)
 {
 	const int ours =
 		l->kind == IBB_CONTAINER_VHDX ? LIBVHDI_FILE_TYPE_VHDX : LIBVHDI_FILE_TYPE_VHD;
@@ -118,12 +137,13 @@ static int check_kind(const struct ibb_link *l, libvhdi_file_t *f, struct ibb_er
 
 	if (libvhdi_file_get_file_type(f, &file_type, &error) != 1 ||
 	    libvhdi_file_get_disk_type(f, &type, &error) != 1)
-		return failed(l, "tell its type", error, err);
+		return failed(o, l, "tell the type", error, err);
 	r = same_number(l, "file type", (uint64_t)file_type, (uint64_t)ours, err);
 	return r ? r : same_number(l, "disk type", type, type_of(l), err);
 }
 
-static int check_ids(const struct ibb_link *l, libvhdi_file_t *f, struct ibb_error *err)
+static int check_ids(struct opinion *o, const struct ibb_link *l, libvhdi_file_t *f,
+		     struct ibb_error *err)
 {
 	const struct ibb_guid *ours =
 		l->kind == IBB_CONTAINER_VHDX ? &l->vhdx.data_write_id : &l->vhd.footer.unique_id;
@@ -132,16 +152,27 @@ static int check_ids(const struct ibb_link *l, libvhdi_file_t *f, struct ibb_err
 	int r;
 
 	if (libvhdi_file_get_identifier(f, id, sizeof(id), &error) != 1)
-		return failed(l, "tell its identifier", error, err);
+		return failed(o, l, "tell the identifier", error, err);
 	r = same_id(l, "identifier", id, ours, err);
 	if (r || !l->parent.differencing)
 		return r;
 	if (libvhdi_file_get_parent_identifier(f, id, sizeof(id), &error) != 1)
-		return failed(l, "tell its parent's identifier", error, err);
+		return failed(o, l, "tell the parent's identifier", error, err);
 	return same_id(l, "parent's identifier", id, &l->parent.id, err);
 }
 
-static int check_sizes(const struct ibb_link *l, libvhdi_file_t *f, struct ibb_error *err)
+/*
+ * Of a VHD libvhdi takes the footer's "original size" for the disk's, which is as large as its
+ * "current size". The two differ once the disk was made larger or smaller.
+ */
+static uint64_t their_size(const struct ibb_link *l)
+{
+	return l->kind == IBB_CONTAINER_VHDX ? l->disk->size_bytes
+					     : l->vhd.footer.original_size_bytes;
+}
+
+static int check_sizes(struct opinion *o, const struct ibb_link *l, libvhdi_file_t *f,
+		       struct ibb_error *err)
 {
 	libvhdi_error_t *error = NULL;
 	uint32_t sector = 0;
@@ -150,13 +181,14 @@ static int check_sizes(const struct ibb_link *l, libvhdi_file_t *f, struct ibb_e
 
 	if (libvhdi_file_get_media_size(f, &size, &error) != 1 ||
 	    libvhdi_file_get_bytes_per_sector(f, &sector, &error) != 1)
-		return failed(l, "tell its size", error, err);
-	r = same_number(l, "size of the disk in bytes", size, l->disk->size_bytes, err);
+		return failed(o, l, "tell the size", error, err);
+	r = same_number(l, "size of the disk in bytes", size, their_size(l), err);
 	return r ? r : same_number(l, "sector size", sector, l->disk->sector_bytes, err);
 }
 
 /* libvhdi knows one name of the parent; it has to be one of those that we know. */
-static int check_parent_name(const struct ibb_link *l, libvhdi_file_t *f, struct ibb_error *err)
+static int check_parent_name(struct opinion *o, const struct ibb_link *l, libvhdi_file_t *f,
+			     struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *name = NULL;
 	libvhdi_error_t *error = NULL;
@@ -169,12 +201,12 @@ static int check_parent_name(const struct ibb_link *l, libvhdi_file_t *f, struct
 	if (has == 0 || (has == 1 && size <= 1))
 		return IBB_OK;
 	if (has != 1 || size > 4 * IBB_LIMIT_PATH_CHARS)
-		return failed(l, "tell its parent's name", error, err);
+		return failed(o, l, "tell the parent's name", error, err);
 	name = ibb_zalloc(size + 1);
 	if (!name)
 		return ibb_err_nomem(err);
 	if (libvhdi_file_get_utf8_parent_filename(f, (uint8_t *)name, size, &error) != 1)
-		return failed(l, "tell its parent's name", error, err);
+		return failed(o, l, "tell the parent's name", error, err);
 	for (size_t i = 0; i < l->parent.n; i++)
 		if (strcmp(l->parent.locators[i].path, name) == 0)
 			return IBB_OK;
@@ -187,6 +219,19 @@ static int check_parent_name(const struct ibb_link *l, libvhdi_file_t *f, struct
 static bool log_replayed(const struct ibb_link *l)
 {
 	return l->kind == IBB_CONTAINER_VHDX && l->vhdx.log_replayed;
+}
+
+/* What libvhdi has two copies of and needs both. */
+static bool copy_damaged(const struct ibb_link *l)
+{
+	return l->kind == IBB_CONTAINER_VHDX && (l->vhdx.bad_header_at || l->vhdx.bad_region_at);
+}
+
+/* Is the next link the parent by its second identifier alone? */
+static bool by_linkage2(const struct ibb_chain *c, size_t i)
+{
+	return i + 1 < c->n && c->links[i].kind == IBB_CONTAINER_VHDX &&
+	       !ibb_guid_equal(&c->links[i].parent.id, &c->links[i + 1].vhdx.data_write_id);
 }
 
 /* libvhdi opens files by name. This one is of the very file that we read, whatever its own name
@@ -218,10 +263,20 @@ enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_w
 		} else if (l->vhd.footer_from_copy) {
 			scope = IBB_OPINION_NONE;
 			why = "libvhdi cannot read a VHD whose last footer is damaged";
+		} else if (copy_damaged(l)) {
+			scope = IBB_OPINION_NONE;
+			why = "libvhdi needs both headers and both region tables of a VHDX to be "
+			      "sound";
 		} else if (!has_proc_name(l)) {
 			scope = IBB_OPINION_NONE;
 			why = "libvhdi can only be given a file by /proc/self/fd, which is not "
 			      "there";
+		} else if (l->vhdx.empty_item) {
+			scope = IBB_OPINION_NONE;
+			why = "libvhdi cannot read a VHDX with an empty metadata item";
+		} else if (by_linkage2(c, i)) {
+			scope = IBB_OPINION_IDENTIFIERS;
+			why = "libvhdi does not know parents by parent_linkage2";
 		} else if (log_replayed(l)) {
 			scope = IBB_OPINION_IDENTIFIERS;
 			why = "libvhdi does not replay the log of a VHDX";
@@ -233,27 +288,29 @@ enum ibb_opinion ibb_chain_opinion(const struct ibb_chain *c, const char **ret_w
 
 /* ---- content ---- */
 
-static int read_theirs(const struct opinion *o, uint64_t off, size_t n, struct ibb_error *err)
+static int read_theirs(struct opinion *o, uint64_t off, size_t n, struct ibb_error *err)
 {
 	for (size_t done = 0; done < n;) {
 		const uint64_t at = off + done,
 			       in_block = o->sample.block_bytes - at % o->sample.block_bytes;
 		const size_t most = n - done < in_block ? n - done : (size_t)in_block;
 		libvhdi_error_t *error = NULL;
-		const ssize_t k = libvhdi_file_read_buffer_at_offset(o->files[0], o->theirs + done,
-								     most, (off64_t)at, &error);
 		char what[64];
+		ssize_t k;
 
-		snprintf(what, sizeof(what), "read the disk at offset %llu",
+		errno = 0;
+		k = libvhdi_file_read_buffer_at_offset(o->files[0], o->theirs + done, most,
+						       (off64_t)at, &error);
+		snprintf(what, sizeof(what), "read offset %llu of the disk",
 			 (unsigned long long)at);
 		if (k <= 0)
-			return failed(&o->c->links[0], what, error, err);
+			return failed(o, &o->c->links[0], what, error, err);
 		done += (size_t)k;
 	}
 	return IBB_OK;
 }
 
-static int same_bytes(const struct opinion *o, uint64_t off, size_t n, struct ibb_error *err)
+static int same_bytes(struct opinion *o, uint64_t off, size_t n, struct ibb_error *err)
 {
 	char theirs[8], ours[8], what[64];
 	size_t i = 0;
@@ -297,13 +354,15 @@ static int compare_piece(struct opinion *o, uint64_t off, uint64_t end, struct i
 		any = true;
 		r = same_bytes(o, from, (size_t)(end - from), err);
 	}
-	o->asked += any;
+	o->res.blocks += any && !r;
 	return r;
 }
 
+/* A piece that libvhdi cannot read does not keep the others from being compared. */
 static int compare_content(struct opinion *o, struct ibb_error *err)
 {
 	const uint64_t size = o->c->disk->size_bytes;
+	bool all = true;
 	int r = ibb_opinion_sample(o->c, &o->sample, err);
 
 	for (size_t i = 0; i < o->sample.n && !r; i++) {
@@ -311,57 +370,82 @@ static int compare_content(struct opinion *o, struct ibb_error *err)
 
 		r = compare_piece(o, at, at + (left < IBB_OPINION_PIECE ? left : IBB_OPINION_PIECE),
 				  err);
+		all = all && r != CANNOT;
+		r = r == CANNOT ? IBB_OK : r;
 	}
+	if (!r && !all)
+		o->res.scope = IBB_OPINION_IDENTIFIERS;
 	return r;
 }
 
 /* ---- all of it ---- */
 
-static int open_theirs(const struct ibb_link *l, libvhdi_file_t **ret, struct ibb_error *err)
+static int open_theirs(struct opinion *o, const struct ibb_link *l, libvhdi_file_t **ret,
+		       struct ibb_error *err)
 {
 	libvhdi_error_t *error = NULL;
 	char proc[40];
 
+	errno = 0;
 	proc_name(l, proc);
 	if (libvhdi_file_initialize(ret, &error) != 1 ||
 	    libvhdi_file_open(*ret, proc, LIBVHDI_OPEN_READ, &error) != 1)
-		return failed(l, "open it", error, err);
+		return failed(o, l, "open the container", error, err);
 	return IBB_OK;
 }
 
 static int ask_link(struct opinion *o, size_t i, struct ibb_error *err)
 {
 	const struct ibb_link *l = &o->c->links[i];
-	int r = open_theirs(l, &o->files[i], err);
+	int r = open_theirs(o, l, &o->files[i], err);
 
 	if (!r)
-		r = check_kind(l, o->files[i], err);
+		r = check_kind(o, l, o->files[i], err);
 	if (!r)
-		r = check_ids(l, o->files[i], err);
+		r = check_ids(o, l, o->files[i], err);
 	if (!r && !log_replayed(l))
-		r = check_sizes(l, o->files[i], err);
+		r = check_sizes(o, l, o->files[i], err);
 	if (!r && !log_replayed(l))
-		r = check_parent_name(l, o->files[i], err);
+		r = check_parent_name(o, l, o->files[i], err);
+	return r;
+}
+
+static int stack_theirs(struct opinion *o, struct ibb_error *err)
+{
+	const struct ibb_chain *c = o->c;
+	int r = IBB_OK;
+
+	for (size_t i = 0; i + 1 < c->n && !r; i++) {
+		libvhdi_error_t *error = NULL;
+
+		errno = 0;
+		if (libvhdi_file_set_parent_file(o->files[i], o->files[i + 1], &error) != 1)
+			r = failed(o, &c->links[i], "use the parent", error, err);
+	}
 	return r;
 }
 
 static int ask(struct opinion *o, struct ibb_error *err)
 {
-	const struct ibb_chain *c = o->c;
-	const char *why;
+	bool all = true;
 	int r = IBB_OK;
 
-	for (size_t i = 0; i < c->n && !r; i++)
+	for (size_t i = 0; i < o->c->n && !r; i++) {
 		r = ask_link(o, i, err);
-	for (size_t i = 0; i + 1 < c->n && !r; i++) {
-		libvhdi_error_t *error = NULL;
-
-		if (libvhdi_file_set_parent_file(o->files[i], o->files[i + 1], &error) != 1)
-			r = failed(&c->links[i], "use its parent", error, err);
+		all = all && r != CANNOT;
+		r = r == CANNOT ? IBB_OK : r;
 	}
-	if (!r && ibb_chain_opinion(c, &why) == IBB_OPINION_CONTENT)
-		r = compare_content(o, err);
-	return r;
+	if (r)
+		return r;
+	if (all && o->res.scope == IBB_OPINION_CONTENT) {
+		r = stack_theirs(o, err);
+		all = r != CANNOT;
+		if (!r)
+			r = compare_content(o, err);
+	}
+	if (!all)
+		o->res.scope = IBB_OPINION_NONE;
+	return r == CANNOT ? IBB_OK : r;
 }
 
 static void clear(struct opinion *o)
@@ -376,14 +460,18 @@ static void clear(struct opinion *o)
 	free(o->theirs);
 }
 
-int ibb_chain_second_opinion(const struct ibb_chain *c, uint64_t *ret_asked, struct ibb_error *err)
+int ibb_chain_second_opinion(const struct ibb_chain *c, struct ibb_opinion_result *ret,
+			     struct ibb_error *err)
 {
 	struct opinion o = {.c = c};
 	const char *why;
 	int r;
 
-	if (ibb_chain_opinion(c, &why) == IBB_OPINION_NONE) {
-		*ret_asked = 0;
+	o.res.scope = ibb_chain_opinion(c, &why);
+	if (why)
+		snprintf(o.res.why, sizeof(o.res.why), "%s", why);
+	if (o.res.scope == IBB_OPINION_NONE) {
+		*ret = o.res;
 		return IBB_OK;
 	}
 	libvhdi_notify_set_verbose(0);
@@ -393,6 +481,6 @@ int ibb_chain_second_opinion(const struct ibb_chain *c, uint64_t *ret_asked, str
 	r = o.files && o.ours && o.theirs ? ask(&o, err) : ibb_err_nomem(err);
 	clear(&o);
 	if (!r)
-		*ret_asked = o.asked;
+		*ret = o.res;
 	return r;
 }

@@ -90,13 +90,20 @@ enum ibb_container {
 const char *ibb_container_name(enum ibb_container c); /* "fixed VHD", "VHDX", ... */
 /*
  * Look at the signatures. A dynamic or differencing VHD whose last footer is damaged or cut off is
- * known by the copy at offset 0; whether enough of it is left is found out when it is opened. Any
- * other VHD whose footer fails its checksum or lost its cookie is IBB_E_CORRUPT, never raw; so is a
- * file named .vhd without a footer, one named .vhdx that is none, and one that is no whole number
- * of sectors.
+ * known by the copy at offset 0; whether enough of it is left is found out when it is opened. A
+ * file that begins as a VHDX is one whatever its last sector looks like, which may be a guest's,
+ * unless it is named and sized as a fixed VHD. Any other VHD whose footer fails its checksum or
+ * lost its cookie is IBB_E_CORRUPT, never raw; so is a file named .vhd without a footer, one named
+ * .vhdx that is none, and one that is no whole number of sectors.
  */
 int ibb_container_detect(struct ibb_disk *file, enum ibb_container *ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * The same, and what a child would name the file by: of a VHD its unique ID, of a VHDX its
+ * DataWriteGuid; of anything else zeros. That is all that is read and checked.
+ */
+int ibb_container_detect_id(struct ibb_disk *file, enum ibb_container *ret, struct ibb_guid *ret_id,
+			    struct ibb_error *err) IBB_MUST_CHECK;
 /* Refuse a kind that is no disk image ibbake reads: IBB_E_UNSUPPORTED with what to do instead. */
 int ibb_container_refuse(const struct ibb_disk *file, enum ibb_container kind,
 			 struct ibb_error *err);

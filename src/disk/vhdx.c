@@ -309,6 +309,9 @@ static void fill_info(const struct ibb_vhdx_header *h, const struct tables *t, u
 		.allocated_blocks = t->bat.allocated,
 		.log_replayed = !ibb_guid_is_zero(&h->log_id),
 		.log_bytes = log_bytes,
+		.bad_header_at = h->bad_at,
+		.empty_item = t->meta.empty_item,
+		.bad_region_at = t->regions.bad_at,
 	};
 }
 

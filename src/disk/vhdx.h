@@ -18,7 +18,11 @@ struct ibb_vhdx_info {
 	uint64_t allocated_blocks;
 	bool log_replayed;  /* the log was not empty: its entries were laid over the file, in memory
 			     */
-	uint64_t log_bytes; /* how much was replayed */
+	uint64_t log_bytes; /* how many bytes of the file it brought */
+	/* offset of a header, and of a region table, that is damaged: its other copy is sound, and
+	 * was used; 0: both copies are sound */
+	uint32_t bad_header_at, bad_region_at;
+	bool empty_item; /* the metadata have an item without content that nobody here knows */
 };
 
 /*

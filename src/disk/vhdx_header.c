@@ -83,7 +83,7 @@ static int check_current(const struct ibb_disk *file, const struct ibb_vhdx_head
 
 /* Whichever is valid, and then the newer one: 2.2.2. */
 static int choose(const struct ibb_disk *file, const uint8_t *one, const uint8_t *two,
-		  const uint8_t **ret, struct ibb_error *err)
+		  const uint8_t **ret, uint32_t *ret_bad, struct ibb_error *err)
 {
 	bool ok1 = memcmp(one, "head", 4) == 0 && ibb_vhdx_sum_ok(one, IBB_VHDX_HEADER_BYTES);
 	bool ok2 = memcmp(two, "head", 4) == 0 && ibb_vhdx_sum_ok(two, IBB_VHDX_HEADER_BYTES);
@@ -100,6 +100,7 @@ static int choose(const struct ibb_disk *file, const uint8_t *one, const uint8_t
 			       "sequence number %llu, and they differ",
 			       file->name, (unsigned long long)s1);
 	*ret = ok1 && (!ok2 || s1 >= s2) ? one : two;
+	*ret_bad = ok1 && ok2 ? 0 : ok1 ? IBB_VHDX_HEADER2 : IBB_VHDX_HEADER1;
 	return IBB_OK;
 }
 
@@ -126,7 +127,7 @@ int ibb_vhdx_header_read(struct ibb_disk *file, struct ibb_vhdx_header *ret, str
 		r = ibb_disk_pread(file, b + IBB_VHDX_HEADER_BYTES, IBB_VHDX_HEADER_BYTES,
 				   IBB_VHDX_HEADER2, err);
 	if (!r)
-		r = choose(file, b, b + IBB_VHDX_HEADER_BYTES, &current, err);
+		r = choose(file, b, b + IBB_VHDX_HEADER_BYTES, &current, &h.bad_at, err);
 	if (r)
 		return r;
 	decode(current, &h);

@@ -61,6 +61,7 @@ struct ibb_vhdx_header {
 	struct ibb_guid file_write_id, data_write_id, log_id;
 	uint16_t log_version, version;
 	struct ibb_vhdx_range log;
+	uint32_t bad_at; /* where the other one is when that is damaged, else 0 */
 };
 /* The current header, with a log that lies in the file. */
 int ibb_vhdx_header_read(struct ibb_disk *file, struct ibb_vhdx_header *ret,
@@ -70,7 +71,8 @@ int ibb_vhdx_header_read(struct ibb_disk *file, struct ibb_vhdx_header *ret,
 
 /*
  * The file as it is once the header's log is replayed: an overlay over it, or the file itself when
- * the log is empty; a reference of the caller's own. *ret_bytes: how many bytes the entries wrote.
+ * the log is empty; a reference of the caller's own. *ret_bytes: how many bytes of the file
+ * the entries brought.
  */
 int ibb_vhdx_log_replay(struct ibb_disk *file, const struct ibb_vhdx_header *h,
 			struct ibb_disk **ret, uint64_t *ret_bytes,
@@ -80,6 +82,7 @@ int ibb_vhdx_log_replay(struct ibb_disk *file, const struct ibb_vhdx_header *h,
 
 struct ibb_vhdx_regions {
 	struct ibb_vhdx_range bat, metadata;
+	uint32_t bad_at; /* where the damaged one of the two tables is, else 0 */
 };
 /* Both tables; every region is taken in the map. */
 int ibb_vhdx_region_read(struct ibb_disk *file, struct ibb_vhdx_map *map,
@@ -91,6 +94,7 @@ struct ibb_vhdx_meta {
 	uint64_t disk_bytes;
 	uint32_t block_bytes, logical_bytes, physical_bytes;
 	bool fixed, has_parent;
+	bool empty_item; /* one that is not known has no content */
 	struct ibb_guid disk_id;
 };
 /* *ret_link is filled when the disk has a parent; the caller clears it. */

@@ -208,13 +208,36 @@ static bool find_active(struct log *l, struct sequence *ret)
 
 /* ---- replaying ---- */
 
+/* What the entries write, and how large the file has to be for it. */
+struct extent_of_log {
+	struct ibb_vhdx_range *ranges;
+	size_t n, cap;
+	uint64_t end;
+};
+
 struct replay {
 	const struct log *log;
 	struct ibb_disk *to;
-	uint64_t bytes;
+	uint64_t work;		 /* how many bytes may still be written, see spend() */
 	struct ibb_extent *runs; /* that a zero descriptor has to overwrite */
 	size_t n_runs, cap;
 };
+
+/*
+ * Zeros are cheap to ask for: a descriptor of 32 bytes may have the whole file rewritten, and a log
+ * has room for thousands of them. One that Windows made does a small part of what is granted.
+ */
+static int spend(struct replay *p, uint64_t n, struct ibb_error *err)
+{
+	if (n <= p->work) {
+		p->work -= n;
+		return IBB_OK;
+	}
+	ibb_err(err, IBB_E_LIMIT, "%s: to replay the VHDX log takes more than %u MiB of writes",
+		p->log->name, IBB_LIMIT_VHDX_REPLAY_WORK >> 20);
+	return ibb_err_hint(err, IBB_E_LIMIT,
+			    "let Windows replay it: mount the disk once and detach it");
+}
 
 static int write_err(const struct replay *p, int code, struct ibb_error *err)
 {
@@ -225,40 +248,38 @@ static int write_err(const struct replay *p, int code, struct ibb_error *err)
 	return ibb_err_hint(err, code, "let Windows replay it: mount the disk once and detach it");
 }
 
-static int place_err(const struct replay *p, const struct entry *e, uint64_t off, uint64_t n,
+static int place_err(const struct log *l, const struct entry *e, uint64_t off, uint64_t n,
 		     struct ibb_error *err)
 {
 	return ibb_err(err, IBB_E_CORRUPT,
-		       "%s: entry %llu of the VHDX log writes %llu bytes at offset %llu: not "
-		       "aligned, or behind the file's last structure",
-		       p->log->name, (unsigned long long)e->sequence, (unsigned long long)n,
+		       "%s: entry %llu of the VHDX log writes %llu bytes at offset %llu: that is "
+		       "not aligned, or no place of a file",
+		       l->name, (unsigned long long)e->sequence, (unsigned long long)n,
 		       (unsigned long long)off);
 }
 
-static int replay_data(struct replay *p, const struct entry *e, const uint8_t *d, const uint8_t *s,
-		       struct ibb_error *err)
+static int replay_data(struct replay *p, const uint8_t *d, const uint8_t *s, struct ibb_error *err)
 {
-	uint64_t off = ibb_get_le64(d + D_OFFSET);
 	uint8_t b[SECTOR];
-	int r;
+	int r = spend(p, SECTOR, err);
 
-	if (off % SECTOR || !ibb_in_range(off, SECTOR, p->to->size_bytes))
-		return place_err(p, e, off, SECTOR, err);
+	if (r)
+		return r;
 	/* the ends of the sector made room for its signature and sequence number */
 	memcpy(b, d + D_LEADING, S_DATA);
 	memcpy(b + S_DATA, s + S_DATA, S_LOW - S_DATA);
 	memcpy(b + S_LOW, d + D_TRAILING, SECTOR - S_LOW);
-	r = ibb_disk_pwrite(p->to, b, SECTOR, off, err);
-	p->bytes += SECTOR;
+	r = ibb_disk_pwrite(p->to, b, SECTOR, ibb_get_le64(d + D_OFFSET), err);
 	return write_err(p, r, err);
 }
 
 static int keep_run(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
 {
 	struct replay *p = ctx;
+	int r = spend(p, SECTOR, err); /* for finding it */
 
-	if (!e->data)
-		return IBB_OK;
+	if (r || !e->data)
+		return r;
 	if (ibb_grow(&p->runs, &p->cap, p->n_runs, sizeof(*p->runs)))
 		return ibb_err_nomem(err);
 	p->runs[p->n_runs++] = *e;
@@ -266,21 +287,21 @@ static int keep_run(void *ctx, const struct ibb_extent *e, struct ibb_error *err
 }
 
 /* Zeros over what is no hole: the run may be huge, and most of it mostly is one. */
-static int replay_zero(struct replay *p, const struct entry *e, const uint8_t *d,
-		       struct ibb_error *err)
+static int replay_zero(struct replay *p, const uint8_t *d, struct ibb_error *err)
 {
 	static const uint8_t zeros[16 * SECTOR];
 	uint64_t len = ibb_get_le64(d + D_LEADING), off = ibb_get_le64(d + D_OFFSET);
 	int r;
 
-	if (off % SECTOR || len % SECTOR || !ibb_in_range(off, len, p->to->size_bytes))
-		return place_err(p, e, off, len, err);
 	p->n_runs = 0;
-	p->bytes += len;
-	r = ibb_disk_extents(p->to, off, len, keep_run, p, err);
+	/* what the overlay has is put into order first */
+	r = spend(p, ibb_disk_overlay_dirty_bytes(p->to) / 32, err);
+	if (!r)
+		r = ibb_disk_extents(p->to, off, len, keep_run, p, err);
 	for (size_t i = 0; !r && i < p->n_runs; i++) {
 		uint64_t at = p->runs[i].off_bytes, left = p->runs[i].len_bytes;
 
+		r = spend(p, left, err);
 		while (!r && left) {
 			size_t k = left < sizeof(zeros) ? (size_t)left : sizeof(zeros);
 
@@ -292,40 +313,96 @@ static int replay_zero(struct replay *p, const struct entry *e, const uint8_t *d
 	return r;
 }
 
-static int replay_entry(struct replay *p, const struct entry *e, struct ibb_error *err)
-{
-	uint32_t at = descriptor_sectors(e);
-	int r = IBB_OK;
+typedef int (*entry_fn)(const struct log *l, const struct entry *e, void *ctx,
+			struct ibb_error *err);
 
-	for (uint32_t i = 0; !r && i < e->count; i++) {
-		const uint8_t *d = descriptor(p->log, e, i);
-
-		if (is_data(d))
-			r = replay_data(p, e, d, sector(p->log, e, at++), err);
-		else
-			r = replay_zero(p, e, d, err);
-	}
-	return r;
-}
-
-static int replay_sequence(struct replay *p, const struct sequence *s, struct ibb_error *err)
+/* Every entry of the sequence, the oldest first. */
+static int each_entry(const struct log *l, const struct sequence *s, entry_fn fn, void *ctx,
+		      struct ibb_error *err)
 {
 	struct entry e = {0};
 	uint32_t at = s->tail;
 	int r;
 
 	do {
-		(void)decode(p->log, at, &e); /* it is valid: find_active() */
-		r = replay_entry(p, &e, err);
-		at = (at + e.n) % p->log->n;
+		(void)decode(l, at, &e); /* it is valid: find_active() */
+		r = fn(l, &e, ctx, err);
+		at = (at + e.n) % l->n;
 	} while (!r && e.at != s->head.at);
-	free(p->runs);
 	return r;
 }
 
-/* The file, as large as it was when the newest entry was made, with an overlay over it. */
-static int new_overlay(struct ibb_disk *file, const struct entry *head, struct ibb_disk **ret,
-		       struct ibb_error *err)
+static int replay_entry(const struct log *l, const struct entry *e, void *ctx,
+			struct ibb_error *err)
+{
+	uint32_t at = descriptor_sectors(e);
+	int r = IBB_OK;
+
+	for (uint32_t i = 0; !r && i < e->count; i++) {
+		const uint8_t *d = descriptor(l, e, i);
+
+		if (is_data(d))
+			r = replay_data(ctx, d, sector(l, e, at++), err);
+		else
+			r = replay_zero(ctx, d, err);
+	}
+	return r;
+}
+
+static int measure_entry(const struct log *l, const struct entry *e, void *ctx,
+			 struct ibb_error *err)
+{
+	struct extent_of_log *x = ctx;
+
+	x->end = e->last > x->end ? e->last : x->end;
+	for (uint32_t i = 0; i < e->count; i++) {
+		const uint8_t *d = descriptor(l, e, i);
+		uint64_t off = ibb_get_le64(d + D_OFFSET), end;
+		uint64_t len = is_data(d) ? SECTOR : ibb_get_le64(d + D_LEADING);
+
+		if (off % SECTOR || len % SECTOR || !ibb_add_u64(off, len, &end))
+			return place_err(l, e, off, len, err);
+		if (ibb_grow(&x->ranges, &x->cap, x->n, sizeof(*x->ranges)))
+			return ibb_err_nomem(err);
+		x->ranges[x->n++] = (struct ibb_vhdx_range){off, len};
+		x->end = end > x->end ? end : x->end;
+	}
+	return IBB_OK;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+	uint64_t x = ((const struct ibb_vhdx_range *)a)->off_bytes;
+	uint64_t y = ((const struct ibb_vhdx_range *)b)->off_bytes;
+
+	return x < y ? -1 : x > y;
+}
+
+/* How many bytes lie in any of the ranges. */
+static uint64_t covered_bytes(struct extent_of_log *x)
+{
+	uint64_t bytes = 0, done = 0;
+
+	if (x->n)
+		qsort(x->ranges, x->n, sizeof(*x->ranges), by_offset);
+	for (size_t i = 0; i < x->n; i++) {
+		uint64_t from = x->ranges[i].off_bytes, end = from + x->ranges[i].len_bytes;
+
+		from = from < done ? done : from;
+		if (end <= from)
+			continue;
+		bytes += end - from;
+		done = end;
+	}
+	return bytes;
+}
+
+/*
+ * The file, with an overlay over it, as large as the entries say it was, and as what they write
+ * needs: 2.3.3, a descriptor behind the end extends the file.
+ */
+static int new_overlay(struct ibb_disk *file, const struct entry *head, uint64_t end,
+		       struct ibb_disk **ret, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *grown = NULL;
 	int r;
@@ -336,23 +413,42 @@ static int new_overlay(struct ibb_disk *file, const struct entry *head, struct i
 			       "are there",
 			       file->name, (unsigned long long)head->flushed,
 			       (unsigned long long)file->size_bytes);
-	if (head->last / IBB_VHDX_MIB > IBB_LIMIT_VHDX_FILE_MIB)
+	if (end / IBB_VHDX_MIB > IBB_LIMIT_VHDX_FILE_MIB)
 		return ibb_err(err, IBB_E_LIMIT,
 			       "%s: the VHDX log makes the file larger than %u MiB", file->name,
 			       IBB_LIMIT_VHDX_FILE_MIB);
-	if (head->last <= file->size_bytes)
+	if (end <= file->size_bytes)
 		return ibb_disk_overlay_new(file, IBB_LIMIT_VHDX_REPLAY, ret, err);
-	r = ibb_disk_grow_new(file, head->last, &grown, err);
+	r = ibb_disk_grow_new(file, end, &grown, err);
 	return r ? r : ibb_disk_overlay_new(grown, IBB_LIMIT_VHDX_REPLAY, ret, err);
+}
+
+static int replay_sequence(struct ibb_disk *file, const struct log *l, const struct sequence *s,
+			   struct ibb_disk **ret, uint64_t *ret_bytes, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *o = NULL;
+	struct replay p = {.log = l, .work = IBB_LIMIT_VHDX_REPLAY_WORK};
+	struct extent_of_log x = {0};
+	int r = each_entry(l, s, measure_entry, &x, err);
+
+	if (!r)
+		r = new_overlay(file, &s->head, x.end, &o, err);
+	p.to = o;
+	if (!r)
+		r = each_entry(l, s, replay_entry, &p, err);
+	if (!r) {
+		*ret_bytes = covered_bytes(&x);
+		*ret = IBB_TAKE(o);
+	}
+	free(p.runs);
+	free(x.ranges);
+	return r;
 }
 
 static int replay_ring(struct ibb_disk *file, struct log *l, struct ibb_disk **ret,
 		       uint64_t *ret_bytes, struct ibb_error *err)
 {
-	IBB_AUTO(ibb_disk_unref) struct ibb_disk *o = NULL;
-	struct replay p = {.log = l};
 	struct sequence s = {0};
-	int r;
 
 	if (!find_active(l, &s) || l->gave_up) {
 		ibb_err(err, IBB_E_CORRUPT,
@@ -362,16 +458,7 @@ static int replay_ring(struct ibb_disk *file, struct log *l, struct ibb_disk **r
 				    "the file was damaged when it was written or copied: take "
 				    "another copy of it");
 	}
-	r = new_overlay(file, &s.head, &o, err);
-	if (r)
-		return r;
-	p.to = o;
-	r = replay_sequence(&p, &s, err);
-	if (r)
-		return r;
-	*ret_bytes = p.bytes;
-	*ret = IBB_TAKE(o);
-	return IBB_OK;
+	return replay_sequence(file, l, &s, ret, ret_bytes, err);
 }
 
 int ibb_vhdx_log_replay(struct ibb_disk *file, const struct ibb_vhdx_header *h,

@@ -51,6 +51,7 @@ struct reader {
 	struct ibb_disk *file;
 	struct ibb_vhdx_range region;
 	struct ibb_vhdx_range at[N_ITEMS]; /* in the file; length 0: not there */
+	bool empty_item;
 };
 
 static int entry_err(const struct reader *m, uint32_t in, int code, const uint8_t *e,
@@ -89,6 +90,7 @@ static int take_entry(struct reader *m, uint32_t in, const uint8_t *e, struct ib
 		if (ibb_get_le32(e + E_FLAGS) & E_IS_REQUIRED)
 			return entry_err(m, in, IBB_E_UNSUPPORTED, e, "is required, but not known",
 					 err);
+		m->empty_item = m->empty_item || !len;
 		return IBB_OK;
 	}
 	if (!len || (known[i].len && len != known[i].len))
@@ -217,6 +219,7 @@ int ibb_vhdx_meta_read(struct ibb_disk *file, const struct ibb_vhdx_range *regio
 		r = read_item(&m, DISK_ID, v.disk_id.b, err);
 	if (!r && v.has_parent)
 		r = read_parent(&m, ret_link, err);
+	v.empty_item = m.empty_item;
 	if (!r)
 		*ret = v;
 	return r;

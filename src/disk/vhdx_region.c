@@ -19,7 +19,7 @@ static bool table_ok(const uint8_t *b)
 
 /* The first valid one of the two. Updates go through the log, so both are equal when valid. */
 static int choose(struct ibb_disk *file, uint8_t *one, uint8_t *two, const uint8_t **ret,
-		  uint64_t *ret_at, struct ibb_error *err)
+		  uint64_t *ret_at, uint32_t *ret_bad, struct ibb_error *err)
 {
 	bool ok1, ok2;
 	int r = ibb_disk_pread(file, one, IBB_VHDX_TABLE_BYTES, IBB_VHDX_REGION1, err);
@@ -40,6 +40,7 @@ static int choose(struct ibb_disk *file, uint8_t *one, uint8_t *two, const uint8
 			       "%s: the two VHDX region tables (offsets %u and %u) differ",
 			       file->name, IBB_VHDX_REGION1, IBB_VHDX_REGION2);
 	*ret = ok1 ? one : two;
+	*ret_bad = ok1 && ok2 ? 0 : ok1 ? IBB_VHDX_REGION2 : IBB_VHDX_REGION1;
 	*ret_at = ok1 ? IBB_VHDX_REGION1 : IBB_VHDX_REGION2;
 	return IBB_OK;
 }
@@ -97,7 +98,7 @@ int ibb_vhdx_region_read(struct ibb_disk *file, struct ibb_vhdx_map *map,
 
 	if (!b)
 		return ibb_err_nomem(err);
-	r = choose(file, b, b + IBB_VHDX_TABLE_BYTES, &t, &at, err);
+	r = choose(file, b, b + IBB_VHDX_TABLE_BYTES, &t, &at, &g.bad_at, err);
 	if (r)
 		return r;
 	n = ibb_get_le32(t + R_COUNT);

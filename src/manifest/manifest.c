@@ -61,11 +61,20 @@ static void parents_json(const struct ibb_identity *id, struct ibb_jb *b, struct
 	}
 }
 
+void ibb_opinion_json(const struct ibb_identity_opinion *x, struct ibb_jb *b, struct ibb_json *obj)
+{
+	struct ibb_json *o = ibb_jb_object(b, obj, "second_opinion");
+
+	ibb_jb_str(b, o, "result", x->result);
+	ibb_jb_str(b, o, "reader", x->version ? "libvhdi" : NULL);
+	ibb_jb_str(b, o, "version", x->version);
+	ibb_jb_int(b, o, "blocks", (int64_t)x->blocks);
+	ibb_jb_str(b, o, "reason", *x->reason ? x->reason : NULL);
+}
+
 /* What the container is, beyond the disk in it. */
 static void container_json(const struct ibb_identity *id, struct ibb_jb *b, struct ibb_json *obj)
 {
-	struct ibb_json *o;
-
 	if (id->has_vhd_id)
 		ibb_jb_hex(b, obj, "vhd_unique_id", id->vhd_id.b, sizeof(id->vhd_id.b));
 	else
@@ -80,12 +89,7 @@ static void container_json(const struct ibb_identity *id, struct ibb_jb *b, stru
 	else
 		ibb_jb_null(b, obj, "log_replayed_bytes");
 	parents_json(id, b, obj);
-	o = ibb_jb_object(b, obj, "second_opinion");
-	ibb_jb_str(b, o, "result", id->opinion);
-	ibb_jb_str(b, o, "reader", id->opinion_version ? "libvhdi" : NULL);
-	ibb_jb_str(b, o, "version", id->opinion_version);
-	ibb_jb_int(b, o, "blocks", (int64_t)id->opinion_blocks);
-	ibb_jb_str(b, o, "reason", id->opinion_reason);
+	ibb_opinion_json(&id->opinion, b, obj);
 }
 
 void ibb_identity_json(const struct ibb_identity *id, struct ibb_jb *b, struct ibb_json *obj)
@@ -317,6 +321,7 @@ static void options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
 	ibb_jb_bool(b, x, "allow_unsupported", o->allow_unsupported);
 	ibb_jb_bool(b, x, "accept_dirty_hives", o->accept_dirty_hives);
 	ibb_jb_bool(b, x, "second_opinion_off", o->second_opinion_off);
+	ibb_jb_bool(b, x, "accept_changed_parent", o->accept_changed_parent);
 	list = ibb_jb_array(b, x, "allow");
 	for (unsigned bit = 1; bit <= IBB_TRUST_ALLOW_UNTRUSTED_ROOT; bit <<= 1)
 		if (o->allow & bit)

@@ -22,6 +22,16 @@ struct ibb_identity_parent {
 	struct ibb_sha256 digest;   /* of the kind that the identity names, if any */
 };
 
+/* Whether another reader sees the same disk. */
+struct ibb_identity_opinion {
+	const char *result;  /* "agrees", "agrees-in-part", "off", "not-asked" */
+	const char *version; /* of libvhdi, when it was asked, else NULL */
+	uint64_t blocks;     /* pieces of the disk that were compared */
+	char reason[400];    /* why it says less than it could, or "" */
+};
+/* As "second_opinion" of obj. */
+void ibb_opinion_json(const struct ibb_identity_opinion *o, struct ibb_jb *b, struct ibb_json *obj);
+
 /* What tells one image from another without reading all of it. */
 struct ibb_identity {
 	char *file_name;       /* without directory */
@@ -37,10 +47,7 @@ struct ibb_identity {
 	uint64_t log_bytes;
 	struct ibb_identity_parent *parents; /* owned */
 	size_t n_parents;
-	const char *opinion;	     /* "agrees", "off", "not-asked" */
-	const char *opinion_reason;  /* why it says less than it could, or NULL */
-	const char *opinion_version; /* of libvhdi, when it was asked */
-	uint64_t opinion_blocks;
+	struct ibb_identity_opinion opinion;
 	const char *table; /* "GPT", "MBR", "none" */
 	bool has_disk_guid;
 	struct ibb_guid disk_guid; /* GPT */
@@ -65,7 +72,8 @@ struct ibb_trust_file {
 
 /* Options that weakened a check, for the record. */
 struct ibb_manifest_options {
-	bool force, allow_unsupported, accept_dirty_hives, second_opinion_off, dry_run;
+	bool force, allow_unsupported, accept_dirty_hives, second_opinion_off;
+	bool accept_changed_parent, dry_run;
 	unsigned allow; /* IBB_TRUST_ALLOW_* */
 	const struct ibb_trust_file *trust_anchors, *crls;
 	size_t n_trust_anchors, n_crls;

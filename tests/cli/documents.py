@@ -380,6 +380,11 @@ def chains(r, package, base):
     r.ibbake("inspect", child, "--second-opinion=off")
     r.ibbake("plan", child, "--size", SIZE, "--drivers", package)
     r.ibbake("bake", child, "--size", SIZE, "--drivers", package, "--dry-run")
+    differencing_vhd(child, base, ".\\" + os.path.basename(base), b"c" * 16, time=1)
+    r.ibbake("inspect", child, rc=100, document=False)
+    doc = r.ibbake("bake", child, "--size", SIZE, "--drivers", package, "--dry-run",
+                   "--accept-changed-parent")
+    want(r.schemas, "accepted parent", doc["options"]["accept_changed_parent"], True)
     differencing_vhd(child, base, "gone.vhd", b"c" * 16, parent_id=b"g" * 16)
     r.ibbake("inspect", child, rc=100, document=False)
 
@@ -417,7 +422,7 @@ def conversions(r):
         want(r.schemas, "grown", doc["output"]["grown_bytes"],
              str((1 << 20) - 512) if form == "vhd" else "0")
         again = r.ibbake("convert", out, "-o", out + ".vhd", "--second-opinion=off")
-        want(r.schemas, "second opinion", again["second_opinion"],
+        want(r.schemas, "second opinion", again["second_opinion"]["result"],
              "not-asked" if form == "raw" else "off")
     r.ibbake("convert", image, "-o", out, rc=2, document=False)
     r.events("convert", image, "-o", r.path("conv-events.vhd"))

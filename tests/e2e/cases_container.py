@@ -5,9 +5,10 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 
 from cases_bake import EPOCH, bake
-from vhdchild import BLOCK, differencing_vhd, vhd_footer
+from vhdchild import BLOCK, differencing_vhd, sealed, vhd_footer
 from world import SIZE, Skip, Snapshot, check, content_digest, find_tool, same
 
 SMALL = ("--size", "256MiB")
@@ -153,7 +154,7 @@ def e2e_chain_read(world):
 
 
 def e2e_chain_time(world):
-    """A child that remembers its parent's time: recorded, whatever it is."""
+    """A child that remembers its parent's time: recorded; a parent of a later one is refused."""
     image, _, middle, top = make_chain(world)
     with open(image.path, "rb") as f:
         first = f.read(BLOCK)
@@ -163,6 +164,28 @@ def e2e_chain_time(world):
                          blocks={0: first})
         doc = inspect(world, top)
         same(doc["identity"]["parents"][0]["time_agrees"], want, "time_agrees")
+        check(not any("parent" in w for w in doc["warnings"]), f"{doc['warnings']}")
+    differencing_vhd(top, middle, ".\\middle.vhd", b"t" * 16, time=stamp - 3,
+                     blocks={0: first})
+    package, out = world.package(), world.path("out.vhd")
+    bake = ["bake", top, "--size", SIZE, "--drivers", package]
+    for command in (["inspect", top], ["drivers", "list", top],
+                    ["plan", top, "--size", SIZE, "--drivers", package],
+                    bake + ["--dry-run"], bake + ["-o", out], ["convert", top, "-o", out]):
+        r = world.refused(command, 100, top, middle, "was changed after the child was made")
+        check("--accept-changed-parent" in r.err, str(r))
+        check(not os.path.exists(out), f"{command} wrote {out}")
+        r = world.ibbake(*command, "--accept-changed-parent", "--json", env=EPOCH)
+        doc = r.json()
+        if command[0] in ("inspect", "plan", "bake"):
+            check(any(middle in w and "--accept-changed-parent" in w for w in doc["warnings"]),
+                  f"{doc['warnings']}")
+        if command[0] == "bake":
+            same(doc["options"]["accept_changed_parent"], True, "recorded option")
+            same(doc["input"]["parents"][0]["time_agrees"], False, "recorded time")
+        for name in (out, out + ".manifest.json"):
+            if os.path.exists(name):
+                os.unlink(name)
 
 
 def e2e_chain_refused(world):
@@ -245,6 +268,125 @@ def e2e_second_opinion_off(world):
     world.ibbake("inspect", path, "--second-opinion=never", rc=2)
 
 
+def e2e_second_opinion_cannot(world):
+    """What libvhdi cannot open is said and recorded, and no reason to stop."""
+    image, package = world.image(*SMALL, name="base.raw"), world.package()
+    args = ["--size", SIZE, "--drivers", package, "--dry-run", "--json"]
+    facts = inspect(world, image.path)["image"]
+    torn = [convert(world, image.path, f"{at}.vhdx", "-o", "subformat=dynamic")
+            for at in (65536, 131072, 196608, 262144)]
+    for path in torn:
+        with open(path, "r+b") as f:
+            f.seek(int(os.path.basename(path)[:-5]))
+            f.write(b"torn")
+    minor = convert(world, image.path, "minor.vhd", *DYNAMIC)
+    footer = vhd_footer(minor)
+    footer[15] = 1
+    with open(minor, "r+b") as f:
+        f.write(sealed(footer, 64))
+        f.seek(-512, os.SEEK_END)
+        f.write(sealed(footer, 64))
+    for path, why in [(p, "libvhdi needs both") for p in torn] + \
+                     [(minor, "libvhdi cannot open the container of minor.vhd: ")]:
+        doc = inspect(world, path)
+        same(doc["image"], facts, f"facts of {path}")
+        opinion = doc["identity"]["second_opinion"]
+        same((opinion["result"], opinion["reader"], opinion["blocks"]), ("not-asked", None, 0),
+             "second opinion")
+        check(why in opinion["reason"], opinion["reason"])
+        warnings = [w for w in doc["warnings"] if "no second opinion" in w]
+        same(len(warnings), 1, "warnings of it")
+        check(opinion["reason"] in warnings[0], warnings[0])
+        if path in torn:
+            at = os.path.basename(path)[:-5]
+            check(any(f" at offset {at} is damaged" in w for w in doc["warnings"]),
+                  f"{doc['warnings']}")
+        dry = world.ibbake("bake", path, *args, env=EPOCH).json()
+        same(dry["input"]["second_opinion"], opinion, "the manifest's")
+
+
+def crc32c(b):
+    """Of a structure whose own checksum stands at byte 4."""
+    crc = 0xffffffff
+    for x in b[:4] + bytes(4) + b[8:]:
+        crc ^= x
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return struct.pack("<I", crc ^ 0xffffffff)
+
+
+def not_closed(path):
+    """A VHDX whose log has an entry, of nothing: it was open when its machine lost power."""
+    ident, size = b"L" * 16, os.path.getsize(path)
+    with open(path, "r+b") as f:
+        for at in (65536, 131072):
+            f.seek(at)
+            header = bytearray(f.read(4096))
+            header[48:64] = ident
+            header[4:8] = crc32c(header)
+            f.seek(at)
+            f.write(header)
+        entry = bytearray(4096)
+        struct.pack_into("<4sIIIQII16sQQ", entry, 0, b"loge", 0, 4096, 0, 1, 0, 0, ident, size,
+                         size)
+        entry[4:8] = crc32c(entry)
+        f.seek(struct.unpack_from("<Q", header, 72)[0])
+        f.write(entry)
+    return path
+
+
+def e2e_second_opinion_recorded(world):
+    """convert, verify and drivers list say of the input what inspect says of it."""
+    image, package = world.image(*SMALL, name="base.raw"), world.package()
+    path = convert(world, image.path, "a.vhd", *DYNAMIC)
+    whole = convert(world, image.path, "b.vhd", *DYNAMIC)
+    os.truncate(path, os.path.getsize(path) - 512)
+    out = world.path("out.vhd")
+    dirty = not_closed(convert(world, image.path, "c.vhdx", "-o", "subformat=dynamic"))
+    for source, options, result in ((path, [], "not-asked"), (whole, [], "agrees"),
+                                    (dirty, [], "agrees-in-part"),
+                                    (whole, ["--second-opinion=off"], "off")):
+        seen = inspect(world, source, *options)
+        opinion = seen["identity"]["second_opinion"]
+        same(opinion["result"], result, "inspect")
+        about = [w for w in seen["warnings"] if any(x in w for x in ("opinion", "footer", "log"))]
+        same(len(about), {"not-asked": 2, "agrees-in-part": 2, "agrees": 0, "off": 1}[result], "warnings")
+        for command in (["convert", source, "-o", out, "--overwrite"],
+                        ["drivers", "list", source]):
+            doc = world.ibbake(*command, *options, "--json", env=EPOCH).json()
+            same(doc["second_opinion"], opinion, f"{command[0]}: second opinion")
+            same([w for w in doc["warnings"] if w in about], about, f"{command[0]}: warnings")
+            text = world.ibbake(*command, *options, env=EPOCH).out
+            for w in about:
+                check(f"warning: {w}" in text, f"{command[0]}: no {w}\n{text}")
+        text = world.ibbake("convert", source, "-o", out, "--overwrite", *options).out
+        for part, want in ((", ", "agrees"), (" in part, 0 pieces compared", "agrees-in-part")):
+            line = f"  libvhdi {opinion['version']} sees the same{part}"
+            same(line in text, result == want, f"text of convert: {line}")
+    baked = world.path("baked.vhd")
+    bake(world, world.image(*SMALL, name="fixed.vhd"), package, baked)
+    for option, result in (("--second-opinion=auto", "agrees"), ("--second-opinion=off", "off")):
+        doc = world.ibbake("verify", baked, "--manifest", baked + ".manifest.json", option,
+                           "--json").json()
+        same(doc["second_opinion"]["result"], result, "verify")
+        same(any(option in w for w in doc["warnings"]), result == "off", "warning of verify")
+
+
+def e2e_chain_converted(world):
+    """The parents in the document of a conversion, with their time."""
+    image, _, middle, top = make_chain(world)
+    with open(image.path, "rb") as f:
+        first = f.read(BLOCK)
+    stamp = int(os.stat(middle).st_mtime) - EPOCH_2000
+    for time, want in ((stamp, True), (stamp + 1, False), (0, None)):
+        differencing_vhd(top, middle, ".\\middle.vhd", b"t" * 16, time=time, blocks={0: first})
+        out = world.fresh(".vhd")
+        doc = world.ibbake("convert", top, "-o", out, "--json", env=EPOCH).json()
+        same([p["time_agrees"] for p in doc["input"]], [None, want, None], "time_agrees")
+        text = world.ibbake("convert", top, "-o", world.fresh(".vhd"), env=EPOCH).out
+        same("of another time than its child says" in text, want is False, "text")
+
+
 def e2e_second_opinion_no_proc(world):
     """In a bare chroot, without /proc, libvhdi is not asked, and that is said; outputs are made and
     checked all the same."""
@@ -267,7 +409,7 @@ def e2e_second_opinion_no_proc(world):
     for name, form in (("o.vhd", "vhd-dynamic"), ("o.vhdx", "vhdx")):
         done = world.ibbake("convert", out, "-o", world.path(name), "--format", form, "--json",
                             env=env).json()
-        same(done["second_opinion"], "not-asked", form)
+        same(done["second_opinion"]["result"], "not-asked", form)
         opinion = inspect(world, world.path(name))["identity"]["second_opinion"]
         same(opinion["result"], "agrees", f"{form}, where there is /proc")
     same(sorted(f for f in os.listdir(world.dir) if f.startswith(".")), [], "files left behind")

@@ -91,7 +91,7 @@ static void make_footer(const struct mkvhd *v, uint8_t b[FOOTER])
 	ibb_put_be64(b + 16, FOOTER);
 	ibb_put_be32(b + 24, v->timestamp_s);
 	memcpy(b + 28, "win \0\12\0\0Wi2k", 12);
-	ibb_put_be64(b + 40, v->disk_bytes);
+	ibb_put_be64(b + 40, v->original_bytes ? v->original_bytes : v->disk_bytes);
 	ibb_put_be64(b + 48, v->disk_bytes);
 	memcpy(b + 56, "\x3f\xff\x10\x3f", 4); /* a geometry that is not this disk's */
 	ibb_put_be32(b + 60, v->differencing ? 4 : 3);

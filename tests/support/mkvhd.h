@@ -22,7 +22,8 @@ struct mkvhd_locator {
 
 struct mkvhd {
 	uint64_t disk_bytes;
-	uint32_t block_bytes; /* 0: 2 MiB */
+	uint64_t original_bytes; /* as large as it was made; 0: disk_bytes */
+	uint32_t block_bytes;	 /* 0: 2 MiB */
 	struct ibb_guid id;
 	uint32_t timestamp_s;
 	bool whole_bitmaps; /* every bit of a block in the file is set, as in a dynamic disk */

@@ -183,6 +183,23 @@ static inline void assert_disk_is(struct ibb_disk *d, const struct flat *f, uint
 	free(b);
 }
 
+/* The second opinion, which goes as far as it can be expected to. */
+static inline int second_opinion(const struct ibb_chain *c, uint64_t *ret_blocks,
+				 struct ibb_error *err)
+{
+	struct ibb_opinion_result said;
+	const char *why;
+	int r = ibb_chain_second_opinion(c, &said, err);
+
+	if (r)
+		return r;
+	if (said.scope != ibb_chain_opinion(c, &why))
+		fail_msg("libvhdi went as far as %d: %s", said.scope, said.why);
+	assert_string_equal(said.why, why ? why : "");
+	*ret_blocks = said.blocks;
+	return IBB_OK;
+}
+
 static inline bool have_qemu_img(void)
 {
 	return system("qemu-img --version >/dev/null 2>&1") == 0;

@@ -31,7 +31,7 @@ static struct ibb_identity identity(void)
 		.partition_bytes = 131072,
 		.has_partition_guid = true,
 		.ntfs_serial = "34f5ee1202469ff7",
-		.opinion = "not-asked",
+		.opinion = {.result = "not-asked"},
 	};
 
 	assert_non_null(id.file_name);
