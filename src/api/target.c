@@ -46,15 +46,19 @@ uint64_t ibb_target_bytes(enum ibb_output_format f, uint64_t bytes)
 	return f == IBB_OUTPUT_VHD ? (bytes + MIB - 1) / MIB * MIB : bytes;
 }
 
+#define OTHER_FORMAT (-2) /* that of a format that is not written here */
+
 /* What a file with this suffix is taken for; -1: anything. */
 static int suffix_format(const char *path)
 {
 	static const struct {
 		const char *suffix;
 		int format;
-	} known[] = {{".vhd", IBB_OUTPUT_VHD},	  {".vhdx", IBB_OUTPUT_VHDX},
-		     {".raw", IBB_OUTPUT_RAW},	  {".img", IBB_OUTPUT_RAW},
-		     {".avhdx", IBB_OUTPUT_VHDX}, {".dd", IBB_OUTPUT_RAW}};
+	} known[] = {
+		{".vhd", IBB_OUTPUT_VHD},  {".vhdx", IBB_OUTPUT_VHDX},	{".raw", IBB_OUTPUT_RAW},
+		{".img", IBB_OUTPUT_RAW},  {".avhdx", IBB_OUTPUT_VHDX}, {".dd", IBB_OUTPUT_RAW},
+		{".avhd", IBB_OUTPUT_VHD}, {".qcow2", OTHER_FORMAT},	{".vmdk", OTHER_FORMAT},
+		{".vdi", OTHER_FORMAT},	   {".iso", OTHER_FORMAT},	{".wim", OTHER_FORMAT}};
 	const char *base = ibb_path_base(path), *dot = strrchr(base, '.');
 
 	for (size_t i = 0; dot && i < IBB_ARRAY_SIZE(known); i++)
@@ -70,6 +74,11 @@ int ibb_target_check_name(const struct ibb_request *q, struct ibb_error *err)
 	if ((size_t)q->format >= IBB_ARRAY_SIZE(formats) || (unsigned)q->sparse > 2)
 		return ibb_err(err, IBB_E_INVALID, "unknown output format or sparse mode");
 	want = q->output ? suffix_format(q->output) : -1;
+	if (want == OTHER_FORMAT) {
+		ibb_err(err, IBB_E_INVALID, "%s: by its name no VHD, VHDX or raw disk", q->output);
+		return ibb_err_hint(err, IBB_E_INVALID,
+				    "ibbake writes these alone: choose another name");
+	}
 	if (want < 0 || want == (int)q->format ||
 	    (want == IBB_OUTPUT_VHD && q->format == IBB_OUTPUT_VHD_DYNAMIC))
 		return IBB_OK;

@@ -723,7 +723,9 @@ static void conversion(void **state)
 	q.sparse = IBB_OUTPUT_SPARSE_AUTO;
 	q.format = IBB_OUTPUT_VHDX;
 	convert_refused(&q, IBB_E_INVALID, "by its name a raw disk, but a VHDX would be written");
-	q.format = IBB_OUTPUT_RAW;
+	q.format = IBB_OUTPUT_VHD;
+	q.output = "out.QCOW2";
+	convert_refused(&q, IBB_E_INVALID, "by its name no VHD, VHDX or raw disk");
 	q.output = NULL;
 	convert_refused(&q, IBB_E_INVALID, "no output was named");
 	q.output = out;
