@@ -9,6 +9,7 @@
 #include <libvhdi.h>
 #endif
 
+#include "disk/chain.h"
 #include "disk/writer.h"
 
 static int run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -253,6 +254,46 @@ static bool vhdi_same(libvhdi_file_t *f, struct ibb_disk *model)
 	return same;
 }
 
+/* What Windows wrote, VHD and VHDX: libvhdi and we read the same in every sector. */
+static void test_vhdi_windows(void **state)
+{
+	static const char *const names[] = {"dynamic.vhd", "fixed.vhd", "dynamic.vhdx",
+					    "fixed.vhdx"};
+	static uint8_t a[1048576], b[1048576];
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		struct ibb_error err = {0};
+		struct ibb_chain c;
+		libvhdi_file_t *f;
+		size64_t size = 0;
+		char rel[64];
+		const char *gz;
+
+		snprintf(rel, sizeof(rel), "vhds/%s.gz", names[i]);
+		gz = test_data(rel);
+		if (!gz) {
+			print_message("SKIPPED: no test data (%s)\n", rel);
+			skip();
+		}
+		RUN("gzip -dc '%s' > %s", gz, names[i]);
+		assert_ok(ibb_chain_open(in_dir(names[i]), &c, &err), err);
+		f = vhdi_open(names[i]);
+		assert_int_equal(libvhdi_file_get_media_size(f, &size, NULL), 1);
+		assert_int_equal(size, c.disk->size_bytes);
+		assert_int_equal(size, 10 * MIB);
+		for (uint64_t off = 0; off < size; off += sizeof(a)) {
+			assert_int_equal(libvhdi_file_read_buffer_at_offset(f, a, sizeof(a),
+									    (off64_t)off, NULL),
+					 sizeof(a));
+			assert_ok(ibb_disk_pread(c.disk, b, sizeof(b), off, &err), err);
+			assert_memory_equal(a, b, sizeof(a));
+		}
+		vhdi_close(f);
+		ibb_chain_clear(&c);
+	}
+}
+
 static void assert_vhdi_same(const char *vhdx, const char *raw)
 {
 	struct ibb_disk *model = open_file(raw);
@@ -362,10 +403,14 @@ static void test_our_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_windows_files), cmocka_unit_test(test_made_files),
-		cmocka_unit_test(test_replay),	      cmocka_unit_test(test_our_files),
+		cmocka_unit_test(test_windows_files),
+		cmocka_unit_test(test_made_files),
+		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_our_files),
 #ifdef IBB_HAVE_VHDI
-		cmocka_unit_test(test_vhdi_fixed),    cmocka_unit_test(test_vhdi_untouched_child),
+		cmocka_unit_test(test_vhdi_windows),
+		cmocka_unit_test(test_vhdi_fixed),
+		cmocka_unit_test(test_vhdi_untouched_child),
 #endif
 	};
 
