@@ -82,12 +82,9 @@ int ibb_inplace_lock(struct ibb_lock *l, const char *image, struct ibb_error *er
 
 char *ibb_spill_dir(const struct ibb_request *q)
 {
-	const char *beside = q->output ? q->output : q->image;
-	const char *slash = strrchr(beside, '/');
-
 	if (q->temp_dir)
 		return ibb_strdup(q->temp_dir);
-	return slash ? ibb_strndup(beside, (size_t)(slash - beside) + 1) : ibb_strdup(".");
+	return ibb_dir_of(q->output ? q->output : q->image);
 }
 
 /* ---- what is recorded ---- */
@@ -117,9 +114,7 @@ static struct ibb_journal_id journal_id(const struct ibb_disk *file, enum ibb_co
 /* The directory of a path, resolved; NULL with errno. */
 static char *real_dir(const char *path)
 {
-	const char *base = ibb_path_base(path);
-	IBB_AUTO_FREE char *dir =
-		base == path ? ibb_strdup(".") : ibb_strndup(path, (size_t)(base - path));
+	IBB_AUTO_FREE char *dir = ibb_dir_of(path);
 
 	return dir ? realpath(dir, NULL) : NULL;
 }
@@ -191,7 +186,7 @@ int ibb_inplace_write(struct ibb_session *s, ibb_manifest_fn fn, void *ctx, stru
 	struct ibb_image *im = s->image;
 	struct ibb_identity id = {0};
 	const char *text = NULL;
-	int r = ibb_output_check(s, err);
+	int r = ibb_output_check_paths(s, err);
 
 	if (!r)
 		r = ibb_image_identity(im, s->q->image, &id, err);

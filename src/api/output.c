@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
+
 static bool same_existing_file(const char *a, const char *b)
 {
 	struct stat x, y;
@@ -42,13 +44,12 @@ static int check_path(const struct ibb_session *s, const char *path, const char 
 /* The same name in the same directory, though the file does not exist yet. */
 static bool same_new_file(const char *a, const char *b)
 {
-	const char *base_a = strrchr(a, '/'), *base_b = strrchr(b, '/');
 	IBB_AUTO_FREE char *dir_a = NULL, *dir_b = NULL;
 
-	if (strcmp(base_a ? base_a + 1 : a, base_b ? base_b + 1 : b) != 0)
+	if (strcmp(ibb_path_base(a), ibb_path_base(b)) != 0)
 		return false;
-	dir_a = base_a ? ibb_strndup(a, (size_t)(base_a - a) + 1) : ibb_strdup(".");
-	dir_b = base_b ? ibb_strndup(b, (size_t)(base_b - b) + 1) : ibb_strdup(".");
+	dir_a = ibb_dir_of(a);
+	dir_b = ibb_dir_of(b);
 	/* without memory for the comparison, rather refuse */
 	return !dir_a || !dir_b || same_existing_file(dir_a, dir_b);
 }
@@ -57,9 +58,7 @@ static bool same_new_file(const char *a, const char *b)
 static int check_lock(const struct ibb_request *q, struct ibb_error *err)
 {
 	const char *const others[] = {q->output, q->manifest};
-	const char *slash = strrchr(q->lock, '/');
-	IBB_AUTO_FREE char *dir =
-		slash ? ibb_strndup(q->lock, (size_t)(slash - q->lock) + 1) : ibb_strdup(".");
+	IBB_AUTO_FREE char *dir = ibb_dir_of(q->lock);
 	struct stat st;
 
 	if (!dir)
@@ -74,16 +73,12 @@ static int check_lock(const struct ibb_request *q, struct ibb_error *err)
 	return IBB_OK;
 }
 
-int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
+int ibb_output_check_paths(const struct ibb_session *s, struct ibb_error *err)
 {
 	const struct ibb_request *q = s->q;
-	struct ibb_target t = {0};
-	/* what cannot be written is better learnt before the work */
-	int r = q->in_place ? IBB_OK
-			    : ibb_target_open(q, &s->image->chain, s->image->overlay, &t, err);
+	int r = IBB_OK;
 
-	ibb_target_close(&t);
-	if (!r && q->output)
+	if (q->output)
 		r = check_path(s, q->output, "output", err);
 	if (!r && q->manifest)
 		r = check_path(s, q->manifest, "manifest", err);
@@ -94,6 +89,17 @@ int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
 	if (!r && q->lock && (q->output || q->in_place))
 		r = check_lock(q, err);
 	return r;
+}
+
+int ibb_output_check(const struct ibb_session *s, struct ibb_error *err)
+{
+	struct ibb_target t = {0};
+	int r = IBB_OK;
+
+	if (!s->q->in_place)
+		r = ibb_target_open(s->q, &s->image->chain, s->image->overlay, &t, err);
+	ibb_target_close(&t);
+	return r ? r : ibb_output_check_paths(s, err);
 }
 
 static int digest_progress(void *ctx, uint64_t done, uint64_t total)
@@ -164,7 +170,7 @@ int ibb_output_write(struct ibb_session *s, struct ibb_replace *old,
 	struct ibb_identity id = {0};
 	struct ibb_atomic out;
 	const char *text = NULL;
-	int r = ibb_output_check(s, err);
+	int r = ibb_output_check_paths(s, err);
 
 	if (!r)
 		r = ibb_atomic_begin(&out, s->q->output, s->q->overwrite, err);

@@ -11,6 +11,8 @@
  * --overwrite, is the input or the other one under any name, is no regular file.
  */
 int ibb_output_check(const struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
+/* The same of the paths alone, once more before the first write: the packages are known now. */
+int ibb_output_check_paths(const struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 
 /* Gives the manifest's text for the finished output; *ret_text stays owned by the callee. */
 typedef int (*ibb_manifest_fn)(void *ctx, struct ibb_session *s, const struct ibb_identity *out,

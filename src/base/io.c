@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "base/io.h"
+#include "base/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -138,8 +139,7 @@ bool ibb_path_is(const char *path, const struct ibb_file_id *id)
 	return ibb_same_file(&other, id);
 }
 
-/* The directory part of a path ("." when there is none); free() it. */
-static char *dir_of(const char *path)
+char *ibb_dir_of(const char *path)
 {
 	const char *s = strrchr(path, '/');
 
@@ -148,18 +148,11 @@ static char *dir_of(const char *path)
 	return s == path ? ibb_strdup("/") : ibb_strndup(path, (size_t)(s - path));
 }
 
-static const char *base_of(const char *path)
-{
-	const char *s = strrchr(path, '/');
-
-	return s ? s + 1 : path;
-}
-
 static int check_target(const char *path, bool replace, struct ibb_error *err)
 {
 	struct stat st;
 
-	if (!*base_of(path))
+	if (!*ibb_path_base(path))
 		return ibb_err(err, IBB_E_INVALID, "%s: the output must be a file name", path);
 	if (lstat(path, &st))
 		return errno == ENOENT ? IBB_OK : ibb_err_os(err, errno, "%s: stat", path);
@@ -191,7 +184,7 @@ static int open_named(struct ibb_atomic *a, const char *dir, struct ibb_error *e
 		if (i)
 			snprintf(again, sizeof(again), "-%u", i);
 		free(a->tmp);
-		a->tmp = ibb_asprintf("%s/.%s.ibbake-%ld%s.tmp", dir, base_of(a->path),
+		a->tmp = ibb_asprintf("%s/.%s.ibbake-%ld%s.tmp", dir, ibb_path_base(a->path),
 				      (long)getpid(), again);
 		if (!a->tmp)
 			return ibb_err_nomem(err);
@@ -220,7 +213,7 @@ static int open_tmp(struct ibb_atomic *a, const char *dir, struct ibb_error *err
 
 int ibb_atomic_begin(struct ibb_atomic *a, const char *path, bool replace, struct ibb_error *err)
 {
-	IBB_AUTO_FREE char *dir = dir_of(path);
+	IBB_AUTO_FREE char *dir = ibb_dir_of(path);
 	int r;
 
 	*a = (struct ibb_atomic){.fd = -1, .dir_fd = -1, .replace = replace};
@@ -290,10 +283,11 @@ static int rename_new(const char *from, const char *to)
 /* For the rename over the old file. */
 static int give_tmp_name(struct ibb_atomic *a, struct ibb_error *err)
 {
-	IBB_AUTO_FREE char *dir = dir_of(a->path);
+	IBB_AUTO_FREE char *dir = ibb_dir_of(a->path);
 	int r;
 
-	a->tmp = dir ? ibb_asprintf("%s/.%s.ibbake-%ld.tmp", dir, base_of(a->path), (long)getpid())
+	a->tmp = dir ? ibb_asprintf("%s/.%s.ibbake-%ld.tmp", dir, ibb_path_base(a->path),
+				    (long)getpid())
 		     : NULL;
 	if (!a->tmp)
 		return ibb_err_nomem(err);
@@ -392,7 +386,7 @@ static int rename_aside(struct ibb_aside *a, const char *dir, struct ibb_error *
 
 	for (unsigned i = 0; i < 100 && saved == EEXIST; i++) {
 		free(a->tmp);
-		a->tmp = ibb_asprintf("%s/.%s.ibbake-%ld-%u.old", dir, base_of(a->path),
+		a->tmp = ibb_asprintf("%s/.%s.ibbake-%ld-%u.old", dir, ibb_path_base(a->path),
 				      (long)getpid(), i);
 		if (!a->tmp)
 			return ibb_err_nomem(err);
@@ -407,7 +401,7 @@ static int rename_aside(struct ibb_aside *a, const char *dir, struct ibb_error *
 
 int ibb_aside_put(struct ibb_aside *a, const char *path, struct ibb_error *err)
 {
-	IBB_AUTO_FREE char *dir = dir_of(path);
+	IBB_AUTO_FREE char *dir = ibb_dir_of(path);
 	int r;
 
 	*a = (struct ibb_aside){.path = ibb_strdup(path)};
@@ -438,12 +432,12 @@ void ibb_aside_drop(struct ibb_aside *a)
 
 int ibb_lock_take(struct ibb_lock *l, const char *path, struct ibb_error *err)
 {
-	IBB_AUTO_FREE char *dir = dir_of(path);
+	IBB_AUTO_FREE char *dir = ibb_dir_of(path);
 	struct stat a, b;
 
 	*l = (struct ibb_lock){.fd = -1};
 	if (dir)
-		l->path = ibb_asprintf("%s/.%s.ibbake-lock", dir, base_of(path));
+		l->path = ibb_asprintf("%s/.%s.ibbake-lock", dir, ibb_path_base(path));
 	if (!l->path)
 		return ibb_err_nomem(err);
 	for (;;) {
@@ -465,7 +459,8 @@ int ibb_lock_take(struct ibb_lock *l, const char *path, struct ibb_error *err)
 		if (saved == EWOULDBLOCK)
 			return ibb_err(err, IBB_E_CONFLICT, "%s: another ibbake is writing it",
 				       path);
-		return ibb_err_os(err, saved, "%s: lock file .%s.ibbake-lock", path, base_of(path));
+		return ibb_err_os(err, saved, "%s: lock file .%s.ibbake-lock", path,
+				  ibb_path_base(path));
 	}
 }
 

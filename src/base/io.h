@@ -22,6 +22,9 @@ int ibb_pwrite_full(int fd, const void *buf, size_t n, uint64_t off, const char 
 int ibb_read_file(const char *path, uint64_t limit, struct ibb_buf *ret,
 		  struct ibb_error *err) IBB_MUST_CHECK;
 
+/* The directory part of a path of the host, "." when there is none. NULL: no memory. */
+char *ibb_dir_of(const char *path);
+
 /* What identifies a file and its state, to notice that it changed under us. */
 struct ibb_file_id {
 	uint64_t dev, ino;

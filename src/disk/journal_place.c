@@ -50,13 +50,13 @@ static bool same_mount(int a, int b)
 
 int ibb_journal_check_place(const char *image, int image_fd, struct ibb_error *err)
 {
-	IBB_AUTO_FREE char *path = ibb_journal_path(image);
+	IBB_AUTO_FREE char *journal = ibb_journal_path(image);
+	IBB_AUTO_FREE char *path = journal ? ibb_dir_of(journal) : NULL;
 	IBB_AUTO_FD int dir = -1;
 
 	if (!path)
 		return ibb_err_nomem(err);
-	path[strrchr(path, '/') ? strrchr(path, '/') - path + 1 : 0] = '\0';
-	dir = open(*path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return ibb_err_os(err, errno, "%s: open its directory", image);
 	if (same_mount(dir, image_fd))

@@ -425,28 +425,9 @@ static void test_no_memory(void **state)
 
 /* --- real files, written by Windows --- */
 
-/* Unpack vhds/<name>.gz into the scratch directory; skip when it is not at hand. */
-static const char *unpack(const char *name)
-{
-	static char path[1024];
-	char rel[256], cmd[4096];
-	const char *gz;
-
-	snprintf(rel, sizeof(rel), "vhds/%s.gz", name);
-	gz = test_data(rel);
-	if (!gz) {
-		print_message("SKIPPED: no test data (%s)\n", rel);
-		skip();
-	}
-	snprintf(path, sizeof(path), "%s/%s", test_dir(), name);
-	snprintf(cmd, sizeof(cmd), "gzip -dc '%s' > '%s'", gz, path);
-	assert_int_equal(system(cmd), 0);
-	return path;
-}
-
 static void test_real_fixed(void **state)
 {
-	const char *path = unpack("fixed.vhd");
+	const char *path = unpack_vhd("fixed.vhd");
 	struct ibb_error err = {0};
 	struct ibb_disk *file = NULL, *d = NULL;
 	struct ibb_vhd_footer f;
@@ -498,7 +479,7 @@ static void test_real_others(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(files); i++) {
-		const char *path = unpack(files[i].name);
+		const char *path = unpack_vhd(files[i].name);
 		struct ibb_disk *file = NULL;
 		struct ibb_error err = {0};
 		struct ibb_file_id id;

@@ -11,25 +11,6 @@
 #define KIB 1024u
 #define MIB (1024u * 1024u)
 
-/* Unpack vhds/<name>.gz into the scratch directory; skip when it is not at hand. */
-static inline const char *unpack_vhd(const char *name)
-{
-	static char path[1024];
-	char rel[256], cmd[4096];
-	const char *gz;
-
-	snprintf(rel, sizeof(rel), "vhds/%s.gz", name);
-	gz = test_data(rel);
-	if (!gz) {
-		print_message("SKIPPED: no test data (%s)\n", rel);
-		skip();
-	}
-	snprintf(path, sizeof(path), "%s/%s", test_dir(), name);
-	snprintf(cmd, sizeof(cmd), "gzip -dc '%s' > '%s'", gz, path);
-	assert_int_equal(system(cmd), 0);
-	return path;
-}
-
 struct opened {
 	struct ibb_disk *d;
 	struct ibb_vhd_info info;
