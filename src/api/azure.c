@@ -3,25 +3,13 @@
 
 #include "api/target.h"
 
-static enum ibb_container kind_of_output(enum ibb_output_format f)
-{
-	static const enum ibb_container kinds[] = {
-		[IBB_OUTPUT_VHD] = IBB_CONTAINER_VHD_FIXED,
-		[IBB_OUTPUT_VHD_DYNAMIC] = IBB_CONTAINER_VHD_DYNAMIC,
-		[IBB_OUTPUT_VHDX] = IBB_CONTAINER_VHDX,
-		[IBB_OUTPUT_RAW] = IBB_CONTAINER_RAW,
-	};
-
-	return kinds[f];
-}
-
 /* What is changed in place keeps its container and its size. */
 static void describe_disk(const struct ibb_session *s, struct ibb_azure_input *in)
 {
 	const uint64_t bytes = ibb_image_disk(s->image)->size_bytes;
 	const bool made = in->output && !s->q->in_place;
 	const enum ibb_container kind =
-		made ? kind_of_output(s->q->format) : ibb_image_kind(s->image);
+		made ? ibb_target_kind(s->q->format) : ibb_image_kind(s->image);
 
 	in->container =
 		made ? ibb_container_name(kind) : ibb_link_kind_name(&s->image->chain.links[0]);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ibb_convert(). */
-#include <stdio.h>
 #include <string.h>
 
 #include "api/azure.h"

@@ -41,6 +41,11 @@ const char *ibb_target_sparse_name(enum ibb_output_sparse s)
 					      : "auto";
 }
 
+enum ibb_container ibb_target_kind(enum ibb_output_format f)
+{
+	return formats[f].kind;
+}
+
 uint64_t ibb_target_bytes(enum ibb_output_format f, uint64_t bytes)
 {
 	return f == IBB_OUTPUT_VHD ? (bytes + MIB - 1) / MIB * MIB : bytes;

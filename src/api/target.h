@@ -11,6 +11,9 @@
 const char *ibb_target_format_name(enum ibb_output_format f);
 const char *ibb_target_sparse_name(enum ibb_output_sparse s);
 
+/* What a file of this format is found to be. */
+enum ibb_container ibb_target_kind(enum ibb_output_format f);
+
 /* How large a disk of `bytes` becomes in the output. */
 uint64_t ibb_target_bytes(enum ibb_output_format f, uint64_t bytes);
 

@@ -267,8 +267,16 @@ static int rename_new(const char *from, const char *to)
 	if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
 		return -1;
 	if (link(from, to) == 0) {
-		(void)unlink(from);
-		return 0;
+		int saved;
+
+		if (unlink(from) == 0)
+			return 0;
+		/* both names would stand: whoever put a file aside counts on the first being gone
+		 */
+		saved = errno;
+		(void)unlink(to);
+		errno = saved;
+		return -1;
 	}
 	if (errno == EEXIST)
 		return -1;

@@ -48,7 +48,7 @@ const char *ibb_json_key(const struct ibb_json *j); /* NULL for array items */
 
 /*
  * Building. A builder keeps the first failure, so that a document can be written without a check
- * a line: on failure the functions do nothing (and return NULL), ibb_json_done() tells.
+ * a line: on failure the functions do nothing (and return NULL), ibb_jb_done() tells.
  * key is NULL when the parent is an array, parent is NULL for the root.
  */
 struct ibb_jb {

@@ -80,7 +80,6 @@ int cli_default_output(struct cli *c);
 /* talk.c */
 void cli_error(const struct cli *c, const struct ibb_error *err);
 int cli_usage(const struct cli *c, const char *fmt, ...) IBB_PRINTF(2, 3);
-void cli_note(const struct cli *c, const char *fmt, ...) IBB_PRINTF(2, 3);
 int cli_progress(void *ctx, const struct ibb_progress *p);
 void cli_progress_end(struct cli *c);
 /* Signals that asked us to stop; 0 when none did. */

@@ -87,19 +87,6 @@ int cli_usage(const struct cli *c, const char *fmt, ...)
 	return ibb_exit_status(IBB_E_INVALID);
 }
 
-void cli_note(const struct cli *c, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (c->quiet || c->progress == CLI_PROGRESS_JSON)
-		return;
-	fputs("ibbake: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
-
 /* On a terminal, redrawn in place. */
 static void draw_bar(struct cli *c, const struct ibb_progress *p)
 {

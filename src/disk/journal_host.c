@@ -8,7 +8,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/limits.h"
 #include "disk/inuse.h"
 #include "disk/journal_int.h"
 
@@ -172,8 +171,7 @@ static int host_begin(struct ibb_journal_io *io, struct ibb_error *err)
 	struct ibb_file_id now;
 	int r;
 
-	if (h->write_fd >= 0)
-		return IBB_OK;
+	IBB_ASSERT(h->write_fd < 0);
 	h->write_fd = open(h->image, O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (h->write_fd < 0)
 		return ibb_err_os(err, errno, "%s: open for writing", io->image);
