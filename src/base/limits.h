@@ -49,9 +49,11 @@
 #define IBB_LIMIT_OEM_NUMBER	   65535u
 #define IBB_LIMIT_SCAN_DEPTH	   16u /* --drivers DIR is searched this deep */
 #define IBB_LIMIT_SCAN_FILES	   100000u
-#define IBB_LIMIT_ARCHIVE_MEMBERS  65535u	    /* a cabinet counts them in 16 bits */
-#define IBB_LIMIT_OVERLAY_BYTES	   (64u << 20)	    /* of an overlay in memory; the rest spills */
-#define IBB_LIMIT_SPILL_BYTES	   (4ull << 30)	    /* of an overlay in a temporary file */
+#define IBB_LIMIT_ARCHIVE_MEMBERS  65535u	/* a cabinet counts them in 16 bits */
+#define IBB_LIMIT_OVERLAY_BYTES	   (64u << 20)	/* of an overlay in memory; the rest spills */
+#define IBB_LIMIT_SPILL_BYTES	   (4ull << 30) /* of an overlay in a temporary file */
+#define IBB_LIMIT_WIM_STAGED	   (256u << 20) /* of new content of a WIM in memory */
+#define IBB_LIMIT_WIM_IMAGES	   1024u
 #define IBB_LIMIT_JOURNAL_RECORD   (1u << 20)	    /* bytes of the image that one record covers */
 #define IBB_LIMIT_SIBLINGS	   10000u	    /* files beside an image that are looked at */
 #define IBB_LIMIT_VHD_DISK_BYTES   (2040ull << 30)  /* Hyper-V's, and qemu's */

@@ -38,7 +38,7 @@ THIRD_PARTY = {
     "cjson/*": ["base/json.c"],
     "archive*.h": ["base/archive.c"],
     "libvhdi*.h": ["disk/second_opinion.c"],
-    "wimlib.h": ["volume/wim.c", "volume/wof.c"],
+    "wimlib.h": ["volume/wim*.c", "volume/wim_internal.h", "volume/wof.c"],
 }
 STANDARD = re.compile(r"^((sys|linux|arpa|netinet)/)?\w+\.h$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)

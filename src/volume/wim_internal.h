@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The WIM back end; included by wim*.c only.
+ *
+ * wim.c        open, XML data, errors of wimlib
+ * wim_tree.c   names: lookup, list, stat, security, over wimlib_iterate_dir_tree()
+ * wim_blob.c   content of a file from its resource
+ * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
+ * wim_write.c  to a new file, or behind the old one
+ */
+#ifndef IBB_VOLUME_WIM_INTERNAL_H
+#define IBB_VOLUME_WIM_INTERNAL_H
+
+#include <wimlib.h>
+
+#include "volume/backend.h"
+#include "volume/wim.h"
+
+struct ibb_wim {
+	char *path, *name; /* name: for messages */
+	struct ibb_disk *file;
+	struct ibb_file_id id;
+	WIMStruct *lib;
+	struct ibb_wim_info info;
+	struct ibb_wim_image *images; /* images[i] has index i + 1 */
+	/* part n of a split WIM at [n - 1]; [part - 1] is `file` */
+	struct ibb_disk **parts;
+	bool *changed; /* per image: something was committed */
+	/* scratch volumes that committed content is still read from, until it is written */
+	int *staged_fds;
+	size_t n_staged_fds, cap_staged_fds;
+};
+
+/* The error of a wimlib call, with what it means for `what`. Always negative. */
+int ibb_wim_fail(const struct ibb_wim *w, int code, struct ibb_error *err, const char *fmt, ...)
+	IBB_PRINTF(4, 5);
+
+/* ---- the tree as the WIM has it, without what is staged ---- */
+
+struct wim_node {
+	char *path; /* as spelt in the image, normal form */
+	char *dos_name;
+	struct ibb_stat st;
+	uint64_t created, accessed, modified; /* FILETIME */
+	uint32_t attributes;
+	struct ibb_buf security; /* empty: none */
+	unsigned named_streams;
+	struct wimlib_object_id object_id;
+	struct wimlib_resource_entry data; /* the unnamed stream */
+};
+void ibb_wim_node_clear(struct wim_node *n);
+/*
+ * IBB_E_NOTFOUND; IBB_E_UNSUPPORTED when a component before the last is a reparse point. "" is the
+ * root.
+ */
+int ibb_wim_lookup(struct ibb_wim *w, unsigned index, const char *path, struct wim_node *ret,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+/* Names in a directory. */
+int ibb_wim_children(struct ibb_wim *w, unsigned index, const char *dir, struct ibb_dirents *out,
+		     struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- content; wim_blob.c ---- */
+
+/*
+ * The blob in pieces, digest (SHA-1) checked at the end: fn has seen damaged bytes by then, so the
+ * caller discards what it did when this fails. IBB_E_CORRUPT, IBB_E_LIMIT.
+ */
+int ibb_wim_blob_stream(struct ibb_wim *w, const char *path,
+			const struct wimlib_resource_entry *blob, uint64_t limit, ibb_piece_fn fn,
+			void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_wim_blob_read(struct ibb_wim *w, const char *path, const struct wimlib_resource_entry *blob,
+		      uint64_t limit, struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- the volume; wim_stage.c has what changes it ---- */
+
+struct wim_be {
+	struct ibb_volume base;
+	struct ibb_wim *wim;
+	unsigned index;
+	char *temp_dir; /* or NULL */
+	/*
+	 * Staged: an NTFS volume that holds what is new, below copies of the image's directories
+	 * (security, attributes, times), so that new objects inherit as on a disk. NULL until the
+	 * first change.
+	 */
+	struct ibb_disk *scratch_disk;
+	struct ibb_volume *scratch;
+	char **removed; /* paths of the image, as spelt there, that are gone */
+	size_t n_removed, cap_removed;
+};
+
+static inline struct wim_be *to_wim(struct ibb_volume *v)
+{
+	return (struct wim_be *)v;
+}
+
+/* Is this path, or a directory on its way, among `removed`? */
+bool ibb_wim_is_removed(const struct wim_be *b, const char *path);
+
+int ibb_wim_put(struct ibb_volume *v, const char *path, struct ibb_bytes content,
+		enum ibb_put_mode mode, const struct ibb_meta *meta, struct ibb_error *err);
+int ibb_wim_mkdir(struct ibb_volume *v, const char *path, const struct ibb_meta *meta,
+		  struct ibb_error *err);
+int ibb_wim_remove(struct ibb_volume *v, const char *path, struct ibb_error *err);
+int ibb_wim_touch(struct ibb_volume *v, const char *path, const struct ibb_meta *meta,
+		  struct ibb_error *err);
+int ibb_wim_commit(struct ibb_volume *v, struct ibb_error *err);
+/* Discard what is staged; at close. */
+void ibb_wim_stage_clear(struct wim_be *b);
+
+/*
+ * Of the staged state alone: IBB_E_NOTFOUND when nothing is staged at `path` (a directory that is
+ * only a copy of the image's counts as not staged).
+ */
+int ibb_wim_staged_stat(struct wim_be *b, const char *path, struct ibb_stat *ret,
+			struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_wim_staged_list(struct wim_be *b, const char *dir, struct ibb_dirents *out,
+			struct ibb_error *err) IBB_MUST_CHECK;
+
+#endif
