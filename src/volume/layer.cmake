@@ -24,7 +24,8 @@ add_custom_command(OUTPUT ${IBB_TEMPLATE_C}
 ibb_layer(volume
 	SOURCES volume/volume.c volume/security.c volume/ntfs.c volume/ntfs_dev.c
 		volume/ntfs_state.c volume/ntfs_read.c volume/ntfs_meta.c volume/ntfs_write.c
-		volume/ntfs_import.c ${IBB_TEMPLATE_C}
+		volume/ntfs_import.c volume/wim_scratch.c volume/wim_stage.c
+		volume/wim_commit.c ${IBB_TEMPLATE_C}
 		volume/wof.c volume/dir.c volume/dir_commit.c volume/fat.c volume/fat_dir.c
 	USES base disk
 	LIBS PkgConfig::NTFS3G ibb_wimlib)
