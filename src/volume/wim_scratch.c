@@ -126,6 +126,11 @@ bool ibb_wim_is_removed(const struct wim_be *b, const char *path)
 	return wim_names_cover(&b->removed, path);
 }
 
+bool ibb_wim_is_staged(const struct wim_be *b, const char *path)
+{
+	return wim_names_cover(&b->staged, path);
+}
+
 /* ---- the volume ---- */
 
 static int write_count(struct ibb_disk *d, const struct wim_template_run *r, struct ibb_error *err)

@@ -36,7 +36,7 @@ static int look(struct wim_be *b, const char *path, struct seen *ret, struct ibb
 	int rc;
 
 	/* below what is staged there is nothing of the image */
-	*ret = (struct seen){.staged = wim_names_cover(&b->staged, path)};
+	*ret = (struct seen){.staged = ibb_wim_is_staged(b, path)};
 	if (ret->staged)
 		return ibb_volume_stat(b->scratch, path, &ret->st, err);
 	if (ibb_wim_is_removed(b, path))
@@ -369,7 +369,7 @@ int ibb_wim_touch(struct ibb_volume *v, const char *path, const struct ibb_meta 
 int ibb_wim_staged_stat(struct wim_be *b, const char *path, struct ibb_stat *ret,
 			struct ibb_error *err)
 {
-	if (!wim_names_cover(&b->staged, path))
+	if (!ibb_wim_is_staged(b, path))
 		return ibb_err(err, IBB_E_NOTFOUND, "%s: not found", path);
 	return ibb_volume_stat(b->scratch, path, ret, err);
 }

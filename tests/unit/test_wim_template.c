@@ -69,8 +69,9 @@ static void sound(void **state)
 	(void)state;
 	expect_sound(d);
 	found = findings(d);
-	/* not even a note: no dirty flag, no stale copies */
-	assert_int_equal(found.n, 0);
+	/* mkntfs leaves an index entry with other attributes than its record; nothing else */
+	assert_int_equal(found.n, 1);
+	assert_non_null(ntfscheck_find(&found, "index-attributes-stale", "directory 5"));
 	ntfscheck_clear(&found);
 	assert_ok(ibb_volume_open_ntfs(d, true, &v, &err), err);
 	assert_ok(ibb_volume_info(v, &info, &err), err);

@@ -30,3 +30,5 @@ add_test(NAME test_wim_template_again COMMAND ${CMAKE_COMMAND} -DEMBED=$<TARGET_
 	-DOUT=${CMAKE_CURRENT_BINARY_DIR}/template_again.c
 	-P ${CMAKE_CURRENT_SOURCE_DIR}/unit/template_again.cmake)
 set_tests_properties(test_wim_template_again PROPERTIES LABELS unit TIMEOUT 60)
+ibb_unit_test(test_wim_read LABEL unit SOURCES unit/test_wim_read.c support/mkwim.c support/mksd.c
+	${ntfscheck} LAYERS base disk volume)
