@@ -24,7 +24,7 @@ struct ibb_wim_info {
 	struct ibb_guid guid;
 	const char *compression; /* "none", "XPRESS", "LZX", "LZMS" */
 	uint32_t chunk_bytes;	 /* of the default compression; 0: none */
-	bool solid;		 /* version 3584, as ESD files have */
+	bool solid;		 /* many files in one resource, as ESD files have them */
 	bool pipable, integrity, marked_readonly;
 	bool write_in_progress; /* an append was interrupted; the file is what it was before */
 	unsigned part, parts;	/* of a split WIM; 1 and 1 otherwise */

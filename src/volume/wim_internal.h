@@ -3,8 +3,11 @@
  * The WIM back end; included by wim*.c only.
  *
  * wim.c        open, XML data, errors of wimlib
- * wim_tree.c   names: lookup, list, stat, security, over wimlib_iterate_dir_tree()
+ * wim_header.c the header, checked before wimlib sees the file
+ * wim_parts.c  the other files of a split WIM
+ * wim_tree.c   names: lookup and list, over wimlib_iterate_dir_tree()
  * wim_blob.c   content of a file from its resource
+ * wim_volume.c an image as a volume: what is staged, laid over what the image has
  * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
  * wim_write.c  to a new file, or behind the old one
  */
@@ -16,15 +19,40 @@
 #include "volume/backend.h"
 #include "volume/wim.h"
 
+#define WIM_HEADER_BYTES	 208u
+#define WIM_FLAG_RESOURCE_ONLY	 0x10u
+#define WIM_FLAGS_OF_COMPRESSION 0xffff0002u
+
+struct wim_header {
+	bool pipable;
+	uint32_t flags, chunk_bytes, images;
+	struct ibb_guid guid;
+	unsigned part, parts;
+};
+/* Whether sizes and places in it can be true is checked. IBB_E_CORRUPT, UNSUPPORTED, LIMIT. */
+int ibb_wim_header_read(struct ibb_disk *d, struct wim_header *ret,
+			struct ibb_error *err) IBB_MUST_CHECK;
+
+/* The chunk of a solid resource that was decompressed last: the next file lies in it, too. */
+struct wim_chunk {
+	struct ibb_buf data; /* empty: none */
+	unsigned part;
+	uint64_t resource, index;
+};
+
 struct ibb_wim {
 	char *path, *name; /* name: for messages */
 	struct ibb_disk *file;
 	struct ibb_file_id id;
 	WIMStruct *lib;
+	struct wim_header header;
+	enum wimlib_compression_type compression; /* of resources that are not solid */
 	struct ibb_wim_info info;
 	struct ibb_wim_image *images; /* images[i] has index i + 1 */
-	/* part n of a split WIM at [n - 1]; [part - 1] is `file` */
+	/* part n of a split WIM at [n - 1], NULL when it is not split; [0] is `file` */
 	struct ibb_disk **parts;
+	struct ibb_file_id *part_ids;
+	struct wim_chunk chunk;
 	bool *changed; /* per image: something was committed */
 	/* scratch volumes that committed content is still read from, until it is written */
 	int *staged_fds;
@@ -34,6 +62,16 @@ struct ibb_wim {
 /* The error of a wimlib call, with what it means for `what`. Always negative. */
 int ibb_wim_fail(const struct ibb_wim *w, int code, struct ibb_error *err, const char *fmt, ...)
 	IBB_PRINTF(4, 5);
+
+/* Finds, opens and checks the parts beside the first one, and gives them to wimlib. */
+int ibb_wim_parts_open(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_wim_parts_reference(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+/* The file of part n (from 1); free() it. NULL: no memory. */
+char *ibb_wim_part_path(const char *first, unsigned n) IBB_MUST_CHECK;
+/* "give the first part" for a path that is the nth; IBB_E_UNSUPPORTED. */
+int ibb_wim_not_first(const struct ibb_wim *w, struct ibb_error *err);
+/* The command that joins the parts, as hint; returns code. */
+int ibb_wim_hint_join(const struct ibb_wim *w, int code, struct ibb_error *err);
 
 /* ---- the tree as the WIM has it, without what is staged ---- */
 
@@ -49,6 +87,8 @@ struct wim_node {
 	struct wimlib_resource_entry data; /* the unnamed stream */
 };
 void ibb_wim_node_clear(struct wim_node *n);
+/* Can its content be read? IBB_E_UNSUPPORTED for a reparse point and for an encrypted file. */
+int ibb_wim_check_plain(const struct wim_node *n, struct ibb_error *err) IBB_MUST_CHECK;
 /*
  * IBB_E_NOTFOUND; IBB_E_UNSUPPORTED when a component before the last is a reparse point. "" is the
  * root.
