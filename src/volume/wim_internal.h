@@ -11,6 +11,7 @@
  * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
  * wim_scratch.c  that volume: where it lives, and the image's directories in it
  * wim_commit.c changes to the WIM, in memory
+ * wim_usage.c  how much of the file is in use
  * wim_write.c  to a new file, or behind the old one
  */
 #ifndef IBB_VOLUME_WIM_INTERNAL_H
