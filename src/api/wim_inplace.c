@@ -93,7 +93,7 @@ static int append_and_check(struct ibb_wims *set, struct ibb_wim *before, struct
 	r = ibb_wim_append(set->wim, &o, err);
 
 	if (!r)
-		r = ibb_wim_open_changed(q->image, &now, err);
+		r = ibb_wim_open_held(q->image, NULL, &now, err);
 	if (!r)
 		r = ibb_wims_check(set, before, now, err);
 	if (!r)
