@@ -41,7 +41,7 @@ fi
 plain=$cache/bench-$kind-1.wim checked=$cache/bench-$kind-1-integrity.wim
 if [ ! -f "$checked" ]; then
 	"$tools/ibb-mkimage" "$mine/windows.raw" --table none --size 256MiB "${windows[@]}" >/dev/null
-	python3 "$here/wimdata.py" "$mine/data" 880 272 30000
+	python3 "$here/wimdata.py" "$mine/data" 1000 300 30000
 	quiet wimlib-imagex capture "$mine/windows.raw" "$mine/base.wim" Windows --compress=LZX:20
 	quiet wimlib-imagex update "$mine/base.wim" 1 \
 		--command="add '$mine/data' '/Program Files/Data'"

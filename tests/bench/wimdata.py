@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an install.wim is full of: data that was compressed already, data that can be, and many small
-files in many directories. The same every time.
+"""What an install.wim is full of: data that hardly shrinks, data that does, and many small files in
+many directories. The same every time. None is so dense that it would be stored as it is: wimlib tries
+to compress that anew whenever it writes a WIM as a whole.
 
-wimdata.py DIRECTORY NOISE_MIB TEXT_MIB FILES
+wimdata.py DIRECTORY DENSE_MIB TEXT_MIB FILES
 """
 import os
 import random
@@ -13,16 +14,16 @@ PIECE = 32
 
 
 def main():
-    top, noise, text, files = sys.argv[1], *map(int, sys.argv[2:5])
+    top, dense, text, files = sys.argv[1], *map(int, sys.argv[2:5])
     dice = random.Random(1)
-    # sixteen letters: four bits a byte
-    letters = bytes(b"etaoinshrdlucmfw"[b % 16] for b in range(256))
+    # seven bits a byte; four
+    letters = {"dense": bytes(b % 128 for b in range(256)),
+               "text": bytes(b"etaoinshrdlucmfw"[b % 16] for b in range(256))}
     os.makedirs(top)
-    for kind, mib in (("noise", noise), ("text", text)):
+    for kind, mib in (("dense", dense), ("text", text)):
         for i in range(0, mib, PIECE):
             with open(os.path.join(top, f"{kind}-{i}.bin"), "wb") as f:
-                data = dice.randbytes(min(PIECE, mib - i) << 20)
-                f.write(data.translate(letters) if kind == "text" else data)
+                f.write(dice.randbytes(min(PIECE, mib - i) << 20).translate(letters[kind]))
     for i in range(files):
         under = os.path.join(top, f"amd64_component-{i // 100:04}")
         if i % 100 == 0:

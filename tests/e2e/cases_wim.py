@@ -26,8 +26,8 @@ def load(path):
 
 
 def per_image(manifest):
-    """{image: its part of the manifest}"""
-    return {i["index"]: i for i in load(manifest)["images"]}
+    """{image: its part of the manifest}; without those that were left out"""
+    return {i["index"]: i for i in load(manifest)["images"] if "skipped" not in i}
 
 
 def planned(part):
