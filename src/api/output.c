@@ -37,7 +37,12 @@ static int check_path(const struct ibb_session *s, const char *path, const char 
 
 	if (r)
 		return r;
-	return ibb_target_check_path(&s->image->chain, path, what, s->q->overwrite, err);
+	if (!s->wim)
+		return ibb_target_check_path(&s->image->chain, path, what, s->q->overwrite, err);
+	if (ibb_path_is(path, ibb_wim_file_id(s->wim)))
+		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the input image %s itself", path,
+			       what, s->q->image);
+	return ibb_target_check_file(path, what, s->q->overwrite, err);
 }
 
 /* The same name in the same directory, though the file does not exist yet. */

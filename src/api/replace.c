@@ -215,3 +215,30 @@ int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const c
 	ibb_atomic_abort(&man);
 	return r;
 }
+
+int ibb_replace_manifest(const struct ibb_request *q, const char *text,
+			 int (*seal)(void *ctx, struct ibb_error *err), void *ctx,
+			 struct ibb_error *err)
+{
+	struct ibb_atomic man = {.fd = -1, .dir_fd = -1};
+	struct ibb_aside old = {0};
+	int r = text ? prepare_manifest(q, &man, text, err) : IBB_OK;
+
+	if (!r && text && q->overwrite)
+		r = ibb_aside_put(&old, q->manifest, err);
+	if (!r) {
+		r = seal(ctx, err);
+		if (r)
+			ibb_aside_back(&old);
+	}
+	if (!r && text) {
+		r = ibb_atomic_commit(&man, err);
+		if (r)
+			(void)ibb_err_prefix(err, r,
+					     "the image %s is complete, but its manifest is not",
+					     q->image);
+	}
+	ibb_aside_drop(&old);
+	ibb_atomic_abort(&man);
+	return r;
+}

@@ -171,6 +171,31 @@ static int spill_somewhere(struct ibb_session *s, struct ibb_error *err)
 	return dir ? ibb_disk_overlay_spill(s->image->overlay, dir, err) : ibb_err_nomem(err);
 }
 
+static int read_facts(struct ibb_session *s, struct ibb_error *err)
+{
+	return ibb_facts_read(s->volume, s->q->accept_dirty_hives, &s->facts, err);
+}
+
+static int warn_facts(struct ibb_session *s, struct ibb_error *err)
+{
+	int r = IBB_OK;
+
+	for (size_t i = 0; !r && i < s->facts->n_warnings; i++)
+		r = ibb_session_warn(s, err, "%s", s->facts->warnings[i]);
+	return r;
+}
+
+static int open_windows(struct ibb_session *s, bool writable, struct ibb_error *err)
+{
+	int r = ibb_image_open_windows(s->image, s->q->partition, writable, err);
+
+	if (r)
+		return r;
+	s->volume = s->image->volume;
+	s->info = s->image->info;
+	return IBB_OK;
+}
+
 int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err)
 {
 	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off,
@@ -184,16 +209,57 @@ int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err
 	if (!r)
 		r = spill_somewhere(s, err);
 	if (!r)
-		r = ibb_image_open_windows(s->image, s->q->partition, writable, err);
+		r = open_windows(s, writable, err);
 	if (!r)
-		r = ibb_facts_read(s->image->volume, s->q->accept_dirty_hives, &s->facts, err);
+		r = read_facts(s, err);
 	if (!r)
 		r = warn_table(s, err);
 	if (!r)
 		r = warn_unseen(s, err);
-	for (size_t i = 0; !r && i < s->facts->n_warnings; i++)
-		r = ibb_session_warn(s, err, "%s", s->facts->warnings[i]);
+	return r ? r : warn_facts(s, err);
+}
+
+int ibb_session_reopen(struct ibb_session *s, struct ibb_error *err)
+{
+	int r = ibb_image_reopen(s->image, err);
+
+	s->volume = s->image->volume;
 	return r;
+}
+
+/* A missing hive is expected, so that what else is missing must not be taken for that. */
+static int find_system_hive(struct ibb_volume *v, struct ibb_error *err)
+{
+	struct ibb_stat st;
+	int r = ibb_volume_stat(v, IBB_SYSTEM_HIVE, &st, err);
+
+	if (!r && st.type != IBB_FILE_REGULAR)
+		r = IBB_E_NOTFOUND;
+	return r == IBB_E_NOTFOUND
+		       ? ibb_err(err, r, "holds no Windows (no " IBB_SYSTEM_HIVE ")")
+		       : r;
+}
+
+int ibb_session_open_wim(struct ibb_session *s, struct ibb_wim *w, unsigned index, bool writable,
+			 const char *temp_dir, struct ibb_error *err)
+{
+	int r = ibb_session_phase(s->q, "inspect", 0, 0, err);
+
+	s->wim = w;
+	s->index = index;
+	if (!r)
+		r = ibb_volume_open_wim(w, index, writable, temp_dir, &s->volume, err);
+	if (!r)
+		r = ibb_volume_info(s->volume, &s->info, err);
+	if (r)
+		return r == IBB_E_NOTFOUND ? ibb_err_prefix(err, IBB_E_CORRUPT, "open") : r;
+	r = find_system_hive(s->volume, err);
+	if (r)
+		return r;
+	r = read_facts(s, err);
+	if (r == IBB_E_NOTFOUND)
+		r = ibb_err_prefix(err, IBB_E_CORRUPT, "read Windows");
+	return r ? r : warn_facts(s, err);
 }
 
 void ibb_session_windows(const struct ibb_session *s, struct ibb_windows *ret)
@@ -203,11 +269,34 @@ void ibb_session_windows(const struct ibb_session *s, struct ibb_windows *ret)
 	*ret = (struct ibb_windows){.major = t->major,
 				    .minor = t->minor,
 				    .build = t->build,
-				    .server = s->facts->server,
+				    .server = s->facts->server || s->facts->pe,
 				    .arch = t->arch == IBB_ARCH_AMD64 ? "x64"
 					    : t->arch == IBB_ARCH_X86 ? "x86"
 								      : "arm64"};
 	ibb_catalog_name_windows(s->catalog, ret);
+	/*
+	 * Every Windows PE says WinNT, also the one of a Server. What the catalog knows are sizes
+	 * and the Windows they are meant for, so it is asked for the Server of that build, and
+	 * where there is none for the client. What Windows itself decides by the product type (the
+	 * INF's decorations, signatures) stays with what the image says.
+	 */
+	if (s->facts->pe && !ret->id) {
+		ret->server = false;
+		ibb_catalog_name_windows(s->catalog, ret);
+	}
+}
+
+static int warn_pe(struct ibb_session *s, const struct ibb_windows *w, struct ibb_error *err)
+{
+	if (!s->facts->pe)
+		return IBB_OK;
+	return ibb_session_warn(s, err,
+				"this is Windows PE: the sizes are judged for %s (build %u); it runs "
+				"from memory, what is set up while it runs is gone afterwards",
+				w->name	    ? w->name
+				: w->server ? "Windows Server"
+					    : "Windows",
+				w->build);
 }
 
 static int resolve_all(struct ibb_session *s, struct ibb_error *err)
@@ -217,6 +306,9 @@ static int resolve_all(struct ibb_session *s, struct ibb_error *err)
 	int r = IBB_OK;
 
 	ibb_session_windows(s, &w);
+	r = warn_pe(s, &w, err);
+	if (r)
+		return r;
 	s->resolutions = ibb_calloc_array(s->q->n_sizes, sizeof(*s->resolutions));
 	s->selections = ibb_calloc_array(s->q->n_sizes, sizeof(*s->selections));
 	if (!s->resolutions || !s->selections)
@@ -361,7 +453,7 @@ int ibb_session_choose_companions(struct ibb_session *s, struct ibb_error *err)
 		return ibb_err_nomem(err);
 	for (size_t i = 0; i < s->n_chosen; i++)
 		names[i] = s->chosen[i]->inf_name;
-	return ibb_facts_read_store(s->facts, s->image->volume, names, s->n_chosen, err);
+	return ibb_facts_read_store(s->facts, s->volume, names, s->n_chosen, err);
 }
 
 /* No INF became a candidate: the reasons of those that were seen are what the user needs. */
@@ -414,7 +506,7 @@ static int select_all(struct ibb_session *s, struct ibb_error *err)
 		return ibb_err_nomem(err);
 	for (size_t i = 0; i < s->found.n; i++)
 		names[i] = s->found.packages[i]->inf_name;
-	r = ibb_facts_read_store(s->facts, s->image->volume, names, s->found.n, err);
+	r = ibb_facts_read_store(s->facts, s->volume, names, s->found.n, err);
 	for (size_t i = 0; i < s->n_targets && !r; i++) {
 		r = ibb_select(s->facts, s->resolutions[i], s->found.packages, s->found.n,
 			       &s->selections[i], err);
@@ -456,7 +548,7 @@ static int check_staged_file(const struct ibb_session *s, const struct ibb_plan_
 {
 	IBB_AUTO_BUF struct ibb_buf have = {0};
 	struct ibb_error sub = {0};
-	int r = ibb_volume_read(s->image->volume, path, want.len, &have, &sub);
+	int r = ibb_volume_read(s->volume, path, want.len, &have, &sub);
 
 	if (r == IBB_E_UNSUPPORTED)
 		return IBB_OK;
@@ -544,7 +636,7 @@ int ibb_session_check_plan(struct ibb_session *s, struct ibb_error *err)
 {
 	int r = check_staged(s, err);
 
-	return r ? r : ibb_plan_check_space(s->plan, &s->image->info, err);
+	return r ? r : ibb_plan_check_space(s->plan, &s->info, err);
 }
 
 int ibb_session_check(struct ibb_session *s, struct ibb_error *err)
@@ -555,7 +647,7 @@ int ibb_session_check(struct ibb_session *s, struct ibb_error *err)
 		return r;
 	r = ibb_facts_check(s->facts, s->q->force, err);
 	if (r)
-		return r == IBB_E_INVALID || r == IBB_E_NOMEM
+		return r == IBB_E_INVALID || r == IBB_E_NOMEM || s->wim
 			       ? r
 			       : ibb_err_prefix(err, r, "%s", s->q->image);
 	if (s->facts->pending_xml || s->facts->reboot_pending)
@@ -624,6 +716,8 @@ void ibb_session_clear(struct ibb_session *s)
 	ibb_package_set_clear(&s->found);
 	ibb_facts_free(s->facts);
 	ibb_boot_clear(&s->boot);
+	if (s->wim)
+		ibb_volume_close(s->volume);
 	ibb_image_close(s->image);
 	ibb_catalog_free(s->catalog);
 	for (size_t i = 0; i < s->n_warnings; i++)

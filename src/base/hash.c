@@ -13,11 +13,11 @@ int ibb_sha256(const void *p, size_t n, struct ibb_sha256 *ret)
 	return IBB_OK;
 }
 
-int ibb_hasher_new(struct ibb_hasher **ret)
+static int new_of(const EVP_MD *md, struct ibb_hasher **ret)
 {
 	EVP_MD_CTX *c = EVP_MD_CTX_new();
 
-	if (!c || EVP_DigestInit_ex(c, EVP_sha256(), NULL) != 1) {
+	if (!c || EVP_DigestInit_ex(c, md, NULL) != 1) {
 		EVP_MD_CTX_free(c);
 		return IBB_E_NOMEM;
 	}
@@ -25,17 +25,39 @@ int ibb_hasher_new(struct ibb_hasher **ret)
 	return IBB_OK;
 }
 
+int ibb_hasher_new(struct ibb_hasher **ret)
+{
+	return new_of(EVP_sha256(), ret);
+}
+
+int ibb_hasher_new_sha1(struct ibb_hasher **ret)
+{
+	return new_of(EVP_sha1(), ret);
+}
+
 int ibb_hasher_update(struct ibb_hasher *h, const void *p, size_t n)
 {
 	return EVP_DigestUpdate((EVP_MD_CTX *)h, p, n) == 1 ? IBB_OK : IBB_E_NOMEM;
 }
 
+static int final_of(struct ibb_hasher *h, uint8_t *out, size_t n)
+{
+	bool right = EVP_MD_CTX_size((EVP_MD_CTX *)h) == (int)n;
+	int ok = right && EVP_DigestFinal_ex((EVP_MD_CTX *)h, out, NULL) == 1;
+
+	IBB_ASSERT(right);
+	ibb_hasher_free(h);
+	return ok ? IBB_OK : IBB_E_NOMEM;
+}
+
 int ibb_hasher_final(struct ibb_hasher *h, struct ibb_sha256 *ret)
 {
-	int ok = EVP_DigestFinal_ex((EVP_MD_CTX *)h, ret->b, NULL);
+	return final_of(h, ret->b, sizeof(ret->b));
+}
 
-	ibb_hasher_free(h);
-	return ok == 1 ? IBB_OK : IBB_E_NOMEM;
+int ibb_hasher_final_sha1(struct ibb_hasher *h, struct ibb_sha1 *ret)
+{
+	return final_of(h, ret->b, sizeof(ret->b));
 }
 
 void ibb_hasher_free(struct ibb_hasher *h)

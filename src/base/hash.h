@@ -12,6 +12,13 @@ struct ibb_sha256 {
 	uint8_t b[IBB_SHA256_SIZE];
 };
 
+/* What WIM files name their content by; not for trust. */
+#define IBB_SHA1_SIZE 20
+
+struct ibb_sha1 {
+	uint8_t b[IBB_SHA1_SIZE];
+};
+
 struct ibb_hasher;
 
 /* One shot. IBB_E_NOMEM when OpenSSL has no memory. */
@@ -22,6 +29,9 @@ int ibb_hasher_new(struct ibb_hasher **ret) IBB_MUST_CHECK;
 int ibb_hasher_update(struct ibb_hasher *h, const void *p, size_t n) IBB_MUST_CHECK;
 int ibb_hasher_final(struct ibb_hasher *h, struct ibb_sha256 *ret) IBB_MUST_CHECK;
 void ibb_hasher_free(struct ibb_hasher *h);
+/* The same for SHA-1: each kind of hasher has its own new and final. */
+int ibb_hasher_new_sha1(struct ibb_hasher **ret) IBB_MUST_CHECK;
+int ibb_hasher_final_sha1(struct ibb_hasher *h, struct ibb_sha1 *ret) IBB_MUST_CHECK;
 IBB_DEFINE_CLEANUP(struct ibb_hasher *, ibb_hasher_free)
 
 /* Lower-case hex with NUL. */

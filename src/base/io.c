@@ -308,6 +308,15 @@ static int give_tmp_name(struct ibb_atomic *a, struct ibb_error *err)
 	return r;
 }
 
+int ibb_atomic_tmp_name(struct ibb_atomic *a, const char **ret, struct ibb_error *err)
+{
+	int r = a->tmp ? IBB_OK : give_tmp_name(a, err);
+
+	if (!r)
+		*ret = a->tmp;
+	return r;
+}
+
 int ibb_atomic_prepare(struct ibb_atomic *a, struct ibb_error *err)
 {
 	int r = IBB_OK;

@@ -61,6 +61,12 @@ int ibb_atomic_begin(struct ibb_atomic *a, const char *path, bool replace,
 /* A name to open it by again before it has its own: by the descriptor, or in a bare chroot the
  * temporary one. NULL: no memory. */
 char *ibb_atomic_open_name(const struct ibb_atomic *a) IBB_MUST_CHECK;
+/*
+ * The same when it has to be a name that can be resolved: gives the file its temporary one, for
+ * good; a process that is killed from then on leaves it behind. *ret is a->tmp.
+ */
+int ibb_atomic_tmp_name(struct ibb_atomic *a, const char **ret,
+			struct ibb_error *err) IBB_MUST_CHECK;
 /* What of a commit can be done before anything that is there is touched: all but the last rename
  * (or link) and the fsync of the directory. */
 int ibb_atomic_prepare(struct ibb_atomic *a, struct ibb_error *err) IBB_MUST_CHECK;

@@ -54,6 +54,11 @@
 #define IBB_LIMIT_SPILL_BYTES	   (4ull << 30) /* of an overlay in a temporary file */
 #define IBB_LIMIT_WIM_STAGED	   (256u << 20) /* of new content of a WIM in memory */
 #define IBB_LIMIT_WIM_IMAGES	   1024u
+#define IBB_LIMIT_WIM_TABLE	   (512u << 20) /* of blobs, 50 bytes each; Windows: 5 MB */
+#define IBB_LIMIT_WIM_XML	   (32u << 20)
+#define IBB_LIMIT_WIM_METADATA	   (1u << 30)	    /* names of one image; Windows: 40 MB */
+#define IBB_LIMIT_WIM_CHUNK	   (64u << 20)	    /* of a resource; Microsoft's limit */
+#define IBB_LIMIT_WIM_TEXT	   1024u	    /* bytes of one text of the XML data */
 #define IBB_LIMIT_JOURNAL_RECORD   (1u << 20)	    /* bytes of the image that one record covers */
 #define IBB_LIMIT_SIBLINGS	   10000u	    /* files beside an image that are looked at */
 #define IBB_LIMIT_VHD_DISK_BYTES   (2040ull << 30)  /* Hyper-V's, and qemu's */

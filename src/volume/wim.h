@@ -24,7 +24,7 @@ struct ibb_wim_info {
 	struct ibb_guid guid;
 	const char *compression; /* "none", "XPRESS", "LZX", "LZMS" */
 	uint32_t chunk_bytes;	 /* of the default compression; 0: none */
-	bool solid;		 /* version 3584, as ESD files have */
+	bool solid;		 /* many files in one resource, as ESD files have them */
 	bool pipable, integrity, marked_readonly;
 	bool write_in_progress; /* an append was interrupted; the file is what it was before */
 	unsigned part, parts;	/* of a split WIM; 1 and 1 otherwise */
@@ -55,6 +55,9 @@ bool ibb_wim_is(struct ibb_disk *file);
  */
 int ibb_wim_open(const char *path, const char *sibling_of, struct ibb_wim **ret,
 		 struct ibb_error *err) IBB_MUST_CHECK;
+/* The same although an undo record lies beside it (disk/undo.h): for the one who wrote it. */
+int ibb_wim_open_changed(const char *path, struct ibb_wim **ret,
+			 struct ibb_error *err) IBB_MUST_CHECK;
 /* The volumes opened from it have to be closed first. Accepts NULL. */
 void ibb_wim_close(struct ibb_wim *w);
 IBB_DEFINE_CLEANUP(struct ibb_wim *, ibb_wim_close)
@@ -129,6 +132,11 @@ int ibb_wim_append(struct ibb_wim *w, const struct ibb_wim_write_opts *o,
  * security, short names, hard links, streams by digest, XML data but for counts and times.
  * IBB_E_DIFFERS with the first difference.
  */
+#define IBB_WIM_HEADER_BYTES 208u /* what a WIM begins with, and an append changes last */
+
+/* How much of the file nothing refers to: what appending left behind. IBB_E_CORRUPT, ... */
+int ibb_wim_dead_bytes(struct ibb_wim *w, uint64_t *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
 struct ibb_wim_changed {
 	const char *const *paths; /* normal form, any case */
 	size_t n;

@@ -3,9 +3,14 @@
  * The WIM back end; included by wim*.c only.
  *
  * wim.c        open, XML data, errors of wimlib
- * wim_tree.c   names: lookup, list, stat, security, over wimlib_iterate_dir_tree()
+ * wim_header.c the header, checked before wimlib sees the file
+ * wim_parts.c  the other files of a split WIM
+ * wim_tree.c   names: lookup and list, over wimlib_iterate_dir_tree()
  * wim_blob.c   content of a file from its resource
+ * wim_volume.c an image as a volume: what is staged, laid over what the image has
  * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
+ * wim_scratch.c  that volume: where it lives, and the image's directories in it
+ * wim_commit.c changes to the WIM, in memory
  * wim_write.c  to a new file, or behind the old one
  */
 #ifndef IBB_VOLUME_WIM_INTERNAL_H
@@ -16,24 +21,61 @@
 #include "volume/backend.h"
 #include "volume/wim.h"
 
+#define WIM_HEADER_BYTES	 208u
+#define WIM_FLAG_RESOURCE_ONLY	 0x10u
+#define WIM_FLAGS_OF_COMPRESSION 0xffff0002u
+
+struct wim_header {
+	bool pipable;
+	uint32_t flags, chunk_bytes, images;
+	struct ibb_guid guid;
+	unsigned part, parts;
+};
+/* Whether sizes and places in it can be true is checked. IBB_E_CORRUPT, UNSUPPORTED, LIMIT. */
+int ibb_wim_header_read(struct ibb_disk *d, struct wim_header *ret,
+			struct ibb_error *err) IBB_MUST_CHECK;
+
+/* The chunk of a solid resource that was decompressed last: the next file lies in it, too. */
+struct wim_chunk {
+	struct ibb_buf data; /* empty: none */
+	unsigned part;
+	uint64_t resource, index;
+};
+
 struct ibb_wim {
 	char *path, *name; /* name: for messages */
 	struct ibb_disk *file;
 	struct ibb_file_id id;
 	WIMStruct *lib;
+	struct wim_header header;
+	enum wimlib_compression_type compression; /* of resources that are not solid */
 	struct ibb_wim_info info;
 	struct ibb_wim_image *images; /* images[i] has index i + 1 */
-	/* part n of a split WIM at [n - 1]; [part - 1] is `file` */
+	/* part n of a split WIM at [n - 1], NULL when it is not split; [0] is `file` */
 	struct ibb_disk **parts;
+	struct ibb_file_id *part_ids;
+	struct wim_chunk chunk;
 	bool *changed; /* per image: something was committed */
 	/* scratch volumes that committed content is still read from, until it is written */
 	int *staged_fds;
 	size_t n_staged_fds, cap_staged_fds;
+	uint64_t staged_memory; /* of all scratch volumes that live in memory, bytes */
+	uint64_t staged_limit;	/* 0: IBB_LIMIT_WIM_STAGED; tests lower it */
 };
 
 /* The error of a wimlib call, with what it means for `what`. Always negative. */
 int ibb_wim_fail(const struct ibb_wim *w, int code, struct ibb_error *err, const char *fmt, ...)
 	IBB_PRINTF(4, 5);
+
+/* Finds, opens and checks the parts beside the first one, and gives them to wimlib. */
+int ibb_wim_parts_open(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_wim_parts_reference(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+/* The file of part n (from 1); free() it. NULL: no memory. */
+char *ibb_wim_part_path(const char *first, unsigned n) IBB_MUST_CHECK;
+/* "give the first part" for a path that is the nth; IBB_E_UNSUPPORTED. */
+int ibb_wim_not_first(const struct ibb_wim *w, struct ibb_error *err);
+/* The command that joins the parts, as hint; returns code. */
+int ibb_wim_hint_join(const struct ibb_wim *w, int code, struct ibb_error *err);
 
 /* ---- the tree as the WIM has it, without what is staged ---- */
 
@@ -49,6 +91,8 @@ struct wim_node {
 	struct wimlib_resource_entry data; /* the unnamed stream */
 };
 void ibb_wim_node_clear(struct wim_node *n);
+/* Can its content be read? IBB_E_UNSUPPORTED for a reparse point and for an encrypted file. */
+int ibb_wim_check_plain(const struct wim_node *n, struct ibb_error *err) IBB_MUST_CHECK;
 /*
  * IBB_E_NOTFOUND; IBB_E_UNSUPPORTED when a component before the last is a reparse point. "" is the
  * root.
@@ -73,6 +117,12 @@ int ibb_wim_blob_read(struct ibb_wim *w, const char *path, const struct wimlib_r
 
 /* ---- the volume; wim_stage.c has what changes it ---- */
 
+/* Paths, sorted by ibb_casecmp(), so that a directory comes before what lies below it. */
+struct wim_names {
+	char **items;
+	size_t n, cap;
+};
+
 struct wim_be {
 	struct ibb_volume base;
 	struct ibb_wim *wim;
@@ -85,8 +135,11 @@ struct wim_be {
 	 */
 	struct ibb_disk *scratch_disk;
 	struct ibb_volume *scratch;
-	char **removed; /* paths of the image, as spelt there, that are gone */
-	size_t n_removed, cap_removed;
+	uint64_t scratch_memory; /* its share of wim->staged_memory */
+	/* what the scratch volume holds that is new, and which of its directories are copies */
+	struct wim_names staged, copies;
+	/* paths of the image, as spelt there, that are gone, or hidden by what is staged */
+	struct wim_names removed;
 };
 
 static inline struct wim_be *to_wim(struct ibb_volume *v)
@@ -94,8 +147,13 @@ static inline struct wim_be *to_wim(struct ibb_volume *v)
 	return (struct wim_be *)v;
 }
 
-/* Is this path, or a directory on its way, among `removed`? */
+/*
+ * Is this path, or a directory on its way, among `removed`? What lies there in the image is gone,
+ * or hidden by what is staged in its place.
+ */
 bool ibb_wim_is_removed(const struct wim_be *b, const char *path);
+/* The same of what is staged: nothing of the image is there either. */
+bool ibb_wim_is_staged(const struct wim_be *b, const char *path);
 
 int ibb_wim_put(struct ibb_volume *v, const char *path, struct ibb_bytes content,
 		enum ibb_put_mode mode, const struct ibb_meta *meta, struct ibb_error *err);
