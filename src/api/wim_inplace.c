@@ -47,29 +47,60 @@ static int leave(struct ibb_wims *set, char **ret_text, struct ibb_error *err)
 
 /* ---- behind the old end ---- */
 
+struct seal {
+	struct ibb_undo *undo;
+	const char *real;
+	struct ibb_error late; /* the change counts, but that may not be durable */
+};
+
+/* With the record gone the WIM is the new one, and so has to be the manifest. */
 static int seal(void *ctx, struct ibb_error *err)
 {
-	return ibb_undo_done(ctx, err);
+	struct seal *x = ctx;
+	struct ibb_error ignored = {0};
+	bool found = true;
+	int r = ibb_undo_done(x->undo, err);
+
+	if (!r || ibb_undo_found(x->real, &found, &ignored) || found)
+		return r;
+	if (err)
+		x->late = *err;
+	x->late.code = r;
+	return IBB_OK;
 }
 
-static int append_and_check(struct ibb_wims *set, struct ibb_wim *before, struct ibb_undo *undo,
+static int publish(struct ibb_wims *set, struct seal *x, const char *text, struct ibb_error *err)
+{
+	int r = ibb_replace_manifest(set->q, set->q->manifest ? text : NULL, seal, x, err);
+
+	if (r || !x->late.code)
+		return r;
+	if (err)
+		*err = x->late;
+	return x->late.code;
+}
+
+static int append_and_check(struct ibb_wims *set, struct ibb_wim *before, struct seal *x,
 			    char **ret_text, struct ibb_error *err)
 {
 	const struct ibb_wim_write_opts o = ibb_wims_write_opts(set);
 	IBB_AUTO(ibb_wim_close) struct ibb_wim *now = NULL;
 	const struct ibb_request *q = set->q;
-	int r = ibb_wim_append(set->wim, &o, err);
+	int r;
+
+	/* wimlib wants the only lock; the record keeps everybody else of ours out */
+	ibb_wim_unlock(before);
+	r = ibb_wim_append(set->wim, &o, err);
 
 	if (!r)
-		r = ibb_wim_open_changed(q->image, &now, err);
+		r = ibb_wim_open_held(q->image, NULL, &now, err);
 	if (!r)
 		r = ibb_wims_check(set, before, now, err);
 	if (!r)
 		r = ibb_wims_manifest(set, now, q->image, ret_text, err);
 	if (!r)
 		r = ibb_session_phase(q, "sync", 0, 0, err);
-	return r ? r
-		 : ibb_replace_manifest(q, q->manifest ? *ret_text : NULL, seal, undo, err);
+	return r ? r : publish(set, x, *ret_text, err);
 }
 
 /* Go back; what went wrong before is what is said, unless that fails as well. */
@@ -88,6 +119,7 @@ static int append(struct ibb_wims *set, const char *real, char **ret_text, struc
 	IBB_AUTO(ibb_wim_close) struct ibb_wim *before = NULL;
 	struct ibb_disk *file = ibb_wim_file(set->wim);
 	struct ibb_undo undo = {0};
+	struct seal x = {.undo = &undo, .real = real};
 	int r = ibb_wims_check_room(set, real, 0, err);
 
 	/* for the comparison: set->wim knows the new state only */
@@ -101,8 +133,8 @@ static int append(struct ibb_wims *set, const char *real, char **ret_text, struc
 		r = ibb_undo_begin(&undo, real, ibb_disk_file_fd(file), IBB_WIM_HEADER_BYTES, err);
 	if (r)
 		return r;
-	r = append_and_check(set, before, &undo, ret_text, err);
-	if (r && undo.path)
+	r = append_and_check(set, before, &x, ret_text, err);
+	if (r && undo.host)
 		go_back(&undo, err);
 	ibb_undo_clear(&undo);
 	return r;

@@ -157,7 +157,10 @@ struct update {
 	struct ibb_arena paths;
 };
 
-/* What lies below a directory goes before it. */
+/*
+ * What lies below a directory goes before it, and it was found empty; but without "recursive"
+ * wimlib deletes no directory at all.
+ */
 static int add_deletes(struct wim_be *b, struct update *u, struct ibb_error *err)
 {
 	for (size_t i = b->removed.n; i--;) {
@@ -165,8 +168,10 @@ static int add_deletes(struct wim_be *b, struct update *u, struct ibb_error *err
 
 		if (!path)
 			return ibb_err_nomem(err);
-		u->cmds[u->n++] = (struct wimlib_update_command){.op = WIMLIB_UPDATE_OP_DELETE,
-								 .delete_ = {.wim_path = path}};
+		u->cmds[u->n++] = (struct wimlib_update_command){
+			.op = WIMLIB_UPDATE_OP_DELETE,
+			.delete_ = {.wim_path = path,
+				    .delete_flags = WIMLIB_DELETE_FLAG_RECURSIVE}};
 	}
 	return IBB_OK;
 }

@@ -6,8 +6,8 @@ ibb_unit_test(test_volume_meta LABEL unit SOURCES unit/test_volume_meta.c ${ntfs
 	LAYERS base disk volume)
 ibb_unit_test(test_volume_state LABEL bad SOURCES unit/test_volume_state.c ${ntfscheck}
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_conformance LABEL conformance SOURCES unit/test_volume_conformance.c ${ntfscheck}
-	LAYERS base disk volume)
+ibb_unit_test(test_volume_conformance LABEL conformance SOURCES unit/test_volume_conformance.c
+	support/mkwim.c support/mksd.c ${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_volume_fault LABEL fault SOURCES unit/test_volume_fault.c ${ntfscheck}
 	LAYERS base disk volume)
 ibb_unit_test(test_volume_images LABEL bad SOURCES unit/test_volume_images.c ${ntfscheck}
