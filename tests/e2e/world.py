@@ -69,6 +69,15 @@ class Result:
         return self
 
 
+def is_wim(path):
+    """A WIM, also a pipable one, whatever its name."""
+    try:
+        with open(path, "rb") as f:
+            return f.read(8) in (b"MSWIM\0\0\0", b"WLPWM\0\0\0")
+    except OSError:
+        return False
+
+
 def data_runs(fd, start, end):
     """[(offset, length)] of what is not a hole."""
     at = start
@@ -262,8 +271,17 @@ class World:
             self.not_worse(edited, source, before)
         return r
 
+    def sound_wim(self, path):
+        """wimlib's own program reads every byte of it."""
+        tool = self.oracle("wimlib-imagex")
+        if tool:
+            self.run([tool, "verify", path])
+            self.volumes_checked += 1
+
     def ntfs_errors(self, path, rc=(0, 3)):
         """What our checker for NTFS says against the volumes of an image."""
+        if is_wim(path):
+            return set()
         r = self.run([self.args.ntfscheck, path, "--all", "--json"], rc=rc)
         if r.rc == 255:
             return set()
@@ -274,6 +292,8 @@ class World:
 
     def not_worse(self, edited, source, before=None):
         """An edit leaves no error in a volume that its source does not have."""
+        if is_wim(edited):
+            return self.sound_wim(edited)
         after = self.ntfs_errors(edited)
         if after and before is None:
             before = self.ntfs_errors(source)
