@@ -7,6 +7,7 @@
 #include "api/output.h"
 #include "api/parts.h"
 #include "api/wims.h"
+#include "api/winre.h"
 #include "base/limits.h"
 #include "base/utf16.h"
 
@@ -128,9 +129,10 @@ static int part_for_disk(const struct ibb_request *q, const struct ibb_json *m,
 {
 	if (!ibb_manifest_is_wim(m)) {
 		*ret = m;
-		return q->n_images ? ibb_err(err, IBB_E_INVALID,
-					     "%s: is the manifest of a disk: no --image", q->manifest)
-				   : IBB_OK;
+		return q->n_images
+			       ? ibb_err(err, IBB_E_INVALID,
+					 "%s: is the manifest of a disk: no --image", q->manifest)
+			       : IBB_OK;
 	}
 	if (q->n_images > 1)
 		return ibb_err(err, IBB_E_INVALID,
@@ -157,10 +159,11 @@ static int warn_part(struct ibb_session *s, const struct ibb_json *part, struct 
 	int64_t n = 0;
 
 	(void)ibb_json_int(part, "index", 1, IBB_LIMIT_WIM_IMAGES, &n);
-	return ibb_session_warn(s, err,
-				"compared with image %lld%s%s%s of the manifest of a WIM: what that "
-				"says of the WIM itself does not apply to a disk and was left out",
-				(long long)n, name ? " (" : "", name ? name : "", name ? ")" : "");
+	return ibb_session_warn(
+		s, err,
+		"compared with image %lld%s%s%s of the manifest of a WIM: what that "
+		"says of the WIM itself does not apply to a disk and was left out",
+		(long long)n, name ? " (" : "", name ? name : "", name ? ")" : "");
 }
 
 static int verify_disk(struct ibb_session *s, const struct ibb_json *m, char **ret_json,
@@ -189,6 +192,8 @@ static int verify_disk(struct ibb_session *s, const struct ibb_json *m, char **r
 	/* the image holds records of the packages, not the packages */
 	ibb_jb_str(&b, root, "signature", ibb_json_str(part, "signature"));
 	r = ibb_manifest_verify(part, wim ? NULL : &id, s->facts, s->volume, &o, &b, root, &n, err);
+	if (!r && !wim && !o.booted)
+		r = ibb_winre_verify(s->image, m, &b, root, &n, err);
 	if (!r && !wim)
 		r = ibb_verify_digest(s->q, ibb_image_file(s->image), m, &b, root, &n, err);
 	if (!r)

@@ -42,6 +42,8 @@ static int check_for_wim(const struct ibb_request *q, struct ibb_error *err)
 	}
 	if (q->format_given || q->format != IBB_OUTPUT_VHD || q->sparse != IBB_OUTPUT_SPARSE_AUTO)
 		return only_disks(q, "--format or --sparse", "a WIM stays the WIM that it is", err);
+	if (q->winre)
+		return only_disks(q, "--winre", "a Winre.wim itself is baked like any WIM", err);
 	if (q->second_opinion_off)
 		return only_disks(q, "--second-opinion", "libvhdi reads no WIM", err);
 	if (q->accept_changed_parent)
@@ -54,8 +56,9 @@ static int check_for_wim(const struct ibb_request *q, struct ibb_error *err)
 				    "apply the image to a disk, then: ibbake inspect DISK --azure");
 	}
 	if (q->compact && !q->in_place)
-		return ibb_err(err, IBB_E_INVALID,
-			       "--compact goes with --in-place alone: a new file is always compact");
+		return ibb_err(
+			err, IBB_E_INVALID,
+			"--compact goes with --in-place alone: a new file is always compact");
 	return IBB_OK;
 }
 
@@ -101,12 +104,13 @@ static int several(const struct ibb_request *q, const struct ibb_wim *w, struct 
 		describe(ibb_wim_image(w, i), one, sizeof(one));
 		if (used + strlen(one) + 8 > sizeof(list))
 			break;
-		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i > 1 ? "; " : "",
-					 one);
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
+					 i > 1 ? "; " : "", one);
 	}
 	ibb_err(err, IBB_E_INVALID, "%s holds %u images: %s%s", q->image, n, list,
 		i <= n ? "; ..." : "");
-	return ibb_err_hint(err, IBB_E_INVALID, "say which: --image N, --image NAME or --image all");
+	return ibb_err_hint(err, IBB_E_INVALID,
+			    "say which: --image N, --image NAME or --image all");
 }
 
 enum choice { NOT, BY_ALL, BY_NAME };
@@ -148,7 +152,7 @@ static int make_items(struct ibb_wims *set, bool all_by_default, struct ibb_erro
 	int r;
 
 	if (!n)
-		return ibb_err(err, IBB_E_UNSUPPORTED, "%s: holds no image", set->q->image);
+		return ibb_err(err, IBB_E_UNSUPPORTED, "%s: holds no image", set->name);
 	choices = ibb_calloc_array(n, sizeof(*choices));
 	set->items = ibb_calloc_array(n, sizeof(*set->items));
 	if (!choices || !set->items)
@@ -161,23 +165,29 @@ static int make_items(struct ibb_wims *set, bool all_by_default, struct ibb_erro
 	return r;
 }
 
-int ibb_wims_open(const struct ibb_request *q, bool all_by_default, struct ibb_wims *ret,
-		  struct ibb_error *err)
+int ibb_wims_open_as(const struct ibb_request *q, const char *name, bool all_by_default,
+		     struct ibb_wims *ret, struct ibb_error *err)
 {
 	int r = ibb_session_phase(q, "inspect", 0, 0, err);
 
-	*ret = (struct ibb_wims){.q = q, .common = {.q = q}, .signature = "none"};
+	*ret = (struct ibb_wims){.q = q, .name = name, .common = {.q = q}, .signature = "none"};
 	if (r)
 		return r;
 	ret->temp_dir = ibb_spill_dir(q);
 	if (!ret->temp_dir)
 		return ibb_err_nomem(err);
-	r = ibb_wim_open(q->image, NULL, &ret->wim, err);
+	r = ibb_wim_open(q->image, name, &ret->wim, err);
 	if (!r)
 		r = make_items(ret, all_by_default, err);
 	if (r)
 		ibb_wims_close(ret);
 	return r;
+}
+
+int ibb_wims_open(const struct ibb_request *q, bool all_by_default, struct ibb_wims *ret,
+		  struct ibb_error *err)
+{
+	return ibb_wims_open_as(q, q->image, all_by_default, ret, err);
 }
 
 static void clear_item(struct ibb_wim_item *it)
@@ -216,12 +226,12 @@ int ibb_wims_fail(const struct ibb_wims *set, const struct ibb_wim_item *it, int
 
 	if (code == IBB_E_NOMEM || code == IBB_E_CANCELLED || !err)
 		return code;
-	n = (size_t)snprintf(where, sizeof(where), "%s: image %u", set->q->image, it->index);
+	n = (size_t)snprintf(where, sizeof(where), "%s: image %u", set->name, it->index);
 	/* the volume's own messages begin with it */
 	if (n < sizeof(where) && strncmp(err->msg, where, n) == 0 &&
 	    (err->msg[n] == ':' || err->msg[n] == ' '))
 		return code;
-	return ibb_err_prefix(err, code, "%s: image %u%s%s%s", set->q->image, it->index,
+	return ibb_err_prefix(err, code, "%s: image %u%s%s%s", set->name, it->index,
 			      name && *name ? " (" : "", name ? name : "",
 			      name && *name ? ")" : "");
 }
@@ -259,9 +269,10 @@ int ibb_wims_any(const struct ibb_wims *set, struct ibb_error *err)
 	for (size_t i = 0; i < set->n; i++)
 		if (!set->items[i].skipped)
 			return IBB_OK;
-	return ibb_err(err, IBB_E_UNSUPPORTED, "%s: none of its %zu image(s) holds a Windows (looked "
-					       "for " IBB_SYSTEM_HIVE ")",
-		       set->q->image, set->n);
+	return ibb_err(err, IBB_E_UNSUPPORTED,
+		       "%s: none of its %zu image(s) holds a Windows (looked "
+		       "for " IBB_SYSTEM_HIVE ")",
+		       set->name, set->n);
 }
 
 int ibb_wims_identity(const struct ibb_request *q, struct ibb_wim *w, const char *path,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Requests about a WIM: which of its images they mean, and one session for each of them. All
- * images are worked on before the first byte of a result is written; the sessions follow each other,
- * so that one Windows at a time lies in memory.
+ * images are worked on before the first byte of a result is written; the sessions follow each
+ * other, so that one Windows at a time lies in memory.
  */
 #ifndef IBB_API_WIMS_H
 #define IBB_API_WIMS_H
@@ -27,6 +27,7 @@ struct ibb_wim_item {
 
 struct ibb_wims {
 	const struct ibb_request *q; /* borrowed */
+	const char *name;	     /* for messages; borrowed */
 	struct ibb_wim *wim;
 	char *temp_dir;
 	struct ibb_wim_item *items; /* ascending by number */
@@ -53,6 +54,9 @@ int ibb_wims_asked(const struct ibb_request *q, bool part, bool *ret,
  */
 int ibb_wims_open(const struct ibb_request *q, bool all_by_default, struct ibb_wims *ret,
 		  struct ibb_error *err) IBB_MUST_CHECK;
+/* The same of a WIM that messages call `name`, which has to live as long. */
+int ibb_wims_open_as(const struct ibb_request *q, const char *name, bool all_by_default,
+		     struct ibb_wims *ret, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_wims_close(struct ibb_wims *set);
 
 /*

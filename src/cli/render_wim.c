@@ -70,6 +70,15 @@ static void changed_image(const struct cli *c, const struct ibb_json *image, str
 	outcome_of_image(image, out);
 }
 
+void cli_render_winre(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+{
+	ibb_json_foreach (x, ibb_json_get(doc, "winre")) {
+		cli_printf(out, "winre    partition %lld: %s\n", number(x, "partition"),
+			   cli_str(x, "path"));
+		cli_render_images(c, x, out, changed_image);
+	}
+}
+
 static void in_place(const struct ibb_json *writing, struct ibb_buf *out)
 {
 	char grown[32], dead[32];
@@ -77,9 +86,8 @@ static void in_place(const struct ibb_json *writing, struct ibb_buf *out)
 	cli_bytes(ibb_json_str(writing, "grown_bytes"), grown);
 	cli_bytes(ibb_json_str(writing, "dead_bytes"), dead);
 	cli_printf(out, "grown    by %s; %s of the file are no longer used%s\n", grown, dead,
-		   strcmp(cli_str(writing, "dead_bytes"), "0") != 0
-			   ? " (--compact leaves them out)"
-			   : "");
+		   strcmp(cli_str(writing, "dead_bytes"), "0") != 0 ? " (--compact leaves them out)"
+								    : "");
 }
 
 void cli_render_wim_change(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)

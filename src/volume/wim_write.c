@@ -297,7 +297,8 @@ int ibb_wim_append(struct ibb_wim *w, const struct ibb_wim_write_opts *o, struct
 	/* wimlib locks its own descriptor, against ours as well */
 	ibb_wim_unlock(w);
 	errno = 0;
-	code = wimlib_overwrite(w->lib, WIMLIB_WRITE_FLAG_FSYNC | flags_of(w), o->threads);
+	code = wimlib_overwrite(w->lib, flags_of(w) | (o->scratch ? 0 : WIMLIB_WRITE_FLAG_FSYNC),
+				o->threads);
 	e = errno;
 	(void)flock(ibb_disk_file_fd(w->file), LOCK_SH | LOCK_NB);
 	wimlib_register_progress_function(w->lib, NULL, NULL);
