@@ -174,7 +174,7 @@ static int flags_of(const struct ibb_wim *w)
 
 static int begin(struct ibb_wim *w, const struct ibb_wim_write_opts *o, struct ibb_error *err)
 {
-	int r = ibb_disk_file_unchanged(w->file, &w->id, err);
+	int r = ibb_wim_unchanged(w, err);
 
 	return r ? r : set_times(w, o, err);
 }
@@ -198,7 +198,7 @@ int ibb_wim_write(struct ibb_wim *w, int fd, const char *name, const struct ibb_
 	wimlib_register_progress_function(w->lib, NULL, NULL);
 	if (code)
 		return failed(w, &x, code, e, name, err);
-	return ibb_disk_file_unchanged(w->file, &w->id, err);
+	return ibb_wim_unchanged(w, err);
 }
 
 /* ---- behind the old end ---- */
