@@ -6,6 +6,7 @@
  * wim_header.c the header, checked before wimlib sees the file
  * wim_parts.c  the other files of a split WIM
  * wim_tree.c   names: lookup and list, over wimlib_iterate_dir_tree()
+ * wim_names.c  names that wimlib would leave out without a word
  * wim_blob.c   content of a file from its resource
  * wim_volume.c an image as a volume: what is staged, laid over what the image has
  * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
@@ -98,6 +99,12 @@ int ibb_wim_lookup(struct ibb_wim *w, unsigned index, const char *path, struct w
 /* Names in a directory. */
 int ibb_wim_children(struct ibb_wim *w, unsigned index, const char *dir, struct ibb_dirents *out,
 		     struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Is every name of the image one that a file can have, and no two of a directory the same? wimlib
+ * leaves others out without a word. IBB_E_CORRUPT.
+ */
+int ibb_wim_check_names(struct ibb_wim *w, unsigned index, struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ---- content; wim_blob.c ---- */
 

@@ -23,3 +23,5 @@ ibb_unit_test(test_ntfscheck_plant LABEL bad SOURCES unit/test_ntfscheck_plant.c
 ibb_unit_test(test_fat LABEL bad SOURCES unit/test_fat.c support/mkfat.c LAYERS base disk volume)
 ibb_unit_test(test_wim_read LABEL unit SOURCES unit/test_wim_read.c support/mkwim.c support/mksd.c
 	${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_bad LABEL bad SOURCES unit/test_wim_bad.c support/mkwim.c support/mksd.c
+	${ntfscheck} LAYERS base disk volume)
