@@ -29,7 +29,7 @@ static int find_staged(struct wim_be *b, const char *path, struct ibb_stat *st, 
 		return rc;
 	}
 	if (ibb_wim_is_removed(b, path))
-		return ibb_err(err, IBB_E_NOTFOUND, "%s: not found", path);
+		return ibb_err(err, IBB_E_NOTFOUND, "%s: no such file", path);
 	return IBB_OK;
 }
 
