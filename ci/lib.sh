@@ -33,6 +33,8 @@ pc:libvhdi		libvhdi-dev
 pc:libcrypto		libssl-dev
 pc:libcjson		libcjson-dev
 cmd:mkntfs		ntfs-3g
+cmd:ntfsresize		ntfs-3g
+cmd:ntfsfix		ntfs-3g
 cmd:openssl		openssl
 cmd:python3		python3
 '

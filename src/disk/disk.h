@@ -135,6 +135,19 @@ void ibb_disk_overlay_usage(const struct ibb_disk *overlay, uint64_t *ret_memory
 int ibb_disk_temp_new(const char *dir, uint64_t size_bytes, struct ibb_disk **ret,
 		      struct ibb_error *err) IBB_MUST_CHECK;
 
+/*
+ * The same in memory (memfd_create), zeros where nothing was written; `name` for messages. And from
+ * there to an unnamed file of `dir`, which whoever holds the disk does not notice: on failure it
+ * stays as it is. The descriptor is the disk's; with it others open the file as /proc/self/fd/N.
+ */
+int ibb_disk_memfd_new(const char *name, uint64_t size_bytes, struct ibb_disk **ret,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_disk_memfd_to_file(struct ibb_disk *d, const char *dir,
+			   struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_disk_temp_fd(const struct ibb_disk *d);
+/* How much of it there is in memory: 0 for one in a file. */
+uint64_t ibb_disk_memfd_bytes(const struct ibb_disk *d);
+
 uint64_t ibb_disk_overlay_dirty_bytes(const struct ibb_disk *overlay);
 /* One call per dirty block, ascending; data points at len_bytes of new content. The set is exact:
  * a block that equals the lower disk's is not in it. fn must not write to the overlay. */

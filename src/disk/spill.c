@@ -1,18 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A disk in an unnamed temporary file: it goes with the process, however that ends. */
+/*
+ * A disk in an unnamed temporary file, or in one in memory: it goes with the process, however that
+ * ends.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "disk/disk.h"
 
+#define COPY_BYTES (256u << 10)
+
 struct temp {
 	struct ibb_disk d;
 	int fd;
+	bool in_memory;
 };
 
-/* Nothing is read that was not written: the file ends where it was last written to. */
+/*
+ * Of a temporary file nothing is read that was not written: it ends where it was last written to.
+ * One in memory has its whole size.
+ */
 static int temp_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off, struct ibb_error *err)
 {
 	return ibb_pread_full(((struct temp *)d)->fd, buf, n, off, d->name, err);
@@ -75,4 +85,93 @@ int ibb_disk_temp_new(const char *dir, uint64_t size_bytes, struct ibb_disk **re
 	fd = -1;
 	*ret = &IBB_TAKE(t)->d;
 	return IBB_OK;
+}
+
+int ibb_disk_memfd_new(const char *name, uint64_t size_bytes, struct ibb_disk **ret,
+		       struct ibb_error *err)
+{
+	IBB_AUTO_FREE struct temp *t = ibb_zalloc(sizeof(*t));
+	IBB_AUTO_FD int fd = -1;
+	int r;
+
+	if (!t)
+		return ibb_err_nomem(err);
+	fd = memfd_create("ibbake", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, (off_t)size_bytes))
+		return ibb_err_os(err, errno, "%s: a file in memory of %llu MiB", name,
+				  (unsigned long long)(size_bytes >> 20));
+	r = ibb_disk_init(&t->d, &temp_ops, name, size_bytes, 512, err);
+	if (r)
+		return r;
+	t->fd = fd;
+	t->in_memory = true;
+	fd = -1;
+	*ret = &IBB_TAKE(t)->d;
+	return IBB_OK;
+}
+
+/* Data, never holes. */
+static int copy_data(int from, int to, const char *name, struct ibb_error *err)
+{
+	IBB_AUTO_FREE uint8_t *buf = ibb_alloc(COPY_BYTES);
+	off_t at = 0, end;
+
+	if (!buf)
+		return ibb_err_nomem(err);
+	while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
+		end = lseek(from, at, SEEK_HOLE);
+		if (end < 0)
+			break;
+		while (at < end) {
+			size_t n = end - at < (off_t)COPY_BYTES ? (size_t)(end - at) : COPY_BYTES;
+			int r = ibb_pread_full(from, buf, n, (uint64_t)at, name, err);
+
+			if (!r)
+				r = ibb_pwrite_full(to, buf, n, (uint64_t)at, name, err);
+			if (r)
+				return r;
+			at += (off_t)n;
+		}
+	}
+	return errno == ENXIO ? IBB_OK : ibb_err_os(err, errno, "%s: seek", name);
+}
+
+int ibb_disk_memfd_to_file(struct ibb_disk *d, const char *dir, struct ibb_error *err)
+{
+	struct temp *t = (struct temp *)d;
+	IBB_AUTO_FREE char *name = ibb_asprintf("temporary file in %s", dir);
+	IBB_AUTO_FD int fd = -1;
+	int r;
+
+	IBB_ASSERT(d->ops == &temp_ops && t->in_memory);
+	if (!name)
+		return ibb_err_nomem(err);
+	r = open_temp(dir, name, &fd, err);
+	if (!r && ftruncate(fd, (off_t)d->size_bytes))
+		r = ibb_err_os(err, errno, "%s: a hole of %llu MiB", name,
+			       (unsigned long long)(d->size_bytes >> 20));
+	if (!r)
+		r = copy_data(t->fd, fd, name, err);
+	if (r)
+		return r;
+	ibb_close_fd(&t->fd);
+	t->fd = fd;
+	t->in_memory = false;
+	fd = -1;
+	return IBB_OK;
+}
+
+int ibb_disk_temp_fd(const struct ibb_disk *d)
+{
+	IBB_ASSERT(d->ops == &temp_ops);
+	return ((const struct temp *)d)->fd;
+}
+
+uint64_t ibb_disk_memfd_bytes(const struct ibb_disk *d)
+{
+	const struct temp *t = (const struct temp *)d;
+	struct stat st;
+
+	IBB_ASSERT(d->ops == &temp_ops);
+	return t->in_memory && !fstat(t->fd, &st) ? (uint64_t)st.st_blocks * 512 : 0;
 }

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "volume/ntfs_import.h"
+
 int ibb_ntfs_open(struct ntfs_be *n, MFT_REF ref, const char *path, ntfs_inode **ret,
 		  struct ibb_error *err)
 {
@@ -565,8 +567,9 @@ static const struct ibb_volume_ops ntfs_ops = {
 	.close = ntfs_close,
 };
 
-int ibb_volume_open_ntfs(struct ibb_disk *d, bool writable, struct ibb_volume **ret,
-			 struct ibb_error *err)
+/* `overlay` false: the library writes to the disk itself. */
+static int open_volume(struct ibb_disk *d, bool writable, bool overlay, struct ibb_volume **ret,
+		       struct ibb_error *err)
 {
 	struct ntfs_be *n = ibb_zalloc(sizeof(*n));
 	int rc;
@@ -578,9 +581,11 @@ int ibb_volume_open_ntfs(struct ibb_disk *d, bool writable, struct ibb_volume **
 	n->lower = ibb_disk_ref(d);
 	ibb_ntfs_log_install();
 	rc = ibb_ntfs_probe(d, n->serial, err);
-	if (!rc)
+	if (!rc && !overlay)
+		n->staged = ibb_disk_ref(d);
+	if (!rc && overlay)
 		rc = ibb_disk_overlay_new(d, IBB_LIMIT_OVERLAY_BYTES, &n->staged, err);
-	if (!rc && ibb_disk_spill_dir(d))
+	if (!rc && overlay && ibb_disk_spill_dir(d))
 		rc = ibb_disk_overlay_spill(n->staged, ibb_disk_spill_dir(d), err);
 	n->dev.disk = n->staged;
 	if (!rc)
@@ -591,4 +596,15 @@ int ibb_volume_open_ntfs(struct ibb_disk *d, bool writable, struct ibb_volume **
 	}
 	*ret = &n->base;
 	return IBB_OK;
+}
+
+int ibb_volume_open_ntfs(struct ibb_disk *d, bool writable, struct ibb_volume **ret,
+			 struct ibb_error *err)
+{
+	return open_volume(d, writable, true, ret, err);
+}
+
+int ibb_volume_open_ntfs_scratch(struct ibb_disk *d, struct ibb_volume **ret, struct ibb_error *err)
+{
+	return open_volume(d, true, false, ret, err);
 }

@@ -62,8 +62,9 @@ struct ntfs_dev {
 
 struct ntfs_be {
 	struct ibb_volume base;
-	struct ibb_disk *lower;	 /* where commit writes to */
-	struct ibb_disk *staged; /* private overlay on it: the library sees only this */
+	struct ibb_disk *lower; /* where commit writes to */
+	/* private overlay on it: the library sees only this; of a scratch volume the same disk */
+	struct ibb_disk *staged;
 	struct ntfs_dev dev;
 	ntfs_volume *vol;
 	char serial[17];
@@ -181,6 +182,16 @@ int ibb_ntfs_set_sd(struct ntfs_be *n, ntfs_inode *ni, struct ibb_bytes sd, cons
 		    struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ntfs_write.c */
+/*
+ * A new inode below a directory that is closed, closed again; the directory's times become `time`.
+ * `sd` NULL: what it inherits.
+ */
+int ibb_ntfs_create(struct ntfs_be *n, const char *path, MFT_REF parent, const struct ibb_buf *name,
+		    bool is_dir, const struct ibb_bytes *sd, uint64_t time, MFT_REF *ret,
+		    struct ibb_error *err) IBB_MUST_CHECK;
+/* The data of a file that has none. */
+int ibb_ntfs_fill_new(struct ntfs_be *n, ntfs_inode *ni, const char *path, struct ibb_bytes content,
+		      struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_ntfs_put(struct ibb_volume *v, const char *path, struct ibb_bytes content,
 		 enum ibb_put_mode mode, const struct ibb_meta *meta, struct ibb_error *err);
 int ibb_ntfs_mkdir(struct ibb_volume *v, const char *path, const struct ibb_meta *meta,

@@ -60,8 +60,8 @@ static int write_range(struct ntfs_be *n, ntfs_attr *na, const char *path, const
 	return IBB_OK;
 }
 
-static int fill_new(struct ntfs_be *n, ntfs_inode *ni, const char *path, struct ibb_bytes content,
-		    struct ibb_error *err)
+int ibb_ntfs_fill_new(struct ntfs_be *n, ntfs_inode *ni, const char *path, struct ibb_bytes content,
+		      struct ibb_error *err)
 {
 	ntfs_attr *na;
 	int rc = IBB_OK;
@@ -109,30 +109,30 @@ static int inherit(struct ntfs_be *n, ntfs_inode *dir, const char *path, bool is
  * exists goes in, and the real one replaces it.
  */
 static int create_in(struct ntfs_be *n, ntfs_inode *dir, const char *path,
-		     const struct ibb_buf *name, bool is_dir, MFT_REF *ret, struct ibb_error *err)
+		     const struct ibb_buf *name, bool is_dir, struct ibb_bytes sd, MFT_REF *ret,
+		     struct ibb_error *err)
 {
-	IBB_AUTO_BUF struct ibb_buf sd = {0};
 	le32 id = dir->security_id ? dir->security_id : const_cpu_to_le32(FIRST_SECURITY_ID);
 	ntfs_inode *ni;
-	int rc = inherit(n, dir, path, is_dir, &sd, err);
+	int rc;
 
-	if (rc)
-		return rc;
 	n->base.changed = true;
 	ni = ntfs_create(dir, id, utf16_of(name), (u8)(name->len / 2), is_dir ? S_IFDIR : S_IFREG);
 	if (!ni)
 		return ibb_ntfs_fail(n, errno, err, "%s: creating", path);
 	*ret = MK_MREF(ni->mft_no, le16_to_cpu(ni->mrec->sequence_number));
-	rc = ibb_ntfs_set_sd(n, ni, ibb_buf_bytes(&sd), path, err);
+	rc = ibb_ntfs_set_sd(n, ni, sd, path, err);
 	if (!rc)
 		return ibb_ntfs_close_in_dir(n, &ni, dir, path, err);
 	(void)!ibb_ntfs_close_in_dir(n, &ni, dir, path, NULL);
 	return rc;
 }
 
-static int create(struct ntfs_be *n, const char *path, MFT_REF parent, const struct ibb_buf *name,
-		  bool is_dir, uint64_t time, MFT_REF *ret, struct ibb_error *err)
+int ibb_ntfs_create(struct ntfs_be *n, const char *path, MFT_REF parent, const struct ibb_buf *name,
+		    bool is_dir, const struct ibb_bytes *sd, uint64_t time, MFT_REF *ret,
+		    struct ibb_error *err)
 {
+	IBB_AUTO_BUF struct ibb_buf inherited = {0};
 	ntfs_inode *dir = NULL;
 	int rc;
 
@@ -141,7 +141,11 @@ static int create(struct ntfs_be *n, const char *path, MFT_REF parent, const str
 	rc = ibb_ntfs_open(n, parent, path, &dir, err);
 	if (rc)
 		return rc;
-	rc = create_in(n, dir, path, name, is_dir, ret, err);
+	if (!sd)
+		rc = inherit(n, dir, path, is_dir, &inherited, err);
+	if (!rc)
+		rc = create_in(n, dir, path, name, is_dir, sd ? *sd : ibb_buf_bytes(&inherited),
+			       ret, err);
 	if (!rc)
 		rc = stamp_dir(n, dir, time, path, err);
 	if (rc) {
@@ -161,7 +165,7 @@ static int finish(struct ntfs_be *n, const char *path, MFT_REF self, struct ibb_
 
 	if (rc)
 		return rc;
-	rc = fill_new(n, ni, path, content, err);
+	rc = ibb_ntfs_fill_new(n, ni, path, content, err);
 	if (!rc)
 		rc = ibb_ntfs_set_attributes(n, ni, meta->attributes, path, err);
 	if (!rc)
@@ -281,8 +285,8 @@ static int put_replace(struct ntfs_be *n, const char *path, struct ntfs_loc *loc
 	if (!rc && loc->exists)
 		rc = unlink_name(n, path, loc, &old_name, err);
 	if (!rc)
-		rc = create(n, path, loc->parent, loc->exists ? &old_name : &loc->name, false,
-			    meta->time, &self, err);
+		rc = ibb_ntfs_create(n, path, loc->parent, loc->exists ? &old_name : &loc->name,
+				     false, NULL, meta->time, &self, err);
 	if (!rc)
 		rc = finish(n, path, self, content, meta, err);
 	return rc;
@@ -439,7 +443,8 @@ int ibb_ntfs_mkdir(struct ibb_volume *v, const char *path, const struct ibb_meta
 	if (!rc)
 		rc = check_space(n, path, spare(n), 0, err);
 	if (!rc)
-		rc = create(n, path, loc.parent, &loc.name, true, meta->time, &self, err);
+		rc = ibb_ntfs_create(n, path, loc.parent, &loc.name, true, NULL, meta->time, &self,
+				     err);
 	if (!rc)
 		rc = finish(n, path, self, nothing, meta, err);
 	ibb_buf_clear(&loc.name);
@@ -549,7 +554,7 @@ int ibb_ntfs_commit(struct ibb_volume *v, struct ibb_error *err)
 	if (ntfs_umount(IBB_TAKE(n->vol), FALSE))
 		rc = ibb_ntfs_fail(n, errno, err, "unmounting");
 	rc = ibb_ntfs_end(n, rc, "unmounting", err);
-	if (rc || !v->writable)
+	if (rc || !v->writable || n->staged == n->lower)
 		return rc;
 	rc = ibb_disk_overlay_dirty(n->staged, copy_down, &down, err);
 	if (!rc)

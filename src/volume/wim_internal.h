@@ -10,6 +10,8 @@
  * wim_blob.c   content of a file from its resource
  * wim_volume.c an image as a volume: what is staged, laid over what the image has
  * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
+ * wim_scratch.c  that volume: where it lives, and the image's directories in it
+ * wim_commit.c changes to the WIM, in memory
  * wim_write.c  to a new file, or behind the old one
  */
 #ifndef IBB_VOLUME_WIM_INTERNAL_H
@@ -58,6 +60,8 @@ struct ibb_wim {
 	/* scratch volumes that committed content is still read from, until it is written */
 	int *staged_fds;
 	size_t n_staged_fds, cap_staged_fds;
+	uint64_t staged_memory; /* of all scratch volumes that live in memory, bytes */
+	uint64_t staged_limit;	/* 0: IBB_LIMIT_WIM_STAGED; tests lower it */
 };
 
 /* The error of a wimlib call, with what it means for `what`. Always negative. */
@@ -120,6 +124,12 @@ int ibb_wim_blob_read(struct ibb_wim *w, const char *path, const struct wimlib_r
 
 /* ---- the volume; wim_stage.c has what changes it ---- */
 
+/* Paths, sorted by ibb_casecmp(), so that a directory comes before what lies below it. */
+struct wim_names {
+	char **items;
+	size_t n, cap;
+};
+
 struct wim_be {
 	struct ibb_volume base;
 	struct ibb_wim *wim;
@@ -132,8 +142,11 @@ struct wim_be {
 	 */
 	struct ibb_disk *scratch_disk;
 	struct ibb_volume *scratch;
-	char **removed; /* paths of the image, as spelt there, that are gone */
-	size_t n_removed, cap_removed;
+	uint64_t scratch_memory; /* its share of wim->staged_memory */
+	/* what the scratch volume holds that is new, and which of its directories are copies */
+	struct wim_names staged, copies;
+	/* paths of the image, as spelt there, that are gone, or hidden by what is staged */
+	struct wim_names removed;
 };
 
 static inline struct wim_be *to_wim(struct ibb_volume *v)
@@ -141,8 +154,13 @@ static inline struct wim_be *to_wim(struct ibb_volume *v)
 	return (struct wim_be *)v;
 }
 
-/* Is this path, or a directory on its way, among `removed`? */
+/*
+ * Is this path, or a directory on its way, among `removed`? What lies there in the image is gone,
+ * or hidden by what is staged in its place.
+ */
 bool ibb_wim_is_removed(const struct wim_be *b, const char *path);
+/* The same of what is staged: nothing of the image is there either. */
+bool ibb_wim_is_staged(const struct wim_be *b, const char *path);
 
 int ibb_wim_put(struct ibb_volume *v, const char *path, struct ibb_bytes content,
 		enum ibb_put_mode mode, const struct ibb_meta *meta, struct ibb_error *err);

@@ -8,40 +8,26 @@
 
 #include "base/utf16.h"
 
-/* wim_stage.c may be left out: then an image opens read-only. */
-#pragma weak ibb_wim_is_removed
-#pragma weak ibb_wim_put
-#pragma weak ibb_wim_mkdir
-#pragma weak ibb_wim_remove
-#pragma weak ibb_wim_touch
-#pragma weak ibb_wim_commit
-#pragma weak ibb_wim_stage_clear
-#pragma weak ibb_wim_staged_stat
-#pragma weak ibb_wim_staged_list
-
 /* The scratch volume that changes are staged in has this size, whatever its host has free. */
 #define CLUSTER_BYTES 4096u
 #define VOLUME_BYTES  (16ull << 30)
 
 static bool has_changes(const struct wim_be *b)
 {
-	return b->scratch || b->n_removed;
+	return b->scratch || b->removed.n;
 }
 
 /* Sets *ret_staged; IBB_E_NOTFOUND when it is neither staged nor in the image any more. */
 static int find_staged(struct wim_be *b, const char *path, struct ibb_stat *st, bool *ret_staged,
 		       struct ibb_error *err)
 {
-	int rc = IBB_E_NOTFOUND;
-
 	*ret_staged = false;
-	if (!has_changes(b))
-		return IBB_OK;
-	if (b->scratch)
-		rc = ibb_wim_staged_stat(b, path, st, err);
-	*ret_staged = !rc;
-	if (rc != IBB_E_NOTFOUND)
+	if (ibb_wim_is_staged(b, path)) {
+		int rc = ibb_wim_staged_stat(b, path, st, err);
+
+		*ret_staged = !rc;
 		return rc;
+	}
 	if (ibb_wim_is_removed(b, path))
 		return ibb_err(err, IBB_E_NOTFOUND, "%s: no such file", path);
 	return IBB_OK;
@@ -131,7 +117,7 @@ static int drop_changed(struct wim_be *b, const char *dir, const struct ibb_dire
 		bool gone = staged->n &&
 			    bsearch(e, staged->items, staged->n, sizeof(*e), compare_names);
 
-		if (!rc && !gone && b->n_removed) {
+		if (!rc && !gone && b->removed.n) {
 			IBB_AUTO_FREE char *path =
 				ibb_asprintf("%s%s%s", dir, *dir ? "/" : "", e->name);
 
@@ -318,8 +304,6 @@ int ibb_volume_open_wim(struct ibb_wim *w, unsigned index, bool writable, const 
 	IBB_AUTO_FREE struct wim_be *b = NULL;
 	int rc = check_image(w, index, writable, err);
 
-	if (!rc && writable && !ibb_wim_commit)
-		rc = ibb_err(err, IBB_E_UNSUPPORTED, "%s: built without changes of WIMs", w->name);
 	if (!rc)
 		rc = check_root(w, index, err);
 	if (!rc)

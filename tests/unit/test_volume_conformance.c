@@ -4,7 +4,7 @@
  * of the staged state, commit, re-opening, and a comparison of everything. IBB_TEST_SEED=N repeats
  * a run.
  */
-#include "volume_image.h"
+#include "wim_stage.h"
 
 #include <time.h>
 
@@ -18,6 +18,10 @@ struct backend {
 	void (*check)(struct backend *b);
 	void (*drop)(struct backend *b);
 	struct ibb_disk *disk;
+	/* wim */
+	struct mkwim kind;
+	struct ibb_wim *wim;
+	unsigned written;
 };
 
 static void ntfs_make(struct backend *b)
@@ -62,9 +66,65 @@ static void dir_nothing(struct backend *b)
 	(void)b;
 }
 
+static const char *wim_path(const struct backend *b)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "%u.wim", b->written);
+	return img_path(name);
+}
+
+static void wim_make_it(struct backend *b)
+{
+	const char *dir = img_path("empty image");
+	const struct mkwim_image im = {.directory = dir, .name = "one"};
+	struct mkwim m = b->kind;
+	struct ibb_error err = {0};
+
+	assert_int_equal(run("mkdir -p '%s'", dir), 0);
+	m.images = &im;
+	m.n_images = 1;
+	b->written = 0;
+	assert_ok(mkwim(wim_path(b), &m, &err), err);
+	b->wim = wim_open(wim_path(b));
+}
+
+/* What was committed is written first. */
+static struct ibb_volume *wim_open_it(struct backend *b)
+{
+	if (b->wim->changed[0]) {
+		unlink(wim_path(b));
+		b->written++;
+		stage_write(b->wim, wim_path(b));
+	}
+	ibb_wim_close(b->wim);
+	b->wim = wim_open(wim_path(b));
+	return stage_open(b->wim, NULL);
+}
+
+static void wim_drop(struct backend *b)
+{
+	ibb_wim_close(b->wim);
+	unlink(wim_path(b));
+}
+
 static struct backend backends[] = {
-	{"ntfs", ntfs_make, ntfs_open_it, ntfs_check_it, ntfs_drop, NULL},
-	{"dir", dir_make, dir_open_it, dir_nothing, dir_nothing, NULL},
+	{.name = "ntfs", ntfs_make, ntfs_open_it, ntfs_check_it, ntfs_drop},
+	{.name = "dir", dir_make, dir_open_it, dir_nothing, dir_nothing},
+	{.name = "wim LZX",
+	 wim_make_it,
+	 wim_open_it,
+	 dir_nothing,
+	 wim_drop,
+	 .kind = {.compression = WIMLIB_COMPRESSION_TYPE_LZX}},
+	{.name = "wim solid",
+	 wim_make_it,
+	 wim_open_it,
+	 dir_nothing,
+	 wim_drop,
+	 .kind = {.compression = WIMLIB_COMPRESSION_TYPE_LZMS,
+		  .solid = true,
+		  .solid_chunk_bytes = 1 << 16}},
 };
 
 static int stop_piece(void *ctx, uint64_t off, struct ibb_bytes piece, struct ibb_error *err)
@@ -524,12 +584,12 @@ static void times(void **state)
 		.name = #fn "_" #i, .test_func = fn, .initial_state = &backends[i] \
 	}
 
+#define ALL(fn) CASE(fn, 0), CASE(fn, 1), CASE(fn, 2), CASE(fn, 3)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(random_trees, 0), CASE(random_trees, 1), CASE(discard, 0), CASE(discard, 1),
-		CASE(respell, 0),      CASE(respell, 1),      CASE(misuse, 0),	CASE(misuse, 1),
-		CASE(times, 0),	       CASE(times, 1),
+		ALL(random_trees), ALL(discard), ALL(respell), ALL(misuse), ALL(times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, img_teardown) ? 1 : 0;

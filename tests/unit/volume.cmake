@@ -6,8 +6,8 @@ ibb_unit_test(test_volume_meta LABEL unit SOURCES unit/test_volume_meta.c ${ntfs
 	LAYERS base disk volume)
 ibb_unit_test(test_volume_state LABEL bad SOURCES unit/test_volume_state.c ${ntfscheck}
 	LAYERS base disk volume)
-ibb_unit_test(test_volume_conformance LABEL conformance SOURCES unit/test_volume_conformance.c ${ntfscheck}
-	LAYERS base disk volume)
+ibb_unit_test(test_volume_conformance LABEL conformance SOURCES unit/test_volume_conformance.c
+	support/mkwim.c support/mksd.c ${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_volume_fault LABEL fault SOURCES unit/test_volume_fault.c ${ntfscheck}
 	LAYERS base disk volume)
 ibb_unit_test(test_volume_images LABEL bad SOURCES unit/test_volume_images.c ${ntfscheck}
@@ -21,7 +21,17 @@ ibb_unit_test(test_ntfscheck LABEL bad SOURCES unit/test_ntfscheck.c ${ntfscheck
 ibb_unit_test(test_ntfscheck_plant LABEL bad SOURCES unit/test_ntfscheck_plant.c ${ntfscheck}
 	LAYERS base disk volume)
 ibb_unit_test(test_fat LABEL bad SOURCES unit/test_fat.c support/mkfat.c LAYERS base disk volume)
+ibb_unit_test(test_wim_template LABEL unit SOURCES unit/test_wim_template.c ${ntfscheck}
+	LAYERS base disk volume)
+add_test(NAME test_wim_template_again COMMAND ${CMAKE_COMMAND} -DEMBED=$<TARGET_FILE:ibb-template>
+	-DMKNTFS=${IBB_MKNTFS} -DNTFSRESIZE=${IBB_NTFSRESIZE} -DNTFSFIX=${IBB_NTFSFIX}
+	-DMAKE=${PROJECT_SOURCE_DIR}/src/volume/template/make.cmake
+	-DBUILT=${PROJECT_BINARY_DIR}/src/ibb_wim_template.c
+	-DOUT=${CMAKE_CURRENT_BINARY_DIR}/template_again.c
+	-P ${CMAKE_CURRENT_SOURCE_DIR}/unit/template_again.cmake)
+set_tests_properties(test_wim_template_again PROPERTIES LABELS unit TIMEOUT 60)
 ibb_unit_test(test_wim_read LABEL unit SOURCES unit/test_wim_read.c support/mkwim.c support/mksd.c
 	${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_wim_bad LABEL bad SOURCES unit/test_wim_bad.c support/mkwim.c support/mksd.c
+ibb_unit_test(test_wim_stage LABEL unit SOURCES unit/test_wim_stage.c support/mkwim.c support/mksd.c
 	${ntfscheck} LAYERS base disk volume)

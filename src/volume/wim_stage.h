@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The parts of staging; included by wim_stage.c, wim_scratch.c and wim_commit.c only. */
+#ifndef IBB_VOLUME_WIM_STAGE_H
+#define IBB_VOLUME_WIM_STAGE_H
+
+#include "volume/ntfs_import.h"
+#include "volume/wim_internal.h"
+
+bool wim_names_has(const struct wim_names *l, const char *path);
+/* One that is there already stays as it is. */
+int wim_names_add(struct wim_names *l, const char *path, struct ibb_error *err) IBB_MUST_CHECK;
+void wim_names_drop(struct wim_names *l, const char *path);
+/* Is this path there, or a directory on its way? */
+bool wim_names_cover(const struct wim_names *l, const char *path);
+/* Is there a path below this one? */
+bool wim_names_below(const struct wim_names *l, const char *dir);
+void wim_names_clear(struct wim_names *l);
+
+/*
+ * The directory that `path` lies in becomes one of the scratch volume, with all on its way, and
+ * there is room for `bytes` more. IBB_E_NOTFOUND when there is no such directory, or it is gone.
+ */
+int wim_scratch_prepare(struct wim_be *b, const char *path, uint64_t bytes,
+			struct ibb_error *err) IBB_MUST_CHECK;
+/* After every change of the scratch volume; passes rc on. */
+int wim_scratch_changed(struct wim_be *b, int rc);
+void wim_scratch_clear(struct wim_be *b);
+
+#endif
