@@ -33,5 +33,6 @@ set_tests_properties(test_wim_template_again PROPERTIES LABELS unit TIMEOUT 60)
 ibb_unit_test(test_wim_read LABEL unit SOURCES unit/test_wim_read.c support/mkwim.c support/mksd.c
 	${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_wim_bad LABEL bad SOURCES unit/test_wim_bad.c support/mkwim.c support/mksd.c
+	${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_wim_stage LABEL unit SOURCES unit/test_wim_stage.c support/mkwim.c support/mksd.c
 	${ntfscheck} LAYERS base disk volume)
