@@ -504,6 +504,175 @@ static void data_wims(void **state)
 	}
 }
 
+/* ---- files that are not read ---- */
+
+static int read_aa(struct ibb_buf *wim, struct ibb_stat *st, struct ibb_error *err)
+{
+	const char *path = img_path("try.wim");
+	struct ibb_buf b = {0};
+	struct ibb_volume *v;
+	struct ibb_wim *w;
+	int rc;
+
+	rehash_metadata(wim);
+	unlink(path);
+	make_file(path, wim->data, wim->len);
+	w = wim_open(path);
+	v = wim_volume(w, 1);
+	*st = stat_of(v, "d/aa");
+	rc = ibb_volume_read(v, "d/aa", 100, &b, err);
+	ibb_buf_clear(&b);
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+	return rc;
+}
+
+static void not_plain(void **state)
+{
+	struct ibb_buf w = small_wim(small_kinds[0]);
+	struct ibb_error err = {0};
+	uint8_t *p = entry_of(&w, "aa");
+	struct ibb_stat st;
+
+	(void)state;
+	assert_ok(read_aa(&w, &st, &err), err);
+	assert_int_equal(st.size_bytes, 2);
+	ibb_put_le32(p + 8, 0x4020);
+	assert_fails(read_aa(&w, &st, &err), IBB_E_UNSUPPORTED, err, "d/aa: encrypted (EFS)");
+	assert_true(st.encrypted);
+	/* WIMs keep what WOF compressed decompressed; one that does not is not read */
+	ibb_put_le32(p + 8, 0x420);
+	ibb_put_le32(p + 88, 0x80000017);
+	assert_fails(read_aa(&w, &st, &err), IBB_E_UNSUPPORTED, err,
+		     "d/aa: compressed by the Windows overlay filter (WOF)");
+	assert_true(st.wof_compressed);
+	assert_int_equal(st.size_bytes, 0);
+	/* a reparse point without a tag is none to follow, either */
+	ibb_put_le32(p + 88, 0);
+	assert_fails(read_aa(&w, &st, &err), IBB_E_UNSUPPORTED, err, "(reparse tag 0x00000001)");
+	assert_int_equal(st.type, IBB_FILE_OTHER);
+	ibb_buf_clear(&w);
+}
+
+/* ---- memory ---- */
+
+/* All reads there are; "nothing" counts names. */
+static int whole_run(const char *path, struct ibb_error *err)
+{
+	struct ibb_buf names = {0}, sd = {0};
+	struct ibb_volume *v = NULL;
+	struct ibb_wim *w = NULL;
+	struct ibb_stat st;
+	unsigned index = 0;
+	char *s = NULL;
+	int rc = ibb_wim_open(path, NULL, &w, err);
+
+	if (!rc)
+		rc = ibb_wim_find(w, "ONE", &index, err);
+	if (!rc)
+		rc = ibb_volume_open_wim(w, index, false, NULL, &v, err);
+	if (!rc)
+		rc = ibb_volume_list(v, "d/sub", join_name, &names, err);
+	if (!rc)
+		rc = ibb_volume_spelling(v, "D/SUB/TEXT", &s, err);
+	if (!rc)
+		rc = ibb_volume_stat(v, "d/empty", &st, err);
+	if (!rc && ibb_volume_stat(v, "d/no~1", &st, err) == IBB_E_NOMEM)
+		rc = IBB_E_NOMEM;
+	if (!rc)
+		rc = try_read(v, err);
+	free(s);
+	ibb_buf_clear(&names);
+	ibb_buf_clear(&sd);
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+	return rc;
+}
+
+static const char *file_of(size_t kind)
+{
+	struct ibb_buf b = small_wim(small_kinds[kind]);
+
+	ibb_buf_clear(&b);
+	return img_path("small.wim");
+}
+
+static void out_of_memory(void **state)
+{
+	static const size_t some[] = {0, 2, 3};
+
+	(void)state;
+	for (size_t k = 0; k < IBB_ARRAY_SIZE(some); k++) {
+		const char *path = file_of(some[k]);
+		struct ibb_error err = {0};
+		int rc = IBB_E_NOMEM;
+		long n = 0;
+
+		assert_ok(whole_run(path, &err), err);
+		for (; rc; n++) {
+			assert_true(n < 2000);
+			(void)ibb_mem_count();
+			ibb_mem_fail_at(n, false);
+			rc = whole_run(path, &err);
+			ibb_mem_fail_at(-1, false);
+			if (rc && rc != IBB_E_NOMEM)
+				fail_msg("allocation %ld: %d %s", n, rc, err.msg);
+			if (!rc && ibb_mem_count() > n)
+				fail_msg("allocation %ld failed and nobody noticed", n);
+		}
+		assert_true(n > 40);
+	}
+}
+
+/* The same in wimlib, which may take it for anything, but for content that is wrong. */
+static long lib_left = -1;
+
+static bool lib_fails(void)
+{
+	return lib_left >= 0 && lib_left-- == 0;
+}
+
+static void *lib_malloc(size_t n)
+{
+	return lib_fails() ? NULL : malloc(n);
+}
+
+static void *lib_realloc(void *p, size_t n)
+{
+	return lib_fails() ? NULL : realloc(p, n);
+}
+
+static void library_out_of_memory(void **state)
+{
+	static const size_t some[] = {0, 2, 3};
+
+	(void)state;
+	assert_int_equal(wimlib_set_memory_allocator(lib_malloc, free, lib_realloc), 0);
+	for (size_t k = 0; k < IBB_ARRAY_SIZE(some); k++) {
+		const char *path = file_of(some[k]);
+		struct ibb_error err = {0};
+		bool reached = true;
+		long n = 0, failed = 0;
+
+		for (; reached; n++) {
+			int rc;
+
+			assert_true(n < 5000);
+			lib_left = n;
+			rc = whole_run(path, &err);
+			reached = lib_left < 0;
+			lib_left = -1;
+			failed += rc != 0;
+			/* libxml2 gives the name of an image as not there */
+			if (rc && rc != IBB_E_NOMEM && rc != IBB_E_CORRUPT && rc != IBB_E_NOTFOUND)
+				fail_msg("allocation %ld: %d %s", n, rc, err.msg);
+		}
+		print_message("%ld allocations of wimlib, %ld runs failed\n", n, failed);
+		assert_true(failed > 50);
+	}
+	assert_int_equal(wimlib_set_memory_allocator(NULL, NULL, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -511,7 +680,8 @@ int main(void)
 		cmocka_unit_test(hostile_names), cmocka_unit_test(hostile_tree),
 		cmocka_unit_test(names_alone),	 cmocka_unit_test(encrypted_esd),
 		cmocka_unit_test(header_limits), cmocka_unit_test(missing_content),
-		cmocka_unit_test(data_wims),
+		cmocka_unit_test(data_wims),	 cmocka_unit_test(not_plain),
+		cmocka_unit_test(out_of_memory), cmocka_unit_test(library_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, img_teardown) ? 1 : 0;
