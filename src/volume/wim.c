@@ -437,6 +437,7 @@ void ibb_wim_close(struct ibb_wim *w)
 	free(w->part_ids);
 	free(w->images);
 	free(w->changed);
+	free(w->counted);
 	free(w->path);
 	free(w->name);
 	free(w);

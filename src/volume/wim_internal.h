@@ -57,6 +57,7 @@ struct ibb_wim {
 	struct ibb_file_id *part_ids;
 	struct wim_chunk chunk;
 	bool *changed; /* per image: something was committed */
+	bool *counted; /* and wimlib has counted its files; NULL: none */
 	/* scratch volumes that committed content is still read from, until it is written */
 	int *staged_fds;
 	size_t n_staged_fds, cap_staged_fds;
