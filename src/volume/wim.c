@@ -384,10 +384,11 @@ static int check_table(struct ibb_wim *w, struct ibb_error *err)
 	return IBB_OK;
 }
 
-static int open_file(struct ibb_wim *w, struct ibb_error *err)
+static int open_file(struct ibb_wim *w, bool held, struct ibb_error *err)
 {
 	char *name;
-	int rc = ibb_disk_file_open(w->path, &w->id, &w->file, err);
+	int rc = held ? ibb_disk_file_open_with_journal(w->path, &w->id, &w->file, err)
+		      : ibb_disk_file_open(w->path, &w->id, &w->file, err);
 
 	if (rc)
 		return rc;
@@ -424,8 +425,8 @@ static int open_library(struct ibb_wim *w, struct ibb_error *err)
 	return rc;
 }
 
-int ibb_wim_open(const char *path, const char *sibling_of, struct ibb_wim **ret,
-		 struct ibb_error *err)
+static int open_wim(const char *path, const char *sibling_of, bool held, struct ibb_wim **ret,
+		    struct ibb_error *err)
 {
 	IBB_AUTO(ibb_wim_close) struct ibb_wim *w = ibb_zalloc(sizeof(*w));
 	int rc;
@@ -436,7 +437,7 @@ int ibb_wim_open(const char *path, const char *sibling_of, struct ibb_wim **ret,
 	w->name = ibb_strdup(sibling_of ? sibling_of : path);
 	if (!w->path || !w->name)
 		return ibb_err_nomem(err);
-	rc = open_file(w, err);
+	rc = open_file(w, held, err);
 	if (!rc && w->header.parts > 1)
 		rc = ibb_wim_parts_open(w, err);
 	if (!rc)
@@ -454,6 +455,18 @@ int ibb_wim_open(const char *path, const char *sibling_of, struct ibb_wim **ret,
 		return ibb_err_nomem(err);
 	*ret = IBB_TAKE(w);
 	return IBB_OK;
+}
+
+int ibb_wim_open(const char *path, const char *sibling_of, struct ibb_wim **ret,
+		 struct ibb_error *err)
+{
+	return open_wim(path, sibling_of, false, ret, err);
+}
+
+int ibb_wim_open_held(const char *path, const char *sibling_of, struct ibb_wim **ret,
+		      struct ibb_error *err)
+{
+	return open_wim(path, sibling_of, true, ret, err);
 }
 
 static void image_clear(struct ibb_wim_image *im)
@@ -485,6 +498,7 @@ void ibb_wim_close(struct ibb_wim *w)
 	free(w->part_ids);
 	free(w->images);
 	free(w->changed);
+	free(w->counted);
 	free(w->path);
 	free(w->name);
 	free(w);
@@ -610,5 +624,5 @@ int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place, struct ibb_er
 			      "%s: nothing can be appended to a pipable WIM", w->name);
 		return ibb_err_hint(err, IBB_E_UNSUPPORTED, "write the result to a new file");
 	}
-	return IBB_OK;
+	return in_place ? ibb_wim_check_append(w, err) : IBB_OK;
 }

@@ -36,3 +36,5 @@ ibb_unit_test(test_wim_bad LABEL bad SOURCES unit/test_wim_bad.c support/mkwim.c
 	${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_wim_stage LABEL unit SOURCES unit/test_wim_stage.c support/mkwim.c support/mksd.c
 	${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_write LABEL fault SOURCES unit/test_wim_write.c support/mkwim.c support/mksd.c
+	${ntfscheck} LAYERS base disk volume)
