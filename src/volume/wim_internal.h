@@ -2,7 +2,9 @@
 /*
  * The WIM back end; included by wim*.c only.
  *
- * wim.c        open, XML data, errors of wimlib
+ * wim.c        open and close
+ * wim_error.c  errors of wimlib
+ * wim_images.c XML data
  * wim_header.c the header, checked before wimlib sees the file
  * wim_parts.c  the other files of a split WIM
  * wim_tree.c   names: lookup and list, over wimlib_iterate_dir_tree()
@@ -69,6 +71,10 @@ struct ibb_wim {
 /* The error of a wimlib call, with what it means for `what`. Always negative. */
 int ibb_wim_fail(const struct ibb_wim *w, int code, struct ibb_error *err, const char *fmt, ...)
 	IBB_PRINTF(4, 5);
+
+/* Fills w->images, for which info.images is known. IBB_E_NOMEM. */
+int ibb_wim_images_read(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_wim_image_clear(struct ibb_wim_image *im);
 
 /* Finds, opens and checks the parts beside the first one, and gives them to wimlib. */
 int ibb_wim_parts_open(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
