@@ -213,6 +213,13 @@ static int make_room(struct wim_be *b, uint64_t bytes, struct ibb_error *err)
 	return IBB_OK;
 }
 
+/* The scratch volume is sound, and takes every other descriptor. */
+int wim_bad_security(const struct wim_be *b, const struct wim_node *node, struct ibb_error *err)
+{
+	return ibb_err(err, IBB_E_CORRUPT, "%s, image %u: %s: its security descriptor is damaged",
+		       b->wim->name, b->index, *node->path ? node->path : "the root directory");
+}
+
 /* The descriptor of a directory that has none: one from which the same is inherited. */
 static int import(struct wim_be *b, const struct wim_node *node, struct ibb_error *err)
 {
@@ -228,7 +235,7 @@ static int import(struct wim_be *b, const struct wim_node *node, struct ibb_erro
 		rc = wim_names_add(&b->copies, node->path, err);
 	if (!rc)
 		rc = wim_scratch_changed(b, ibb_ntfs_import_dir(b->scratch, node->path, sd, err));
-	return rc;
+	return rc == IBB_E_CORRUPT ? wim_bad_security(b, node, err) : rc;
 }
 
 static int copy_root(struct wim_be *b, struct ibb_error *err)
@@ -244,11 +251,12 @@ static int copy_root(struct wim_be *b, struct ibb_error *err)
 
 static int open_scratch(struct wim_be *b, struct ibb_error *err)
 {
-	IBB_AUTO_FREE char *name = ibb_asprintf("changes of %s, image %u", b->wim->name, b->index);
+	IBB_AUTO_FREE char *name = NULL;
 	int rc;
 
 	if (b->scratch)
 		return IBB_OK;
+	name = ibb_asprintf("changes of %s, image %u", b->wim->name, b->index);
 	if (!name)
 		return ibb_err_nomem(err);
 	rc = ibb_disk_memfd_new(name, ibb_wim_template_bytes, &b->scratch_disk, err);
@@ -282,31 +290,50 @@ int wim_scratch_changed(struct wim_be *b, int rc)
 	return rc;
 }
 
+static int no_directory(const char *path, const char *dir, struct ibb_error *err)
+{
+	return ibb_err(err, IBB_E_NOTFOUND, "%s: no directory '%s'", path, dir);
+}
+
+/* "$Secure" and its like, which an image may hold as plain names. */
+static int check_free_name(struct wim_be *b, const char *path, const char *dir,
+			   struct ibb_error *err)
+{
+	struct ibb_error e = {0};
+	struct ibb_stat st;
+	int rc = ibb_volume_stat(b->scratch, dir, &st, &e);
+
+	if (rc == IBB_E_NOTFOUND)
+		return IBB_OK;
+	if (!rc)
+		return ibb_err(err, IBB_E_UNSUPPORTED, "%s: NTFS keeps the name '%s' for itself",
+			       path, dir);
+	if (err)
+		*err = e;
+	return rc;
+}
+
 /* One directory of the image whose parent has been copied. */
 static int copy_dir(struct wim_be *b, const char *path, const char *dir, struct ibb_error *err)
 {
 	struct wim_node node = {0};
-	struct ibb_stat st;
-	int rc;
+	int rc = IBB_E_NOTFOUND;
 
-	if (ibb_wim_is_removed(b, dir))
-		return ibb_err(err, IBB_E_NOTFOUND, "%s: no directory '%s'", path, dir);
-	rc = ibb_wim_lookup(b->wim, b->index, dir, &node, err);
+	if (!ibb_wim_is_removed(b, dir))
+		rc = ibb_wim_lookup(b->wim, b->index, dir, &node, err);
 	if (rc == IBB_E_NOTFOUND)
-		return ibb_err(err, rc, "%s: no directory '%s'", path, dir);
+		return no_directory(path, dir, err);
 	if (rc)
 		return rc;
 	if (ibb_wim_is_removed(b, node.path))
-		rc = ibb_err(err, IBB_E_NOTFOUND, "%s: no directory '%s'", path, dir);
+		rc = no_directory(path, dir, err);
 	else if (node.st.reparse_tag)
-		rc = ibb_err(err, IBB_E_UNSUPPORTED, "%s: %s is a reparse point (tag 0x%08x)", path,
-			     node.path, node.st.reparse_tag);
+		rc = ibb_wim_check_plain(&node, err);
 	else if (node.st.type != IBB_FILE_DIRECTORY)
 		rc = ibb_err(err, IBB_E_NOTFOUND, "%s: %s is no directory", path, node.path);
-	else if (!ibb_volume_stat(b->scratch, node.path, &st, NULL))
-		rc = ibb_err(err, IBB_E_UNSUPPORTED, "%s: NTFS keeps the name '%s' for itself",
-			     path, node.path);
 	else
+		rc = check_free_name(b, path, node.path, err);
+	if (!rc)
 		rc = import(b, &node, err);
 	ibb_wim_node_clear(&node);
 	return rc;

@@ -12,8 +12,6 @@
 #include "base/path.h"
 #include "volume/security.h"
 
-#define TAG_WOF 0x80000017u
-
 /* What there is at a path. */
 struct seen {
 	bool staged;
@@ -49,12 +47,6 @@ static int look(struct wim_be *b, const char *path, struct seen *ret, struct ibb
 		return ibb_err(err, IBB_E_NOTFOUND, "%s: not found", path);
 	}
 	return rc;
-}
-
-static int refuse_reparse(const struct ibb_stat *st, const char *path, struct ibb_error *err)
-{
-	return ibb_err(err, IBB_E_UNSUPPORTED, "%s: a reparse point (tag 0x%08x)", path,
-		       st->reparse_tag);
 }
 
 /* It is new: nothing of the image shines through. */
@@ -107,7 +99,7 @@ static int check_in_place(const struct wim_node *node, struct ibb_error *err)
 	const char *why = NULL;
 
 	if (node->st.reparse_tag)
-		return refuse_reparse(&node->st, node->path, err);
+		return ibb_wim_check_plain(node, err);
 	if (node->st.encrypted)
 		why = "encrypted (EFS)";
 	else if (node->st.links > 1)
@@ -181,6 +173,8 @@ static int import_changed(struct wim_be *b, const struct wim_node *node, struct 
 	rc = wim_scratch_changed(b, ibb_ntfs_import_file(b->scratch, node->path, content, &m, err));
 	if (rc && !b->base.changed)
 		wim_names_drop(&b->removed, node->path);
+	if (rc == IBB_E_CORRUPT)
+		return wim_bad_security(b, node, err);
 	return rc ? rc : note_staged(b, node->path, err);
 }
 
@@ -231,8 +225,8 @@ static int put_over(struct wim_be *b, const char *path, const struct seen *s,
 	}
 	if (mode == IBB_PUT_IN_PLACE)
 		return put_in_place(b, &s->node, content, meta, err);
-	if (st->reparse_tag && st->reparse_tag != TAG_WOF)
-		return refuse_reparse(st, s->node.path, err);
+	if (st->reparse_tag && st->reparse_tag != WIMLIB_REPARSE_TAG_WOF)
+		return ibb_wim_check_plain(&s->node, err);
 	return put_new(b, s->node.path, true, content, meta, err);
 }
 
@@ -314,8 +308,8 @@ static int remove_old(struct wim_be *b, const struct wim_node *node, struct ibb_
 	const char *path = node->path;
 	int rc = IBB_OK;
 
-	if (st->reparse_tag && st->reparse_tag != TAG_WOF)
-		return refuse_reparse(st, path, err);
+	if (st->reparse_tag && st->reparse_tag != WIMLIB_REPARSE_TAG_WOF)
+		return ibb_wim_check_plain(node, err);
 	if (st->type == IBB_FILE_DIRECTORY)
 		rc = check_empty(b, path, err);
 	if (!rc)

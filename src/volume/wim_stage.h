@@ -24,6 +24,8 @@ int wim_scratch_prepare(struct wim_be *b, const char *path, uint64_t bytes,
 			struct ibb_error *err) IBB_MUST_CHECK;
 /* After every change of the scratch volume; passes rc on. */
 int wim_scratch_changed(struct wim_be *b, int rc);
+/* What it means when an object of the image cannot be made in it. */
+int wim_bad_security(const struct wim_be *b, const struct wim_node *node, struct ibb_error *err);
 void wim_scratch_clear(struct wim_be *b);
 
 #endif

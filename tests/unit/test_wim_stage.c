@@ -15,6 +15,8 @@
 #define HIVE	 "Windows/System32/config/SYSTEM"
 #define LOG	 "Windows/System32/config/SYSTEM.LOG1"
 #define LONG	 "Windows/System32/config/a rather long name.log"
+#define PLAIN	 "Windows/System32/config/plain"
+#define PACKED	 "Windows/System32/config/packed"
 #define DRIVER	 "Windows/System32/drivers/driver.sys"
 
 static uint8_t *hive;
@@ -30,6 +32,17 @@ static void object_id(struct raw *r, const char *path, uint8_t first)
 	for (size_t i = 0; i < sizeof(id); i++)
 		id[i] = (uint8_t)(first + i);
 	assert_int_equal(ntfs_set_ntfs_object_id(ni, (const char *)id, sizeof(id), 0), 0);
+	raw_done(ni);
+}
+
+/* As it says of a file that NTFS compressed, or that has holes; this one is neither. */
+static void set_packed(struct raw *r, const char *path)
+{
+	ntfs_inode *ni = raw_inode(r, path);
+
+	ni->flags |= FILE_ATTR_COMPRESSED | FILE_ATTR_SPARSE_FILE;
+	NInoFileNameSetDirty(ni);
+	ntfs_inode_mark_dirty(ni);
 	raw_done(ni);
 }
 
@@ -49,6 +62,8 @@ static void fill_source(struct ibb_volume *v)
 	put_bytes(v, HIVE, hive, HIVE_BYTES, IBB_PUT_REPLACE);
 	put(v, LOG, "a log");
 	put(v, LONG, "another log");
+	put(v, PLAIN, "no attributes");
+	put(v, PACKED, "was compressed");
 	put(v, DRIVER, "a driver");
 	put(v, "Windows/notepad.exe", "an editor");
 	put(v, "Windows/streams.txt", "with streams");
@@ -68,6 +83,8 @@ static void decorate_source(struct raw *r)
 	wim_set_attributes(r, LOG, 0x2107);
 	wim_dos_name(r, LONG, "Windows/System32/config", "ARATHE~1.LOG");
 	object_id(r, LONG, 7);
+	wim_set_attributes(r, PLAIN, 0x80);
+	set_packed(r, PACKED);
 	raw_link(r, DRIVER, "Windows/WinSxS/driver.sys");
 	wim_add_stream(r, "Windows/streams.txt", "Zone.Identifier", "[ZoneTransfer]");
 	raw_create(r, "junction", S_IFDIR, NULL, 0);
@@ -300,10 +317,13 @@ static void in_place(void **state)
 	put_bytes(v, "WINDOWS/system32/CONFIG/system", more, HIVE_BYTES + 8192, IBB_PUT_IN_PLACE);
 	put_bytes(v, LOG, "", 0, IBB_PUT_IN_PLACE);
 	put_bytes(v, LONG, "changed log", 11, IBB_PUT_IN_PLACE);
+	put_bytes(v, PLAIN, "still none", 10, IBB_PUT_IN_PLACE);
+	put_bytes(v, PACKED, "still says so", 13, IBB_PUT_IN_PLACE);
 	/* and again, smaller */
 	put_bytes(v, LONG, "short", 5, IBB_PUT_IN_PLACE);
 	assert_int_equal(stat_of(v, HIVE).attributes, 0x26);
-	expect_list(v, "Windows/System32/config", "a rather long name.log|SYSTEM|SYSTEM.LOG1");
+	expect_list(v, "Windows/System32/config",
+		    "a rather long name.log|packed|plain|SYSTEM|SYSTEM.LOG1");
 	w = stage_through(w, v, img_path("place.wim"));
 	v = wim_volume(w, 1);
 	expect_bytes(v, HIVE, more, HIVE_BYTES + 8192);
@@ -312,9 +332,17 @@ static void in_place(void **state)
 	expect_in_place(before, w, HIVE);
 	expect_in_place(before, w, LOG);
 	expect_in_place(before, w, LONG);
+	expect_in_place(before, w, PLAIN);
+	expect_in_place(before, w, PACKED);
 	n = stage_node(w, LONG);
 	assert_string_equal(n.dos_name, "ARATHE~1.LOG");
 	assert_int_equal(((const uint8_t *)&n.object_id)[0], 7);
+	ibb_wim_node_clear(&n);
+	n = stage_node(w, PLAIN);
+	assert_int_equal(n.attributes, 0x80);
+	ibb_wim_node_clear(&n);
+	n = stage_node(w, PACKED);
+	assert_int_equal(n.attributes, 0xa20);
 	ibb_wim_node_clear(&n);
 	n = stage_node(w, HIVE);
 	assert_int_equal(n.created, OLD_TIME);
@@ -469,7 +497,7 @@ static void order(void **state)
 	v = wim_volume(w, 1);
 	expect(v, "Windows/notepad.exe", "another");
 	expect_list(v, "Windows", "NOTEPAD.EXE|secret.txt|streams.txt|System32/|WinSxS/");
-	expect_list(v, "Windows/System32/config", "a rather long name.log/|SYSTEM");
+	expect_list(v, "Windows/System32/config", "a rather long name.log/|packed|plain|SYSTEM");
 	expect_list(v, "Windows/WinSxS", "");
 	expect(v, DRIVER, "a driver");
 	assert_int_equal(stat_of(v, DRIVER).links, 1);

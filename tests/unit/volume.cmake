@@ -34,3 +34,5 @@ ibb_unit_test(test_wim_read LABEL unit SOURCES unit/test_wim_read.c support/mkwi
 	${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_wim_stage LABEL unit SOURCES unit/test_wim_stage.c support/mkwim.c support/mksd.c
 	${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_stage_fault LABEL fault SOURCES unit/test_wim_stage_fault.c support/mkwim.c
+	support/mksd.c ${ntfscheck} LAYERS base disk volume)
