@@ -178,7 +178,8 @@ IBB_API int ibb_bake(const struct ibb_request *q, char **ret_json,
 
 /*
  * Finish a change in place that was interrupted, or with q->drop give it up while nothing of it is
- * in the image; with q->no_manifest, finish it though its manifest cannot be written. Schema
+ * in the image; with q->no_manifest, finish it though its manifest cannot be written. The change of
+ * a WIM is always given up: the file is what it was before. Schema
  * "ibbake-recover/1". IBB_E_CONFLICT: the journal belongs to another image, or
  * the image was changed by something else; nothing is written then. Until this is done every other
  * function refuses the image with IBB_E_CONFLICT.

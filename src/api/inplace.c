@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "disk/inuse.h"
 #include "disk/journal.h"
+#include "disk/undo.h"
 
 static int check_kind(const struct ibb_image *im, struct ibb_error *err)
 {
@@ -232,11 +233,19 @@ static int read_id(struct ibb_disk *file, struct ibb_journal_id *ret, struct ibb
 	return IBB_OK;
 }
 
-static int report_json(const struct ibb_request *q, const char *action,
-		       const struct ibb_journal_report *r, char **ret_json, struct ibb_error *err)
+/* What was found, and what became of it. */
+struct recovered {
+	const char *record; /* "redo", "undo", NULL: none */
+	const char *action;
+	struct ibb_journal_report redo;
+};
+
+static int report_json(const struct ibb_request *q, const struct recovered *x, char **ret_json,
+		       struct ibb_error *err)
 {
+	const struct ibb_journal_report *r = &x->redo;
 	IBB_AUTO_FREE char *journal = ibb_journal_path(q->image);
-	const bool found = strcmp(action, "nothing") != 0;
+	const bool found = x->record;
 	const bool complete = found && r->state == IBB_JOURNAL_COMPLETE;
 	struct ibb_jb b = {0};
 	struct ibb_json *root;
@@ -246,20 +255,47 @@ static int report_json(const struct ibb_request *q, const char *action,
 	root = ibb_doc_begin(&b, "ibbake-recover/1");
 	ibb_jb_str(&b, root, "image", q->image);
 	ibb_jb_str(&b, root, "journal", found ? journal : NULL);
+	ibb_jb_str(&b, root, "record", x->record);
 	ibb_jb_str(&b, root, "state", !found ? NULL : complete ? "complete" : "incomplete");
-	ibb_jb_str(&b, root, "action", action);
+	ibb_jb_str(&b, root, "action", x->action);
 	ibb_jb_u64(&b, root, "changed_bytes", complete ? r->stats.changed_bytes : 0);
 	ibb_jb_u64(&b, root, "sectors_written_before", complete ? r->sectors_new : 0);
 	ibb_jb_u64(&b, root, "sectors_written_now",
-		   strcmp(action, "finished") == 0 ? r->sectors_old : 0);
+		   strcmp(x->action, "finished") == 0 ? r->sectors_old : 0);
 	ibb_jb_str(&b, root, "manifest", r->manifest);
 	ibb_jb_str(&b, root, "manifest_missing", r->missing);
 	return ibb_doc_print(&b, ret_json, err);
 }
 
-static int recover(const struct ibb_request *q, struct ibb_lock *lock,
-		   struct ibb_journal_report *report, const char **ret_action,
-		   struct ibb_error *err)
+/* Of a file that grew: it can only be what it was before. */
+static int recover_undo(const struct ibb_request *q, struct ibb_lock *lock, struct recovered *x,
+			struct ibb_error *err)
+{
+	struct ibb_undo_report report;
+	int r = IBB_OK;
+
+	if (q->no_manifest) {
+		ibb_err(err, IBB_E_UNSUPPORTED,
+			"%s: its change can only be taken back, not be finished without its "
+			"manifest",
+			q->image);
+		return ibb_err_hint(err, IBB_E_UNSUPPORTED, "ibbake recover '%s'", q->image);
+	}
+	r = ibb_inplace_lock(lock, q->image, err);
+	if (!r)
+		r = ibb_undo_recover(q->image, &report, err);
+	if (r)
+		return r;
+	x->record = "undo";
+	x->action = "dropped";
+	x->redo.state = report.complete ? IBB_JOURNAL_COMPLETE : IBB_JOURNAL_INCOMPLETE;
+	if (report.complete)
+		x->redo.stats.changed_bytes = report.found_bytes - report.old_bytes;
+	return IBB_OK;
+}
+
+static int recover_redo(const struct ibb_request *q, struct ibb_lock *lock, struct recovered *x,
+			struct ibb_error *err)
 {
 	IBB_AUTO(ibb_journal_host_free) struct ibb_journal_host *host = NULL;
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = NULL;
@@ -285,18 +321,29 @@ static int recover(const struct ibb_request *q, struct ibb_lock *lock,
 					q->drop		 ? IBB_JOURNAL_DROP
 					: q->no_manifest ? IBB_JOURNAL_FINISH_BARE
 							 : IBB_JOURNAL_FINISH,
-					report, err);
-	if (!r)
-		*ret_action =
-			report->state == IBB_JOURNAL_COMPLETE && !q->drop ? "finished" : "dropped";
-	return r;
+					&x->redo, err);
+	if (r)
+		return r;
+	x->record = "redo";
+	x->action = x->redo.state == IBB_JOURNAL_COMPLETE && !q->drop ? "finished" : "dropped";
+	return IBB_OK;
+}
+
+static int recover(const struct ibb_request *q, struct ibb_lock *lock, struct recovered *x,
+		   struct ibb_error *err)
+{
+	bool undo;
+	int r = ibb_undo_found(q->image, &undo, err);
+
+	if (r)
+		return r;
+	return undo ? recover_undo(q, lock, x, err) : recover_redo(q, lock, x, err);
 }
 
 int ibb_do_recover(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
-	struct ibb_journal_report report = {0};
+	struct recovered x = {.action = "nothing"};
 	struct ibb_lock lock = {.fd = -1};
-	const char *action = "nothing";
 	int r = ibb_doc_check_request(q, true, false, err);
 
 	if (!r && q->drop && q->no_manifest)
@@ -304,10 +351,10 @@ int ibb_do_recover(const struct ibb_request *q, char **ret_json, struct ibb_erro
 			    "to drop a change and to finish it without its manifest exclude each "
 			    "other");
 	if (!r)
-		r = recover(q, &lock, &report, &action, err);
+		r = recover(q, &lock, &x, err);
 	ibb_lock_release(&lock);
 	if (!r)
-		r = report_json(q, action, &report, ret_json, err);
-	ibb_journal_report_clear(&report);
+		r = report_json(q, &x, ret_json, err);
+	ibb_journal_report_clear(&x.redo);
 	return r;
 }

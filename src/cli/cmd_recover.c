@@ -14,6 +14,13 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 		cli_printf(out, "nothing to do: no journal lies beside the image\n");
 		return;
 	}
+	if (complete && strcmp(cli_str(doc, "record"), "undo") == 0) {
+		cli_bytes(cli_str(doc, "changed_bytes"), bytes);
+		cli_printf(out, "journal  %s removed\n", cli_str(doc, "journal"));
+		cli_printf(out, "image    as it was before: %s behind its old end taken away\n",
+			   bytes);
+		return;
+	}
 	if (strcmp(action, "dropped") == 0) {
 		cli_printf(out, "journal  %s removed\n", cli_str(doc, "journal"));
 		cli_printf(out, "image    as it was before: %s\n",

@@ -104,6 +104,9 @@ struct ibb_journal_io {
 		 * it; neither size nor content change */
 		int (*reserve)(struct ibb_journal_io *io, uint64_t off, uint64_t n,
 			       struct ibb_error *err);
+		/* after begin: the image ends here, which is not behind its end; durable on
+		 * return. Only of a file that grew, see disk/undo.h */
+		int (*cut)(struct ibb_journal_io *io, uint64_t size, struct ibb_error *err);
 		/* is the file that was changed still the one that has the image's name? */
 		int (*check_name)(struct ibb_journal_io *io, struct ibb_error *err);
 		int (*unlink)(struct ibb_journal_io *io, struct ibb_error *err);
@@ -194,6 +197,8 @@ struct ibb_journal_host;
 int ibb_journal_host_new(const char *image, int image_fd, const struct ibb_file_id *opened,
 			 const char *sys, struct ibb_journal_host **ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
+/* The image is meant to be as it is now: what changed since it was opened is the caller's doing. */
+int ibb_journal_host_renew(struct ibb_journal_host *h, struct ibb_error *err) IBB_MUST_CHECK;
 struct ibb_journal_io *ibb_journal_host_io(struct ibb_journal_host *h);
 /*
  * Open an existing journal. *ret_found false: there is none. Refused (IBB_E_CONFLICT): one that is

@@ -10,6 +10,7 @@
 
 #include "disk/inuse.h"
 #include "disk/journal_int.h"
+#include "disk/undo_int.h"
 
 struct ibb_journal_host {
 	struct ibb_journal_io io;
@@ -116,6 +117,24 @@ static int host_reserve(struct ibb_journal_io *io, uint64_t off, uint64_t n, str
 		return IBB_OK;
 	return ibb_err_os(err, errno, "%s: no room for what is a hole at offset %llu", io->image,
 			  (unsigned long long)off);
+}
+
+/* fsync, for a size that shrinks is nothing that fdatasync would have to care about. */
+static int host_cut(struct ibb_journal_io *io, uint64_t size, struct ibb_error *err)
+{
+	struct ibb_journal_host *h = (struct ibb_journal_host *)io;
+	struct ibb_file_id now;
+	int r = ibb_file_id_fd(h->write_fd, io->image, &now, err);
+
+	if (r)
+		return r;
+	IBB_ASSERT(size <= now.size_bytes);
+	if (size != now.size_bytes && ftruncate(h->write_fd, (off_t)size))
+		return ibb_err_os(err, errno, "%s: cut to %llu bytes", io->image,
+				  (unsigned long long)size);
+	if (fsync(h->write_fd))
+		return ibb_err_os(err, errno, "%s: fsync", io->image);
+	return IBB_OK;
 }
 
 static int whose(struct ibb_journal_host *h, const char **ret_suspect, struct ibb_error *err)
@@ -251,6 +270,7 @@ static const struct ibb_journal_ops host_ops = {
 	.create = host_create,
 	.begin = host_begin,
 	.reserve = host_reserve,
+	.cut = host_cut,
 	.check_name = host_check_name,
 	.unlink = host_unlink,
 	.manifest = host_manifest,
@@ -288,6 +308,18 @@ int ibb_journal_host_new(const char *image, int image_fd, const struct ibb_file_
 	return IBB_OK;
 }
 
+int ibb_journal_host_renew(struct ibb_journal_host *h, struct ibb_error *err)
+{
+	struct ibb_file_id now;
+	int r = ibb_file_id_fd(h->image_fd, h->image, &now, err);
+
+	if (!r && !ibb_same_file(&now, &h->opened))
+		r = ibb_err(err, IBB_E_CHANGED, "%s: was replaced while it was changed", h->image);
+	if (!r)
+		h->opened = now;
+	return r;
+}
+
 struct ibb_journal_io *ibb_journal_host_io(struct ibb_journal_host *h)
 {
 	return &h->io;
@@ -297,7 +329,12 @@ struct ibb_journal_io *ibb_journal_host_io(struct ibb_journal_host *h)
 static int not_ours(struct ibb_journal_host *h, const char *why, struct ibb_error *err)
 {
 	struct journal j = {0};
-	const bool sound = h->journal_fd >= 0 && ibb_journal_read_head(&h->io, &j, NULL) == IBB_OK;
+	uint8_t magic[8];
+	const bool sound =
+		h->journal_fd >= 0 &&
+		(ibb_journal_read_head(&h->io, &j, NULL) == IBB_OK ||
+		 (ibb_pread_full(h->journal_fd, magic, 8, 0, h->journal, NULL) == IBB_OK &&
+		  ibb_undo_is(magic, 8)));
 
 	ibb_journal_clear(&j);
 	ibb_err(err, IBB_E_CONFLICT, "%s: %s: it is not taken for a journal that ibbake made",

@@ -9,6 +9,6 @@ ibb_layer(disk
 		disk/partition.c disk/mbr.c disk/gpt.c
 		disk/sink.c disk/raw_write.c disk/gpt_move.c disk/copy.c disk/copy_overlay.c disk/digest.c
 		disk/journal.c disk/journal_form.c disk/journal_host.c disk/journal_place.c
-		disk/inuse.c disk/children.c disk/spill.c
+		disk/undo.c disk/undo_form.c disk/inuse.c disk/children.c disk/spill.c
 	USES base
 	LIBS PkgConfig::LIBVHDI)

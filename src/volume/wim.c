@@ -323,10 +323,11 @@ static int check_table(struct ibb_wim *w, struct ibb_error *err)
 	return IBB_OK;
 }
 
-static int open_file(struct ibb_wim *w, struct ibb_error *err)
+static int open_file(struct ibb_wim *w, bool held, struct ibb_error *err)
 {
 	char *name;
-	int rc = ibb_disk_file_open(w->path, &w->id, &w->file, err);
+	int rc = held ? ibb_disk_file_open_with_journal(w->path, &w->id, &w->file, err)
+		      : ibb_disk_file_open(w->path, &w->id, &w->file, err);
 
 	if (rc)
 		return rc;
@@ -363,8 +364,8 @@ static int open_library(struct ibb_wim *w, struct ibb_error *err)
 	return rc;
 }
 
-int ibb_wim_open(const char *path, const char *sibling_of, struct ibb_wim **ret,
-		 struct ibb_error *err)
+static int open_wim(const char *path, const char *sibling_of, bool held, struct ibb_wim **ret,
+		    struct ibb_error *err)
 {
 	IBB_AUTO(ibb_wim_close) struct ibb_wim *w = ibb_zalloc(sizeof(*w));
 	int rc;
@@ -375,7 +376,7 @@ int ibb_wim_open(const char *path, const char *sibling_of, struct ibb_wim **ret,
 	w->name = ibb_strdup(sibling_of ? sibling_of : path);
 	if (!w->path || !w->name)
 		return ibb_err_nomem(err);
-	rc = open_file(w, err);
+	rc = open_file(w, held, err);
 	if (!rc && w->header.parts > 1)
 		rc = ibb_wim_parts_open(w, err);
 	if (!rc)
@@ -393,6 +394,18 @@ int ibb_wim_open(const char *path, const char *sibling_of, struct ibb_wim **ret,
 		return ibb_err_nomem(err);
 	*ret = IBB_TAKE(w);
 	return IBB_OK;
+}
+
+int ibb_wim_open(const char *path, const char *sibling_of, struct ibb_wim **ret,
+		 struct ibb_error *err)
+{
+	return open_wim(path, sibling_of, false, ret, err);
+}
+
+int ibb_wim_open_held(const char *path, const char *sibling_of, struct ibb_wim **ret,
+		      struct ibb_error *err)
+{
+	return open_wim(path, sibling_of, true, ret, err);
 }
 
 static void image_clear(struct ibb_wim_image *im)
@@ -549,5 +562,5 @@ int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place, struct ibb_er
 			      "%s: nothing can be appended to a pipable WIM", w->name);
 		return ibb_err_hint(err, IBB_E_UNSUPPORTED, "write the result to a new file");
 	}
-	return IBB_OK;
+	return in_place ? ibb_wim_check_append(w, err) : IBB_OK;
 }

@@ -55,6 +55,9 @@ bool ibb_wim_is(struct ibb_disk *file);
  */
 int ibb_wim_open(const char *path, const char *sibling_of, struct ibb_wim **ret,
 		 struct ibb_error *err) IBB_MUST_CHECK;
+/* The same although an undo record lies beside it: for the one who holds that, to read back. */
+int ibb_wim_open_held(const char *path, const char *sibling_of, struct ibb_wim **ret,
+		      struct ibb_error *err) IBB_MUST_CHECK;
 /* The volumes opened from it have to be closed first. Accepts NULL. */
 void ibb_wim_close(struct ibb_wim *w);
 IBB_DEFINE_CLEANUP(struct ibb_wim *, ibb_wim_close)
@@ -75,7 +78,8 @@ int ibb_wim_find(const struct ibb_wim *w, const char *which, unsigned *ret,
 
 /*
  * May it be changed? IBB_E_UNSUPPORTED for a part of a split WIM (the hint has the command that
- * joins the parts), and in place also for one that is marked read-only or pipable.
+ * joins the parts), and in place also for one that is marked read-only or pipable, or laid out in
+ * a way to which nothing can be appended.
  */
 int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place,
 			   struct ibb_error *err) IBB_MUST_CHECK;
@@ -116,9 +120,20 @@ int ibb_wim_write(struct ibb_wim *w, int fd, const char *name, const struct ibb_
 		  struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
+ * Let go of the shared lock that ibb_wim_open() took. wimlib locks the file itself while it appends
+ * (LOCK_EX, by a descriptor of its own), and every other lock of ours is in its way, too.
+ */
+void ibb_wim_unlock(struct ibb_wim *w);
+
+/*
  * What was committed is appended to the WIM's own file: new data behind the old, the header last.
- * The caller holds the locks and the undo record (disk/undo.h); synced on return. When this fails
- * the file may be longer than it was, but its old content is whole: the undo record restores it.
+ * The caller holds the undo record (disk/undo.h), which keeps other ibbakes away, and no flock on
+ * the file by any descriptor but this struct's, which lets go of its own until wimlib is done:
+ * every other struct ibb_wim of this file is unlocked before. Synced on return; only
+ * ibb_wim_close() may follow, and ibb_wim_compare() with another struct of the same file that was
+ * opened before: what that refers to is still there. When this fails the file may be longer than it
+ * was, but its old content is whole: the undo record restores it. Nothing committed: nothing is
+ * written.
  */
 int ibb_wim_append(struct ibb_wim *w, const struct ibb_wim_write_opts *o,
 		   struct ibb_error *err) IBB_MUST_CHECK;
@@ -126,8 +141,9 @@ int ibb_wim_append(struct ibb_wim *w, const struct ibb_wim_write_opts *o,
 /*
  * Is everything in image `index` of `now` as it is in `before`, but for the paths in `changed`
  * (each with what lies below it) and the directories' own lists of names? Names, attributes, times,
- * security, short names, hard links, streams by digest, XML data but for counts and times.
- * IBB_E_DIFFERS with the first difference.
+ * security, short names, hard links, streams by digest and size, object IDs; XML data but for the
+ * counts and the time of this image (without any `changed` those as well); what the header says.
+ * Nothing was committed to `before`. IBB_E_DIFFERS with the first difference.
  */
 struct ibb_wim_changed {
 	const char *const *paths; /* normal form, any case */

@@ -12,6 +12,7 @@
  * wim_scratch.c  that volume: where it lives, and the image's directories in it
  * wim_commit.c changes to the WIM, in memory
  * wim_write.c  to a new file, or behind the old one
+ * wim_compare.c, wim_xml.c  is all that nobody asked to change as it was?
  */
 #ifndef IBB_VOLUME_WIM_INTERNAL_H
 #define IBB_VOLUME_WIM_INTERNAL_H
@@ -114,6 +115,23 @@ int ibb_wim_blob_stream(struct ibb_wim *w, const char *path,
 			void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_wim_blob_read(struct ibb_wim *w, const char *path, const struct wimlib_resource_entry *blob,
 		      uint64_t limit, struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- writing ---- */
+
+/*
+ * Would wimlib append to it, and nothing else? IBB_E_UNSUPPORTED for an order of its parts for
+ * which wimlib writes a new file instead, and for a file that has more behind its end.
+ */
+int ibb_wim_check_append(const struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * The IMAGE element of image `index` (0: all that is outside of such elements) in a form in which
+ * what means the same is the same: one way to quote, no references but to < > &, no short form of
+ * empty elements, no XML declaration, no carriage returns; without the size of the WIM, and without
+ * what a change of the image changes, unless `counts`. IBB_E_CORRUPT, IBB_E_NOMEM.
+ */
+int ibb_wim_xml_canonical(const char *xml, size_t n, unsigned index, bool counts,
+			  struct ibb_buf *out, struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ---- the volume; wim_stage.c has what changes it ---- */
 

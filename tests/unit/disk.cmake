@@ -31,6 +31,7 @@ ibb_unit_test(test_vhdx_write LABEL unit SOURCES unit/test_vhdx_write.c support/
 ibb_unit_test(test_vhdx_log LABEL unit SOURCES unit/test_vhdx_log.c support/mkvhdx.c
 	LAYERS base disk)
 ibb_unit_test(test_journal LABEL fault SOURCES unit/test_journal.c LAYERS base disk)
+ibb_unit_test(test_undo LABEL fault SOURCES unit/test_undo.c LAYERS base disk)
 ibb_unit_test(test_spill LABEL fault SOURCES unit/test_spill.c LAYERS base disk)
 ibb_unit_test(test_inuse LABEL unit SOURCES unit/test_inuse.c LAYERS base disk)
 ibb_unit_test(test_vhdx_oracle LABEL oracle SOURCES unit/test_vhdx_oracle.c support/mkvhdx.c
