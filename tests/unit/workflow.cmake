@@ -42,6 +42,7 @@ if(TARGET ibbake)
 	add_test(NAME cli_documents COMMAND ${IBB_PYTHON3} -B
 		${CMAKE_CURRENT_SOURCE_DIR}/cli/documents.py --ibbake $<TARGET_FILE:ibbake>
 		--mkimage $<TARGET_FILE:ibb-mkimage> --mkpkg $<TARGET_FILE:ibb-mkpkg>
+		--mkwim $<TARGET_FILE:ibb-mkwim>
 		--schemas ${PROJECT_SOURCE_DIR}/catalogs)
 	set_tests_properties(cli_documents PROPERTIES LABELS cli SKIP_RETURN_CODE 77 TIMEOUT 300)
 endif()
