@@ -33,6 +33,7 @@ ibb_workflow_test(test_remove fault)
 ibb_workflow_test(test_as_windows golden)
 ibb_workflow_test(test_manifest bad)
 ibb_workflow_test(test_api fault)
+ibb_workflow_test(test_wim_api fault support/mkwim.c)
 ibb_workflow_test(test_recover_undo unit)
 
 # Debian's own python3 first: its jsonschema is not in another one's path.
