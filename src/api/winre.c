@@ -262,7 +262,7 @@ static int put_bytes(struct winre_file *f, struct ibb_volume *v, struct ibb_byte
 
 	if (!r)
 		r = ibb_sha256(content.data, content.len, &f->after) ? ibb_err_nomem(err) : IBB_OK;
-	return r ? ibb_err_prefix(err, r, "%s", f->name) : IBB_OK;
+	return r ? ibb_err_prefix(err, r, "writing the recovery image back") : IBB_OK;
 }
 
 static int put_mapped(struct winre_file *f, struct ibb_volume *v, struct ibb_error *err)

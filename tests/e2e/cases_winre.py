@@ -76,7 +76,7 @@ def e2e_winre(world):
     before = Snapshot(image.path)
     r = bake(world, image.path, package, "-o", world.path("out.vhd"))
     before.unchanged()
-    r.says("winre    partition 3: " + IN_WINDOWS, "winre    partition 4: " + IN_RECOVERY,
+    r.mentions("winre    partition 3: " + IN_WINDOWS, "winre    partition 4: " + IN_RECOVERY,
            "Windows PE")
     out = image.at(world.path("out.vhd"))
     m = load(out.path + ".manifest.json")
@@ -149,7 +149,7 @@ def e2e_winre_refused(world):
     # the partition has 8 MiB: the driver does not fit into it any more
     big = world.package("--noise", str(9 << 20), name="big")
     world.refused(["bake", image.path, "--size", SIZE, "--drivers", big, "--winre", "-o",
-                   world.path("out.vhd")], 100, "partition 4", IN_RECOVERY, "free")
+                   world.path("out.vhd")], 255, "partition 4", IN_RECOVERY, "free")
 
     spoilt = bytearray(read(wim))
     spoilt[HEADER + 4:] = bytes(len(spoilt) - HEADER - 4)
