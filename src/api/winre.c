@@ -90,13 +90,36 @@ static int find_all(struct ibb_winre *w, struct ibb_session *s, struct ibb_error
 		return ibb_err_nomem(err);
 	for (size_t i = 0; i < t->n && !r; i++)
 		r = look_into(w, s, i, err);
-	if (r || w->n)
-		return r;
+	return r;
+}
+
+static int none(const struct ibb_session *s, struct ibb_error *err)
+{
 	ibb_err(err, IBB_E_UNSUPPORTED,
 		"%s: --winre, but there is no recovery image (looked for " IN_RECOVERY
 		" in %zu partition(s), and for " IN_WINDOWS ")",
-		s->q->image, t->n);
+		s->q->image, s->image->table.n);
 	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "leave --winre out");
+}
+
+int ibb_winre_found(struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj,
+		    struct ibb_error *err)
+{
+	IBB_AUTO(ibb_winre_free) struct ibb_winre *w = ibb_zalloc(sizeof(*w));
+	struct ibb_json *list;
+	int r = w ? find_all(w, s, err) : ibb_err_nomem(err);
+
+	if (r)
+		return r;
+	list = ibb_jb_array(b, obj, "recovery_images");
+	for (size_t i = 0; i < w->n; i++) {
+		struct ibb_json *o = ibb_jb_object(b, list, NULL);
+
+		ibb_jb_int(b, o, "partition", w->files[i].number);
+		ibb_jb_str(b, o, "path", w->files[i].path);
+		ibb_jb_u64(b, o, "bytes", w->files[i].bytes);
+	}
+	return IBB_OK;
 }
 
 /* ---- reading them ---- */
@@ -220,6 +243,8 @@ int ibb_winre_begin(struct ibb_session *s, ibb_planner_fn planner, struct ibb_wi
 		return ibb_err_nomem(err);
 	w->dir = IBB_TAKE(dir);
 	r = find_all(w, s, err);
+	if (!r && !w->n)
+		r = none(s, err);
 	for (size_t i = 0; i < w->n && !r; i++)
 		r = begin_file(&w->files[i], s, w->dir, planner, err);
 	if (!r)

@@ -17,6 +17,10 @@
 
 struct ibb_winre;
 
+/* "recovery_images" of obj: those that there are, for inspect. */
+int ibb_winre_found(struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj,
+		    struct ibb_error *err) IBB_MUST_CHECK;
+
 /*
  * Find them, copy them to temporary files (removed by free; of mode 0600), plan and apply in
  * memory what `planner` says. Nothing of the disk is changed. IBB_E_UNSUPPORTED when there is none,

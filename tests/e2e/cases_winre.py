@@ -74,6 +74,9 @@ def e2e_winre(world):
     image, wim = disk(world)
     package = world.package()
     before = Snapshot(image.path)
+    seen = world.ibbake("inspect", image.path, "--json").json()["recovery_images"]
+    same([(x["partition"], x["path"], int(x["bytes"])) for x in seen],
+         [(3, IN_WINDOWS, os.path.getsize(wim)), (4, IN_RECOVERY, os.path.getsize(wim))], "inspect")
     r = bake(world, image.path, package, "-o", world.path("out.vhd"))
     before.unchanged()
     r.mentions("winre    partition 3: " + IN_WINDOWS, "winre    partition 4: " + IN_RECOVERY,
