@@ -69,8 +69,7 @@ bool ibb_link_time_agrees(const struct ibb_link *child, const struct ibb_link *p
 
 bool ibb_link_time_later(const struct ibb_link *child, const struct ibb_link *parent)
 {
-	/* 0 is what tools write that do not know it */
-	return child->parent.has_timestamp && child->parent.timestamp_s &&
+	return child->parent.has_timestamp &&
 	       parent->id.mtime_s > (int64_t)child->parent.timestamp_s + EPOCH_2000 + COARSE_S;
 }
 
@@ -156,12 +155,6 @@ struct search {
 	bool has;
 };
 
-/* Hyper-V writes a second linkage of zeros: that is none. */
-static bool has_id2(const struct ibb_parent_link *l)
-{
-	return l->has_id2 && !ibb_guid_is_zero(&l->id2);
-}
-
 /* Is a file of this kind and identifier the child's parent? */
 static bool is_wanted(const struct ibb_link *child, enum ibb_container kind,
 		      const struct ibb_guid *id)
@@ -171,7 +164,7 @@ static bool is_wanted(const struct ibb_link *child, enum ibb_container kind,
 	if (child->kind == IBB_CONTAINER_VHDX)
 		return kind == IBB_CONTAINER_VHDX &&
 		       (ibb_guid_equal(&want->id, id) ||
-			(has_id2(want) && ibb_guid_equal(&want->id2, id)));
+			(want->has_id2 && ibb_guid_equal(&want->id2, id)));
 	return is_vhd(kind) && ibb_guid_equal(&want->id, id);
 }
 
@@ -184,7 +177,7 @@ static bool is_parent(const struct ibb_link *child, const struct ibb_link *p)
 static void wanted_text(const struct ibb_link *child, char out[2 * IBB_LINK_ID_SIZE + 8])
 {
 	id_text(child->kind, &child->parent.id, out);
-	if (has_id2(&child->parent)) {
+	if (child->parent.has_id2) {
 		strcat(out, " or ");
 		id_text(child->kind, &child->parent.id2, out + strlen(out));
 	}
