@@ -16,7 +16,7 @@
 struct vhd {
 	struct ibb_disk d;
 	struct ibb_disk *file;
-	struct ibb_disk *parent; /* NULL until it is set */
+	struct ibb_disk *parent; /* NULL until it is set; at least as long as the disk */
 	bool differencing;
 	uint32_t block_bytes, bitmap_bytes;
 	uint32_t *bat;
@@ -136,20 +136,12 @@ static int next_span(struct vhd *v, uint64_t off, uint64_t n, struct span *ret,
 
 /* ---- reading ---- */
 
-/* A parent may be shorter than its child: a disk that was made larger after the snapshot. */
-static uint64_t in_parent(const struct vhd *v, uint64_t off, uint64_t n)
-{
-	const uint64_t end = v->parent ? v->parent->size_bytes : 0;
-
-	return off < end ? min_u64(n, end - off) : 0;
-}
-
 static int read_below(struct vhd *v, uint8_t *buf, uint64_t n, uint64_t off, struct ibb_error *err)
 {
-	const size_t k = (size_t)in_parent(v, off, n);
-
-	memset(buf + k, 0, (size_t)n - k);
-	return k ? ibb_disk_pread(v->parent, buf, k, off, err) : IBB_OK;
+	if (v->parent)
+		return ibb_disk_pread(v->parent, buf, (size_t)n, off, err);
+	memset(buf, 0, (size_t)n);
+	return IBB_OK;
 }
 
 static int check_zeros(const struct vhd *v, const uint8_t *buf, const struct span *s, uint64_t off,
@@ -207,30 +199,12 @@ static int vhd_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off, stru
 
 /* ---- runs ---- */
 
-struct shift {
-	uint64_t from, to;
-	ibb_extent_fn fn;
-	void *ctx;
-};
-
-static int shift_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
-{
-	const struct shift *s = ctx;
-	struct ibb_extent mine = *e;
-
-	mine.off_bytes = mine.off_bytes - s->from + s->to;
-	return s->fn(s->ctx, &mine, err);
-}
-
 static int extents_below(struct vhd *v, uint64_t n, uint64_t off, ibb_extent_fn fn, void *ctx,
 			 struct ibb_error *err)
 {
-	const uint64_t k = in_parent(v, off, n);
-	int r = k ? ibb_disk_extents(v->parent, off, k, fn, ctx, err) : IBB_OK;
-
-	if (r || k == n)
-		return r;
-	return fn(ctx, &(struct ibb_extent){off + k, n - k, false}, err);
+	if (v->parent)
+		return ibb_disk_extents(v->parent, off, n, fn, ctx, err);
+	return fn(ctx, &(struct ibb_extent){off, n, false}, err);
 }
 
 /*
@@ -249,13 +223,10 @@ static int vhd_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_
 		r = next_span(v, off, n, &s, err);
 		if (r)
 			return r;
-		if (s.source == BELOW) {
+		if (s.source == BELOW)
 			r = extents_below(v, s.len, off, fn, ctx, err);
-		} else {
-			struct shift shift = {s.file_off, off, fn, ctx};
-
-			r = ibb_disk_extents(v->file, s.file_off, s.len, shift_extent, &shift, err);
-		}
+		else
+			r = ibb_disk_extents_as(v->file, s.file_off, s.len, off, fn, ctx, err);
 		off += s.len;
 		n -= s.len;
 	}
@@ -318,6 +289,5 @@ int ibb_disk_vhd_set_parent(struct ibb_disk *child, struct ibb_disk *parent, str
 		return ibb_err(err, IBB_E_UNSUPPORTED,
 			       "%s: has sectors of %u bytes; a VHD's parent has sectors of 512",
 			       parent->name, parent->sector_bytes);
-	v->parent = ibb_disk_ref(parent);
-	return IBB_OK;
+	return ibb_disk_at_least(parent, child->size_bytes, &v->parent, err);
 }
