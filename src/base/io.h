@@ -78,8 +78,9 @@ struct ibb_aside {
 	char *path, *tmp; /* NULL: nothing was put aside */
 };
 int ibb_aside_put(struct ibb_aside *a, const char *path, struct ibb_error *err) IBB_MUST_CHECK;
-/* Back to its name, unless there is another file by now. */
-void ibb_aside_back(struct ibb_aside *a);
+/* Back to its name, unless there is another file by now: then, or when it fails otherwise, *err (of
+ * what made it necessary) gets the hint where the file is. */
+void ibb_aside_back(struct ibb_aside *a, struct ibb_error *err);
 /* Away with it. */
 void ibb_aside_drop(struct ibb_aside *a);
 
