@@ -139,6 +139,17 @@ bool ibb_path_is(const char *path, const struct ibb_file_id *id)
 	return ibb_same_file(&other, id);
 }
 
+bool ibb_same_path(const char *a, const char *b)
+{
+	struct ibb_file_id id;
+	struct stat st;
+
+	if (stat(b, &st))
+		return false;
+	fill_id(&st, &id);
+	return ibb_path_is(a, &id);
+}
+
 char *ibb_dir_of(const char *path)
 {
 	const char *s = strrchr(path, '/');

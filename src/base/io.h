@@ -40,6 +40,8 @@ bool ibb_same_file(const struct ibb_file_id *a, const struct ibb_file_id *b);
 bool ibb_same_state(const struct ibb_file_id *a, const struct ibb_file_id *b);
 /* Does `path` (symlinks followed) name the file `id`? False when it does not exist. */
 bool ibb_path_is(const char *path, const struct ibb_file_id *id);
+/* Do both name the same file or directory? False when one does not exist. */
+bool ibb_same_path(const char *a, const char *b);
 
 /*
  * A file that appears under its name whole or not at all: written to an unnamed file of the same

@@ -242,6 +242,10 @@ static void test_identity(void **state)
 	assert_true(ibb_path_is("soft", &a));
 	assert_false(ibb_path_is("other", &a));
 	assert_false(ibb_path_is("none", &a));
+	assert_true(ibb_same_path("f", "soft") && ibb_same_path("hard", "./f"));
+	assert_true(ibb_same_path(".", "./."));
+	assert_false(ibb_same_path("f", "other") || ibb_same_path("f", "."));
+	assert_false(ibb_same_path("f", "none") || ibb_same_path("none", "none"));
 	assert_ok(ibb_file_id_fd(fd, "f", &b, &err), err);
 	assert_true(ibb_same_file(&a, &b) && ibb_same_state(&a, &b));
 	assert_int_equal(futimens(fd, times), 0);
