@@ -10,8 +10,7 @@
 #include "base/time.h"
 #include "disk/chain_find.h"
 
-#define EPOCH_2000 946684800ll /* 2000-01-01 00:00:00 UTC */
-#define COARSE_S   2	       /* FAT counts in steps of two seconds */
+#define COARSE_S 2 /* FAT counts in steps of two seconds */
 
 const char *ibb_found_by_name(enum ibb_found_by by)
 {
@@ -64,13 +63,13 @@ void ibb_link_id_text(const struct ibb_link *l, char out[IBB_LINK_ID_SIZE])
 bool ibb_link_time_agrees(const struct ibb_link *child, const struct ibb_link *parent)
 {
 	return child->parent.has_timestamp &&
-	       parent->id.mtime_s == (int64_t)child->parent.timestamp_s + EPOCH_2000;
+	       parent->id.mtime_s == (int64_t)child->parent.timestamp_s + IBB_VHD_EPOCH_S;
 }
 
 bool ibb_link_time_later(const struct ibb_link *child, const struct ibb_link *parent)
 {
 	return child->parent.has_timestamp &&
-	       parent->id.mtime_s > (int64_t)child->parent.timestamp_s + EPOCH_2000 + COARSE_S;
+	       parent->id.mtime_s > (int64_t)child->parent.timestamp_s + IBB_VHD_EPOCH_S + COARSE_S;
 }
 
 static int written_since(const struct ibb_link *child, const struct ibb_link *parent,
@@ -78,7 +77,7 @@ static int written_since(const struct ibb_link *child, const struct ibb_link *pa
 {
 	char was[IBB_ISO8601_SIZE], is[IBB_ISO8601_SIZE];
 
-	ibb_unix_format((int64_t)child->parent.timestamp_s + EPOCH_2000, was);
+	ibb_unix_format((int64_t)child->parent.timestamp_s + IBB_VHD_EPOCH_S, was);
 	ibb_unix_format(parent->id.mtime_s, is);
 	ibb_err(err, IBB_E_UNSUPPORTED,
 		"%s: its parent %s was changed after the child was made: it is of %s, the child "

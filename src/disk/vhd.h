@@ -10,6 +10,7 @@
 #include "disk/link.h"
 
 #define IBB_VHD_FOOTER_BYTES 512
+#define IBB_VHD_EPOCH_S	     946684800ll /* timestamps count from 2000-01-01 00:00:00 UTC */
 
 enum ibb_vhd_type { IBB_VHD_FIXED = 2, IBB_VHD_DYNAMIC = 3, IBB_VHD_DIFFERENCING = 4 };
 

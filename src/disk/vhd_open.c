@@ -2,9 +2,6 @@
 /* Opening a VHD of any type: footer, header, table; all of it is checked before the first read. */
 #include "disk/vhd_sparse.h"
 
-#include <stdlib.h>
-
-#include "base/le.h"
 #include "base/limits.h"
 
 static int parse_at(struct ibb_disk *file, uint64_t at, struct ibb_vhd_footer *ret,

@@ -20,7 +20,6 @@ struct vhd {
 	bool differencing;
 	uint32_t block_bytes, bitmap_bytes;
 	uint32_t *bat;
-	uint64_t n_blocks;
 	uint8_t *full;	    /* a bit a block: its bitmap was read, and all its bits are set */
 	uint8_t *bitmap;    /* of one block */
 	uint64_t bitmap_of; /* UINT64_MAX: of none */
@@ -271,7 +270,6 @@ int ibb_vhd_sparse_new(struct ibb_disk *file, const struct ibb_vhd_info *info, u
 	v->block_bytes = info->block_bytes;
 	v->bitmap_bytes = bitmap_bytes;
 	v->bat = bat;
-	v->n_blocks = n;
 	v->full = IBB_TAKE(full);
 	v->bitmap = IBB_TAKE(bitmap);
 	v->bitmap_of = UINT64_MAX;

@@ -57,13 +57,8 @@ struct reader {
 static int entry_err(const struct reader *m, uint32_t in, int code, const uint8_t *e,
 		     const char *what, struct ibb_error *err)
 {
-	char text[IBB_GUID_STR_SIZE];
-	struct ibb_guid id;
-
-	memcpy(id.b, e, 16);
-	ibb_guid_format(&id, text);
-	return ibb_err(err, code, "%s: metadata item %s (table entry at offset %llu) %s",
-		       m->file->name, text, (unsigned long long)(m->region.off_bytes + in), what);
+	return ibb_vhdx_entry_err(m->file->name, "metadata item", e, m->region.off_bytes + in, code,
+				  what, err);
 }
 
 static enum item which(const uint8_t *e)
