@@ -66,7 +66,9 @@ int ibb_disk_vhd_fixed_open(struct ibb_disk *file, struct ibb_vhd_footer *ret_fo
  */
 struct ibb_vhd_info {
 	struct ibb_vhd_footer footer;
-	uint32_t block_bytes; /* dynamic and differencing */
+	/* of dynamic and differencing ones; 0 of fixed ones */
+	uint32_t block_bytes;
+	uint64_t table_off; /* where the block allocation table begins in the file */
 	uint64_t allocated_blocks;
 	bool footer_from_copy; /* the footer at the end was damaged */
 };

@@ -164,6 +164,7 @@ static int open_sparse(struct ibb_disk *file, struct ibb_vhd_info *info,
 		return r;
 	lay_out(info, &h, end, &layout);
 	info->block_bytes = h.block_bytes;
+	info->table_off = h.table_off;
 	r = ibb_vhd_bat_read(file, h.table_off, n, &layout, &bat, &info->allocated_blocks, err);
 	if (!r)
 		r = ibb_vhd_sparse_new(file, info, bat, n, ret, err);

@@ -270,6 +270,7 @@ static void fill_info(const struct ibb_vhdx_header *h, const struct tables *t, u
 		.disk_id = t->meta.disk_id,
 		.data_write_id = h->data_write_id,
 		.allocated_blocks = t->bat.allocated,
+		.table_off = t->regions.bat.off_bytes,
 		.log_replayed = !ibb_guid_is_zero(&h->log_id),
 		.log_bytes = log_bytes,
 		.bad_header_at = h->bad_at,

@@ -16,6 +16,7 @@ struct ibb_vhdx_info {
 	struct ibb_guid disk_id;       /* virtual disk ID (page 83 data), bytes of the file */
 	struct ibb_guid data_write_id; /* of the current header: what a child's linkage names */
 	uint64_t allocated_blocks;
+	uint64_t table_off; /* where the block allocation table begins in the file */
 	bool log_replayed;  /* the log was not empty: its entries were laid over the file, in memory
 			     */
 	uint64_t log_bytes; /* how many bytes of the file it brought */
