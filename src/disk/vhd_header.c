@@ -87,7 +87,7 @@ int ibb_vhd_header_parse(const char *name, uint64_t off, const uint8_t b[IBB_VHD
 		return ibb_err(err, IBB_E_CORRUPT,
 			       "%s: VHD dynamic disk header at offset %llu: unknown version %u.%u",
 			       name, at, version >> 16, version & 0xffff);
-	if (h.block_bytes < IBB_VHD_SECTOR || (h.block_bytes & (h.block_bytes - 1)) ||
+	if (h.block_bytes < IBB_VHD_SECTOR || !ibb_power_of_two(h.block_bytes) ||
 	    h.block_bytes > IBB_LIMIT_VHD_BLOCK_BYTES)
 		return ibb_err(err, IBB_E_CORRUPT,
 			       "%s: VHD dynamic disk header at offset %llu: a block size of %u "

@@ -36,11 +36,6 @@ struct span {
 	uint64_t len, file_off;
 };
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* ---- bitmaps ---- */
 
 static bool is_set(const uint8_t *bitmap, uint32_t sector)
@@ -71,7 +66,7 @@ static uint32_t sectors_of(const struct vhd *v, uint64_t block)
 {
 	const uint64_t left = v->d.size_bytes - block * v->block_bytes;
 
-	return (uint32_t)(min_u64(left, v->block_bytes) / IBB_VHD_SECTOR);
+	return (uint32_t)(ibb_min_u64(left, v->block_bytes) / IBB_VHD_SECTOR);
 }
 
 static int load_bitmap(struct vhd *v, uint64_t block, struct ibb_error *err)
@@ -102,7 +97,7 @@ static void unallocated_span(const struct vhd *v, uint64_t off, uint64_t n, stru
 	do
 		block++;
 	while (block * v->block_bytes < end && v->bat[block] == IBB_VHD_UNALLOCATED);
-	*ret = (struct span){BELOW, min_u64(block * v->block_bytes, end) - off, 0};
+	*ret = (struct span){BELOW, ibb_min_u64(block * v->block_bytes, end) - off, 0};
 }
 
 /* What [off, off+n) begins with. */
@@ -111,7 +106,7 @@ static int next_span(struct vhd *v, uint64_t off, uint64_t n, struct span *ret,
 {
 	const uint64_t block = off / v->block_bytes, at = off % v->block_bytes;
 	const uint32_t sector = (uint32_t)(at / IBB_VHD_SECTOR);
-	struct span s = {.source = WRITTEN, .len = min_u64(n, v->block_bytes - at)};
+	struct span s = {.source = WRITTEN, .len = ibb_min_u64(n, v->block_bytes - at)};
 	uint64_t run;
 	int r;
 
@@ -125,7 +120,7 @@ static int next_span(struct vhd *v, uint64_t off, uint64_t n, struct span *ret,
 		if (r)
 			return r;
 		run = sector + equal_bits(v->bitmap, sector, sectors_of(v, block));
-		s.len = min_u64(s.len, run * IBB_VHD_SECTOR - at);
+		s.len = ibb_min_u64(s.len, run * IBB_VHD_SECTOR - at);
 		if (!is_set(v->bitmap, sector))
 			s.source = v->differencing ? BELOW : UNWRITTEN;
 	}

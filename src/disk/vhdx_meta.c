@@ -159,7 +159,7 @@ static int read_file_parameters(const struct reader *m, struct ibb_vhdx_meta *v,
 	v->fixed = ibb_get_le32(b + 4) & LEAVE_BLOCKS;
 	v->has_parent = ibb_get_le32(b + 4) & HAS_PARENT;
 	if (v->block_bytes < IBB_VHDX_MIB || v->block_bytes > BLOCK_MAX ||
-	    v->block_bytes & (v->block_bytes - 1))
+	    !ibb_power_of_two(v->block_bytes))
 		return value_err(m, FILE_PARAMETERS, v->block_bytes,
 				 "a power of two from 1 to 256 MiB", err);
 	return IBB_OK;
