@@ -179,8 +179,8 @@ int ibb_image_open_windows(struct ibb_image *im, unsigned number, bool writable,
 	if (!r)
 		r = ibb_volume_stat(im->volume, IBB_SYSTEM_HIVE, &st, err);
 	if (r == IBB_E_NOTFOUND)
-		return ibb_err(err, IBB_E_UNSUPPORTED, "%s holds no Windows (no " IBB_SYSTEM_HIVE ")",
-			       im->slice->name);
+		return ibb_err(err, IBB_E_UNSUPPORTED,
+			       "%s holds no Windows (no " IBB_SYSTEM_HIVE ")", im->slice->name);
 	return r ? r : ibb_volume_info(im->volume, &im->info, err);
 }
 

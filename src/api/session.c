@@ -235,9 +235,8 @@ static int find_system_hive(struct ibb_volume *v, struct ibb_error *err)
 
 	if (!r && st.type != IBB_FILE_REGULAR)
 		r = IBB_E_NOTFOUND;
-	return r == IBB_E_NOTFOUND
-		       ? ibb_err(err, r, "holds no Windows (no " IBB_SYSTEM_HIVE ")")
-		       : r;
+	return r == IBB_E_NOTFOUND ? ibb_err(err, r, "holds no Windows (no " IBB_SYSTEM_HIVE ")")
+				   : r;
 }
 
 int ibb_session_open_wim(struct ibb_session *s, struct ibb_wim *w, unsigned index, bool writable,
@@ -290,13 +289,14 @@ static int warn_pe(struct ibb_session *s, const struct ibb_windows *w, struct ib
 {
 	if (!s->facts->pe)
 		return IBB_OK;
-	return ibb_session_warn(s, err,
-				"this is Windows PE: the sizes are judged for %s (build %u); it runs "
-				"from memory, what is set up while it runs is gone afterwards",
-				w->name	    ? w->name
-				: w->server ? "Windows Server"
-					    : "Windows",
-				w->build);
+	return ibb_session_warn(
+		s, err,
+		"this is Windows PE: the sizes are judged for %s (build %u); it runs "
+		"from memory, what is set up while it runs is gone afterwards",
+		w->name	    ? w->name
+		: w->server ? "Windows Server"
+			    : "Windows",
+		w->build);
 }
 
 static int resolve_all(struct ibb_session *s, struct ibb_error *err)

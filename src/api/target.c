@@ -127,8 +127,7 @@ int ibb_target_check_path(const struct ibb_chain *c, const char *path, const cha
 	return ibb_target_check_file(path, what, overwrite, err);
 }
 
-int ibb_target_check_file(const char *path, const char *what, bool overwrite,
-			  struct ibb_error *err)
+int ibb_target_check_file(const char *path, const char *what, bool overwrite, struct ibb_error *err)
 {
 	struct stat st;
 

@@ -128,9 +128,10 @@ static int part_for_disk(const struct ibb_request *q, const struct ibb_json *m,
 {
 	if (!ibb_manifest_is_wim(m)) {
 		*ret = m;
-		return q->n_images ? ibb_err(err, IBB_E_INVALID,
-					     "%s: is the manifest of a disk: no --image", q->manifest)
-				   : IBB_OK;
+		return q->n_images
+			       ? ibb_err(err, IBB_E_INVALID,
+					 "%s: is the manifest of a disk: no --image", q->manifest)
+			       : IBB_OK;
 	}
 	if (q->n_images > 1)
 		return ibb_err(err, IBB_E_INVALID,
@@ -157,10 +158,11 @@ static int warn_part(struct ibb_session *s, const struct ibb_json *part, struct 
 	int64_t n = 0;
 
 	(void)ibb_json_int(part, "index", 1, IBB_LIMIT_WIM_IMAGES, &n);
-	return ibb_session_warn(s, err,
-				"compared with image %lld%s%s%s of the manifest of a WIM: what that "
-				"says of the WIM itself does not apply to a disk and was left out",
-				(long long)n, name ? " (" : "", name ? name : "", name ? ")" : "");
+	return ibb_session_warn(
+		s, err,
+		"compared with image %lld%s%s%s of the manifest of a WIM: what that "
+		"says of the WIM itself does not apply to a disk and was left out",
+		(long long)n, name ? " (" : "", name ? name : "", name ? ")" : "");
 }
 
 static int verify_disk(struct ibb_session *s, const struct ibb_json *m, char **ret_json,

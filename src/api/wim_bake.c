@@ -142,10 +142,9 @@ int ibb_wims_run(struct ibb_wims *set, ibb_planner_fn planner, struct ibb_error 
 static int progress(void *ctx, const char *phase, uint64_t done, uint64_t total)
 {
 	const struct ibb_wims *set = ctx;
-	struct ibb_progress p = {
-		.phase = strcmp(phase, "integrity") == 0 ? "digest" : "copy",
-		.done = done,
-		.total = total};
+	struct ibb_progress p = {.phase = strcmp(phase, "integrity") == 0 ? "digest" : "copy",
+				 .done = done,
+				 .total = total};
 
 	return set->q->progress ? set->q->progress(set->q->progress_ctx, &p) : 0;
 }
@@ -193,14 +192,14 @@ int ibb_wims_check_room(const struct ibb_wims *set, const char *path, uint64_t b
 static int same_form(const struct ibb_wim_info *a, const struct ibb_wim_info *b, const char *name,
 		     struct ibb_error *err)
 {
-	const char *what = strcmp(a->compression, b->compression) != 0 ? "compression"
-			   : a->chunk_bytes != b->chunk_bytes	       ? "chunk size"
-			   : a->solid != b->solid		       ? "kind of resources"
-			   : a->pipable != b->pipable		       ? "pipable form"
-			   : a->integrity != b->integrity	       ? "integrity table"
-			   : a->boot_index != b->boot_index	       ? "boot index"
-			   : a->images != b->images		       ? "number of images"
-			   : a->marked_readonly != b->marked_readonly  ? "read-only mark"
+	const char *what = strcmp(a->compression, b->compression) != 0	 ? "compression"
+			   : a->chunk_bytes != b->chunk_bytes		 ? "chunk size"
+			   : a->solid != b->solid			 ? "kind of resources"
+			   : a->pipable != b->pipable			 ? "pipable form"
+			   : a->integrity != b->integrity		 ? "integrity table"
+			   : a->boot_index != b->boot_index		 ? "boot index"
+			   : a->images != b->images			 ? "number of images"
+			   : a->marked_readonly != b->marked_readonly	 ? "read-only mark"
 			   : memcmp(&a->guid, &b->guid, sizeof(a->guid)) ? "GUID"
 									 : NULL;
 

@@ -209,6 +209,5 @@ int ibb_wims_inplace(struct ibb_wims *set, char **ret_text, struct ibb_error *er
 		return ibb_err_os(err, errno, "%s: resolve its path", set->q->image);
 	if (set->q->compact)
 		return rewrite(set, real, ret_text, err);
-	return nothing_to_do(set) ? leave(set, ret_text, err)
-				  : append(set, real, ret_text, err);
+	return nothing_to_do(set) ? leave(set, ret_text, err) : append(set, real, ret_text, err);
 }

@@ -54,8 +54,9 @@ static int check_for_wim(const struct ibb_request *q, struct ibb_error *err)
 				    "apply the image to a disk, then: ibbake inspect DISK --azure");
 	}
 	if (q->compact && !q->in_place)
-		return ibb_err(err, IBB_E_INVALID,
-			       "--compact goes with --in-place alone: a new file is always compact");
+		return ibb_err(
+			err, IBB_E_INVALID,
+			"--compact goes with --in-place alone: a new file is always compact");
 	return IBB_OK;
 }
 
@@ -101,12 +102,13 @@ static int several(const struct ibb_request *q, const struct ibb_wim *w, struct 
 		describe(ibb_wim_image(w, i), one, sizeof(one));
 		if (used + strlen(one) + 8 > sizeof(list))
 			break;
-		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i > 1 ? "; " : "",
-					 one);
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
+					 i > 1 ? "; " : "", one);
 	}
 	ibb_err(err, IBB_E_INVALID, "%s holds %u images: %s%s", q->image, n, list,
 		i <= n ? "; ..." : "");
-	return ibb_err_hint(err, IBB_E_INVALID, "say which: --image N, --image NAME or --image all");
+	return ibb_err_hint(err, IBB_E_INVALID,
+			    "say which: --image N, --image NAME or --image all");
 }
 
 enum choice { NOT, BY_ALL, BY_NAME };
@@ -259,8 +261,9 @@ int ibb_wims_any(const struct ibb_wims *set, struct ibb_error *err)
 	for (size_t i = 0; i < set->n; i++)
 		if (!set->items[i].skipped)
 			return IBB_OK;
-	return ibb_err(err, IBB_E_UNSUPPORTED, "%s: none of its %zu image(s) holds a Windows (looked "
-					       "for " IBB_SYSTEM_HIVE ")",
+	return ibb_err(err, IBB_E_UNSUPPORTED,
+		       "%s: none of its %zu image(s) holds a Windows (looked "
+		       "for " IBB_SYSTEM_HIVE ")",
 		       set->q->image, set->n);
 }
 

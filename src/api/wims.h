@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Requests about a WIM: which of its images they mean, and one session for each of them. All
- * images are worked on before the first byte of a result is written; the sessions follow each other,
- * so that one Windows at a time lies in memory.
+ * images are worked on before the first byte of a result is written; the sessions follow each
+ * other, so that one Windows at a time lies in memory.
  */
 #ifndef IBB_API_WIMS_H
 #define IBB_API_WIMS_H

@@ -121,7 +121,8 @@ void cli_render_azure(const struct cli *c, const struct ibb_json *doc, struct ib
 void cli_render_image(const struct ibb_json *image, struct ibb_buf *out);
 void cli_render_removed(const struct ibb_json *doc, struct ibb_buf *out);
 
-/* render_wim.c: the file; every image of "images" with `fn`; what bake and drivers add|remove did */
+/* render_wim.c: the file; every image of "images" with `fn`; what bake and drivers add|remove did
+ */
 typedef void (*cli_text_fn)(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_wim(const struct ibb_json *id, struct ibb_buf *out);
 void cli_render_images(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out,

@@ -77,9 +77,8 @@ static void in_place(const struct ibb_json *writing, struct ibb_buf *out)
 	cli_bytes(ibb_json_str(writing, "grown_bytes"), grown);
 	cli_bytes(ibb_json_str(writing, "dead_bytes"), dead);
 	cli_printf(out, "grown    by %s; %s of the file are no longer used%s\n", grown, dead,
-		   strcmp(cli_str(writing, "dead_bytes"), "0") != 0
-			   ? " (--compact leaves them out)"
-			   : "");
+		   strcmp(cli_str(writing, "dead_bytes"), "0") != 0 ? " (--compact leaves them out)"
+								    : "");
 }
 
 void cli_render_wim_change(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)

@@ -24,7 +24,7 @@ static void guid_json(struct ibb_jb *b, struct ibb_json *obj, const char *key, b
 }
 
 void ibb_digest_json(struct ibb_jb *b, struct ibb_json *obj, const char *kind,
-			const struct ibb_sha256 *d)
+		     const struct ibb_sha256 *d)
 {
 	char hex[IBB_SHA256_HEX_SIZE];
 	struct ibb_json *o;

@@ -11,6 +11,7 @@
  * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
  * wim_scratch.c  that volume: where it lives, and the image's directories in it
  * wim_commit.c changes to the WIM, in memory
+ * wim_props.c  what its XML data says, kept over that
  * wim_usage.c  how much of the file is in use
  * wim_write.c  to a new file, or behind the old one
  * wim_compare.c, wim_xml.c  is all that nobody asked to change as it was?
@@ -116,6 +117,19 @@ int ibb_wim_blob_stream(struct ibb_wim *w, const char *path,
 			void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_wim_blob_read(struct ibb_wim *w, const char *path, const struct wimlib_resource_entry *blob,
 		      uint64_t limit, struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- what the XML data says of a Windows, over a change; wim_props.c ---- */
+
+#define WIM_PROPS 81u
+struct wim_props {
+	char *values[WIM_PROPS]; /* NULL: not there */
+	bool held[3];
+};
+int ibb_wim_props_save(struct ibb_wim *w, unsigned index, struct wim_props *ret,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_wim_props_restore(struct ibb_wim *w, unsigned index, const struct wim_props *p,
+			  struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_wim_props_clear(struct wim_props *p);
 
 /* ---- writing ---- */
 
