@@ -28,7 +28,7 @@ ibb_layer(volume
 		volume/wim_commit.c ${IBB_TEMPLATE_C}
 		volume/wof.c volume/dir.c volume/dir_commit.c volume/fat.c volume/fat_dir.c
 		volume/wim.c volume/wim_header.c volume/wim_parts.c volume/wim_tree.c
-		volume/wim_blob.c volume/wim_volume.c
+		volume/wim_blob.c volume/wim_names.c volume/wim_volume.c
 		volume/wim_write.c volume/wim_compare.c volume/wim_xml.c
 	USES base disk
 	LIBS PkgConfig::NTFS3G ibb_wimlib)

@@ -98,12 +98,51 @@ int ibb_wim_fail(const struct ibb_wim *w, int code, struct ibb_error *err, const
 		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
 				    "use an install.wim or install.esd of installation media");
 	}
+	/* wimlib reads at whatever offset the file says */
+	if (code == WIMLIB_ERR_READ && (e == EINVAL || e == EOVERFLOW)) {
+		rc = IBB_E_CORRUPT;
+		words = "a place that lies outside of the file: it is truncated or damaged";
+	}
 	if (code == WIMLIB_ERR_WRITE && (e == ENOSPC || e == EDQUOT))
 		rc = IBB_E_NOSPACE;
 	return ibb_err_lib(err, rc, "libwim", "%s: %s: %s", w->name, what, words);
 }
 
 /* ---- the library ---- */
+
+/*
+ * wimlib before 1.14 reads XML with libxml2, which prints what it does not like on stderr unless
+ * told otherwise. We neither link nor need it: it is there when libwim brought it.
+ */
+typedef void (*xml_error_fn)(void *ctx, const char *fmt, ...);
+void xmlSetGenericErrorFunc(void *ctx, xml_error_fn fn) __attribute__((weak));
+xml_error_fn *__xmlGenericError(void) __attribute__((weak));
+void **__xmlGenericErrorContext(void) __attribute__((weak));
+
+static IBB_PRINTF(2, 3) void say_nothing(void *ctx, const char *fmt, ...)
+{
+	(void)ctx;
+	(void)fmt;
+}
+
+/* wimlib_open_wim() without a word; what the program had set is set again. */
+static int open_quietly(const char *path, WIMStruct **ret)
+{
+	xml_error_fn fn = NULL;
+	void *ctx = NULL;
+	bool xml = xmlSetGenericErrorFunc && __xmlGenericError && __xmlGenericErrorContext;
+	int code;
+
+	if (xml) {
+		fn = *__xmlGenericError();
+		ctx = *__xmlGenericErrorContext();
+		xmlSetGenericErrorFunc(NULL, say_nothing);
+	}
+	code = wimlib_open_wim(path, 0, ret);
+	if (xml)
+		xmlSetGenericErrorFunc(ctx, fn);
+	return code;
+}
 
 static int count_entry(const struct wimlib_dir_entry *e, void *ctx)
 {
@@ -264,10 +303,13 @@ static int read_info(struct ibb_wim *w, struct ibb_error *err)
 	if (code)
 		return ibb_wim_fail(w, code, err, "header");
 	/* what was checked has to be what wimlib has */
-	if (in.image_count != w->header.images || in.part_number != w->header.part ||
-	    in.total_parts != w->header.parts || in.pipable != w->header.pipable ||
+	if (in.part_number != w->header.part || in.total_parts != w->header.parts ||
+	    in.pipable != w->header.pipable ||
 	    memcmp(in.guid, w->header.guid.b, sizeof(in.guid)) != 0)
 		return ibb_err(err, IBB_E_CHANGED, "%s: changed while it was opened", w->name);
+	/* it leaves out images that it finds no metadata of */
+	if (in.image_count != w->header.images)
+		return ibb_wim_fail(w, WIMLIB_ERR_IMAGE_COUNT, err, "header");
 	w->info = (struct ibb_wim_info){
 		.file_bytes = w->file->size_bytes,
 		.guid = w->header.guid,
@@ -293,9 +335,22 @@ static int read_info(struct ibb_wim *w, struct ibb_error *err)
 }
 
 struct table {
+	const struct ibb_wim *w;
 	uint64_t metadata_bytes; /* of the largest image */
-	bool solid;
+	bool solid, outside;
 };
+
+/* Does the resource lie in its file? */
+static bool is_inside(const struct ibb_wim *w, const struct wimlib_resource_entry *e)
+{
+	uint64_t off = e->packed ? e->raw_resource_offset_in_wim : e->offset;
+	uint64_t n = e->packed ? e->raw_resource_compressed_size : e->compressed_size;
+
+	if (e->part_number < 1 || e->part_number > w->header.parts)
+		return false;
+	return ibb_in_range(
+		off, n, w->parts ? w->parts[e->part_number - 1]->size_bytes : w->file->size_bytes);
+}
 
 static int on_blob(const struct wimlib_resource_entry *e, void *ctx)
 {
@@ -304,16 +359,22 @@ static int on_blob(const struct wimlib_resource_entry *e, void *ctx)
 	if (e->is_metadata && e->uncompressed_size > t->metadata_bytes)
 		t->metadata_bytes = e->uncompressed_size;
 	t->solid |= e->packed;
+	t->outside |= !is_inside(t->w, e);
 	return 0;
 }
 
 static int check_table(struct ibb_wim *w, struct ibb_error *err)
 {
-	struct table t = {0};
+	struct table t = {.w = w};
 	int code = wimlib_iterate_lookup_table(w->lib, 0, on_blob, &t);
 
 	if (code)
 		return ibb_wim_fail(w, code, err, "table of contents");
+	if (t.outside)
+		return ibb_err(err, IBB_E_CORRUPT,
+			       "%s: its table of contents leads outside of the file: it is "
+			       "truncated or damaged",
+			       w->name);
 	/* wimlib holds the metadata of an image in memory, as large as it says that it is */
 	if (t.metadata_bytes > IBB_LIMIT_WIM_METADATA)
 		return ibb_err(err, IBB_E_LIMIT, "%s: an image has %llu bytes of names (limit %u)",
@@ -350,7 +411,7 @@ static int open_library(struct ibb_wim *w, struct ibb_error *err)
 
 	if (rc)
 		return rc;
-	code = wimlib_open_wim(w->path, 0, &w->lib);
+	code = open_quietly(w->path, &w->lib);
 	if (code)
 		return ibb_wim_fail(w, code, err, "open");
 	rc = read_info(w, err);

@@ -11,6 +11,8 @@
 /* Returned by our callbacks to wimlib; its own codes are positive. */
 #define STOPPED (-1)
 
+#define DOS_NAME_CHARS 12
+
 #define SECONDS_1601_TO_1970 11644473600u
 
 /* wimlib made it from a FILETIME by division; unsigned arithmetic brings every value back. */
@@ -74,7 +76,8 @@ static int fill_node(const struct wimlib_dir_entry *e, struct wim_node *n, struc
 	n->path = ibb_strdup(path + strspn(path, "/"));
 	if (!n->path)
 		return ibb_err_nomem(err);
-	if (e->dos_name && !(n->dos_name = ibb_strdup(e->dos_name)))
+	/* wimlib has an empty one for none */
+	if (e->dos_name && *e->dos_name && !(n->dos_name = ibb_strdup(e->dos_name)))
 		return ibb_err_nomem(err);
 	if (e->security_descriptor_size &&
 	    ibb_buf_append(&n->security, e->security_descriptor, e->security_descriptor_size))
@@ -107,27 +110,95 @@ void ibb_wim_node_clear(struct wim_node *n)
 	*n = (struct wim_node){0};
 }
 
-static int not_found(const char *path, struct ibb_error *err)
+/*
+ * An alias of 8.3 characters, which Windows finds a file by, too; wimlib looks for long names only.
+ * The name in the directory that has it, or NULL.
+ */
+struct alias {
+	const char *dos;
+	char *name;
+	bool nomem;
+};
+
+static int on_alias(const struct wimlib_dir_entry *e, void *ctx)
 {
-	return ibb_err(err, IBB_E_NOTFOUND, "%s: not found", path);
+	struct alias *a = ctx;
+
+	if (!e->dos_name || !e->filename || !ibb_caseeq(e->dos_name, a->dos))
+		return 0;
+	a->name = ibb_strdup(e->filename);
+	a->nomem = !a->name;
+	return STOPPED;
 }
 
-/* The first n bytes of the path. */
-static int lookup_prefix(struct ibb_wim *w, unsigned index, const char *path, size_t n,
-			 struct wim_node *ret, struct ibb_error *err)
+static int at(struct ibb_wim *w, unsigned index, const char *dir, int flags,
+	      wimlib_iterate_dir_tree_callback_t cb, void *ctx, int *ret_code)
 {
-	IBB_AUTO_FREE char *name = ibb_asprintf("/%.*s", (int)n, path);
-	struct lookup l = {.node = ret, .err = err};
-	int code;
+	IBB_AUTO_FREE char *path = ibb_asprintf("/%s", dir);
 
-	if (!name)
+	if (!path)
+		return IBB_E_NOMEM;
+	*ret_code = wimlib_iterate_dir_tree(w->lib, (int)index, path, flags, cb, ctx);
+	return IBB_OK;
+}
+
+/* One entry by its path, as spelt in the image but for case. IBB_E_NOTFOUND without words. */
+static int entry_at(struct ibb_wim *w, unsigned index, const char *path, struct wim_node *ret,
+		    struct ibb_error *err)
+{
+	struct lookup l = {.node = ret, .err = err};
+	int code = 0;
+
+	if (at(w, index, path, 0, on_entry, &l, &code))
 		return ibb_err_nomem(err);
-	code = wimlib_iterate_dir_tree(w->lib, (int)index, name, 0, on_entry, &l);
 	if (code == STOPPED)
 		return l.rc;
 	if (code == WIMLIB_ERR_PATH_DOES_NOT_EXIST || (!code && !l.found))
-		return not_found(path, err);
+		return IBB_E_NOTFOUND;
 	return code ? ibb_wim_fail(w, code, err, "image %u", index) : IBB_OK;
+}
+
+static char *join(const char *dir, const char *name, size_t n)
+{
+	return ibb_asprintf("%s%s%.*s", dir, *dir ? "/" : "", (int)n, name);
+}
+
+static int by_alias(struct ibb_wim *w, unsigned index, const char *dir, const char *dos,
+		    struct wim_node *ret, struct ibb_error *err)
+{
+	struct alias a = {.dos = dos};
+	IBB_AUTO_FREE char *path = NULL;
+	int code = 0;
+
+	if (at(w, index, dir, WIMLIB_ITERATE_DIR_TREE_FLAG_CHILDREN, on_alias, &a, &code) ||
+	    a.nomem)
+		return ibb_err_nomem(err);
+	if (code && code != STOPPED)
+		return ibb_wim_fail(w, code, err, "image %u", index);
+	if (!a.name)
+		return IBB_E_NOTFOUND;
+	path = join(dir, a.name, strlen(a.name));
+	free(a.name);
+	return path ? entry_at(w, index, path, ret, err) : ibb_err_nomem(err);
+}
+
+/* The entry `name` of the directory `dir`, whose spelling is the image's. */
+static int step(struct ibb_wim *w, unsigned index, const char *dir, const char *name, size_t n,
+		struct wim_node *ret, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *path = join(dir, name, n), *dos = NULL;
+	int rc;
+
+	if (!path)
+		return ibb_err_nomem(err);
+	/* to wimlib, another '/' */
+	if (memchr(name, '\\', n))
+		return IBB_E_NOTFOUND;
+	rc = entry_at(w, index, path, ret, err);
+	if (rc != IBB_E_NOTFOUND || n > DOS_NAME_CHARS || !memchr(name, '~', n))
+		return rc;
+	dos = ibb_strndup(name, n);
+	return dos ? by_alias(w, index, dir, dos, ret, err) : ibb_err_nomem(err);
 }
 
 static const char *tag_name(uint32_t tag)
@@ -164,22 +235,36 @@ static int check_directory(const struct wim_node *n, const char *path, struct ib
 	return IBB_OK;
 }
 
+static int not_found(const char *path, const char *upto, struct ibb_error *err)
+{
+	if (!*upto)
+		return ibb_err(err, IBB_E_NOTFOUND, "%s: no such file", path);
+	return ibb_err(err, IBB_E_NOTFOUND, "%s: no directory '%.*s'", path, (int)(upto - path),
+		       path);
+}
+
 int ibb_wim_lookup(struct ibb_wim *w, unsigned index, const char *path, struct wim_node *ret,
 		   struct ibb_error *err)
 {
 	struct wim_node n = {0};
-	int rc = IBB_OK;
+	int rc = entry_at(w, index, "", &n, err);
 
-	/* to wimlib this is another '/' */
-	if (strchr(path, '\\'))
-		return not_found(path, err);
-	for (const char *p = path; !rc; p++) {
-		p += strcspn(p, "/");
-		rc = lookup_prefix(w, index, path, (size_t)(p - path), &n, err);
-		if (rc || !*p)
-			break;
+	if (rc == IBB_E_NOTFOUND)
+		rc = ibb_err(err, IBB_E_CORRUPT, "%s: image %u has no root directory", w->name,
+			     index);
+	for (const char *p = path; !rc && *p;) {
+		size_t len = strcspn(p, "/");
+		struct wim_node next = {0};
+
 		rc = check_directory(&n, path, err);
+		if (!rc) {
+			rc = step(w, index, n.path, p, len, &next, err);
+			if (rc == IBB_E_NOTFOUND)
+				rc = not_found(path, p + len, err);
+		}
 		ibb_wim_node_clear(&n);
+		n = next;
+		p += len + (p[len] == '/');
 	}
 	if (rc) {
 		ibb_wim_node_clear(&n);
@@ -218,21 +303,16 @@ int ibb_wim_children(struct ibb_wim *w, unsigned index, const char *dir, struct 
 		     struct ibb_error *err)
 {
 	struct listing l = {.dir = dir, .out = out, .err = err};
-	IBB_AUTO_FREE char *name = NULL;
 	struct wim_node n = {0};
-	int code, rc = ibb_wim_lookup(w, index, dir, &n, err);
+	int code = 0, rc = ibb_wim_lookup(w, index, dir, &n, err);
 
-	if (rc)
-		return rc;
-	rc = check_directory(&n, dir, err);
+	if (!rc)
+		rc = check_directory(&n, dir, err);
+	if (!rc && at(w, index, n.path, WIMLIB_ITERATE_DIR_TREE_FLAG_CHILDREN, on_child, &l, &code))
+		rc = ibb_err_nomem(err);
 	ibb_wim_node_clear(&n);
 	if (rc)
 		return rc;
-	name = ibb_asprintf("/%s", dir);
-	if (!name)
-		return ibb_err_nomem(err);
-	code = wimlib_iterate_dir_tree(w->lib, (int)index, name,
-				       WIMLIB_ITERATE_DIR_TREE_FLAG_CHILDREN, on_child, &l);
 	if (code == STOPPED)
 		return l.rc;
 	return code ? ibb_wim_fail(w, code, err, "image %u: %s", index, dir) : IBB_OK;

@@ -2,6 +2,8 @@
 /* WIMs of every kind, read: the content, the names and the metadata are those of their source. */
 #include "wim_image.h"
 
+#include "volume/wim_internal.h"
+
 static const struct {
 	const char *name;
 	struct mkwim m;
@@ -90,11 +92,423 @@ static void every_kind(void **state)
 	}
 }
 
-int main(void)
+/* ---- names and metadata ---- */
+
+static void names(void **state)
+{
+	struct ibb_wim *w = wim_open(
+		wim_make("names.wim", (struct mkwim){.compression = WIMLIB_COMPRESSION_TYPE_LZX}));
+	struct ibb_volume *v = wim_volume(w, 1);
+	struct ibb_error err = {0};
+	struct ibb_buf b = {0};
+	struct ibb_stat st;
+	char *s = NULL;
+
+	(void)state;
+	expect_list(v, "", "data/|empty/|junction?|symlink?|Windows/");
+	expect_list(v, "EMPTY", "");
+	expect_list(v, "windows/SYSTEM32", "long name of a driver.sys|secret.txt|streams.txt");
+	assert_ok(ibb_volume_spelling(v, "WINDOWS/system32/longna~1.sys", &s, &err), err);
+	assert_string_equal(s, "Windows/System32/long name of a driver.sys");
+	free(s);
+	assert_ok(ibb_volume_spelling(v, "", &s, &err), err);
+	assert_string_equal(s, "");
+	free(s);
+	expect(v, "windows/system32/LONGNA~1.SYS", "driver");
+	assert_fails(ibb_volume_stat(v, "windows/system32/LONGNA~2.SYS", &st, &err), IBB_E_NOTFOUND,
+		     err, "no such file");
+	assert_fails(ibb_volume_stat(v, "b", &st, &err), IBB_E_NOTFOUND, err, "b: no such file");
+	assert_fails(ibb_volume_stat(v, "b/c", &st, &err), IBB_E_NOTFOUND, err, "no directory 'b'");
+	assert_fails(ibb_volume_stat(v, "data/f1/x", &st, &err), IBB_E_NOTFOUND, err,
+		     "data/f1 is no directory");
+	/* wimlib takes a backslash for a slash; Windows has no such name */
+	assert_fails(ibb_volume_stat(v, "data\\f1", &st, &err), IBB_E_NOTFOUND, err,
+		     "data\\f1: no such file");
+	assert_fails(ibb_volume_list(v, "data/f1", join_name, &b, &err), IBB_E_NOTFOUND, err,
+		     "is no directory");
+	assert_fails(ibb_volume_read(v, "data", 10, &b, &err), IBB_E_CONFLICT, err,
+		     "is a directory");
+	assert_fails(ibb_volume_read(v, "data/f3", 4095, &b, &err), IBB_E_LIMIT, err,
+		     "4096 bytes, the limit is 4095");
+	assert_fails(ibb_volume_stat(v, "a/../b", &st, &err), IBB_E_INVALID, err, "..");
+	assert_fails(ibb_volume_mkdir(v, "new", &dir_meta, &err), IBB_E_READONLY, err, "read-only");
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+}
+
+static void reparse_points(void **state)
+{
+	struct ibb_wim *w = wim_open(
+		wim_make("rp.wim", (struct mkwim){.compression = WIMLIB_COMPRESSION_TYPE_NONE}));
+	struct ibb_volume *v = wim_volume(w, 1);
+	struct ibb_error err = {0};
+	struct ibb_buf b = {0};
+	struct ibb_stat st;
+
+	(void)state;
+	st = stat_of(v, "junction");
+	assert_int_equal(st.reparse_tag, 0xa0000003);
+	assert_int_equal(st.type, IBB_FILE_OTHER);
+	assert_int_equal(stat_of(v, "symlink").reparse_tag, 0xa000000c);
+	assert_int_equal(stat_of(v, "symlink").size_bytes, 0);
+	assert_fails(ibb_volume_stat(v, "junction/x", &st, &err), IBB_E_UNSUPPORTED, err,
+		     "junction: a junction (reparse tag 0xa0000003)");
+	assert_fails(ibb_volume_list(v, "Junction", join_name, &b, &err), IBB_E_UNSUPPORTED, err,
+		     "a junction");
+	assert_fails(ibb_volume_read(v, "symlink", 100, &b, &err), IBB_E_UNSUPPORTED, err,
+		     "symlink: a symbolic link (reparse tag 0xa000000c)");
+	assert_fails(ibb_volume_stream(v, "symlink", 100, expect_piece, NULL, &err),
+		     IBB_E_UNSUPPORTED, err, "a symbolic link");
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+}
+
+static void expect_sd(struct ibb_volume *v, const char *path, const char *sddl)
+{
+	struct ibb_buf want = {0}, got = {0};
+	struct ibb_error err = {0};
+
+	wim_sd(sddl, &want);
+	assert_ok(ibb_volume_security(v, path, &got, &err), err);
+	assert_int_equal(got.len, want.len);
+	assert_memory_equal(got.data, want.data, want.len);
+	ibb_buf_clear(&want);
+	ibb_buf_clear(&got);
+}
+
+static void metadata(void **state)
+{
+	struct ibb_wim *w = wim_open(
+		wim_make("meta.wim", (struct mkwim){.compression = WIMLIB_COMPRESSION_TYPE_LZX}));
+	struct ibb_volume *v = wim_volume(w, 1);
+	struct ibb_stat a = stat_of(v, "Windows/System32/streams.txt");
+	struct ibb_stat b = stat_of(v, "Windows/hard link.txt");
+	struct ibb_error err = {0};
+	struct ibb_volume_info in;
+	struct wim_node n = {0};
+
+	(void)state;
+	assert_int_equal(a.attributes, 0x27);
+	assert_int_equal(a.links, 2);
+	assert_int_equal(a.size_bytes, 4);
+	assert_int_equal(a.mtime, 131000000000000008u);
+	assert_int_equal(a.security_id, 0);
+	assert_true(a.id != 0 && a.id == b.id);
+	assert_false(a.encrypted || a.wof_compressed || a.reparse_tag);
+	assert_int_equal(stat_of(v, "data/f2").links, 1);
+	assert_int_equal(stat_of(v, "data").attributes, 0x10);
+	/* before 1970, to the last unit */
+	assert_int_equal(stat_of(v, "Windows").mtime, 116444736000000000u);
+	expect_sd(v, "Windows", WIM_SDDL_DIR);
+	expect_sd(v, "windows/hard LINK.txt", WIM_SDDL_FILE);
+	assert_ok(ibb_wim_lookup(w, 1, "windows/system32/STREAMS.txt", &n, &err), err);
+	assert_string_equal(n.path, "Windows/System32/streams.txt");
+	assert_int_equal(n.named_streams, 1);
+	assert_int_equal(n.created, 131000000000000007u);
+	assert_int_equal(n.modified, 131000000000000008u);
+	assert_int_equal(n.accessed, 131000000000000009u);
+	ibb_wim_node_clear(&n);
+	assert_ok(ibb_wim_lookup(w, 1, "Windows", &n, &err), err);
+	assert_int_equal(n.created, 116444735999999999u);
+	assert_null(n.dos_name);
+	ibb_wim_node_clear(&n);
+	assert_ok(ibb_wim_lookup(w, 1, "windows/system32/LONGNA~1.SYS", &n, &err), err);
+	assert_string_equal(n.dos_name, "LONGNA~1.SYS");
+	ibb_wim_node_clear(&n);
+	assert_ok(ibb_volume_info(v, &in, &err), err);
+	assert_string_equal(in.kind, "wim");
+	assert_string_equal(in.label, "Windows 11 Pro");
+	assert_string_equal(in.serial, "");
+	assert_int_equal(in.size_bytes, 16ull << 30);
+	assert_int_equal(in.free_bytes, 16ull << 30);
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+}
+
+/* Files that come from Linux have no descriptor. */
+static void from_a_directory(void **state)
+{
+	const struct mkwim_image im = {.directory = img_path("plain")};
+	struct ibb_error err = {0};
+	struct ibb_volume_info in;
+	struct ibb_buf b = {0};
+	struct ibb_volume *v;
+	struct ibb_wim *w;
+
+	(void)state;
+	assert_int_equal(run("mkdir -p '%s/d' && (echo hi > '%s/d/f')", im.directory, im.directory),
+			 0);
+	w = wim_open(wim_make("dir.wim", (struct mkwim){.images = &im, .n_images = 1}));
+	v = wim_volume(w, 1);
+	expect(v, "D/F", "hi\n");
+	assert_fails(ibb_volume_security(v, "d/f", &b, &err), IBB_E_UNSUPPORTED, err,
+		     "d/f: has no security descriptor");
+	assert_fails(ibb_volume_security(v, "d/g", &b, &err), IBB_E_NOTFOUND, err, "no such file");
+	assert_ok(ibb_volume_info(v, &in, &err), err);
+	assert_string_equal(in.label, "");
+	assert_null(ibb_wim_image(w, 1)->name);
+	assert_int_equal(ibb_wim_image(w, 1)->arch, -1);
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+}
+
+/* ---- images ---- */
+
+static const struct mkwim_property renamed[] = {{"NAME", "Windows 11 HOME"}};
+static const struct mkwim_property odd[] = {
+	{"WINDOWS/ARCH", "9x"},
+	{"WINDOWS/VERSION/BUILD", "4294967296"},
+	{"WINDOWS/VERSION/MAJOR", "-1"},
+	{"DISPLAYNAME", "red \xc2\x9b"
+			"31m"},
+	{"TOTALBYTES", "99999999999999999999"},
+};
+
+static const char *make_many(void)
+{
+	const struct mkwim_image images[] = {
+		{.ntfs = wim_source(),
+		 .name = "Windows 11 Pro",
+		 .properties = wim_pro,
+		 .n_properties = IBB_ARRAY_SIZE(wim_pro)},
+		{.ntfs = wim_source(), .name = "Windows 11 Home"},
+		/* wimlib looks for names that are equal to the letter */
+		{.ntfs = wim_source(), .properties = renamed, .n_properties = 1},
+		{.ntfs = wim_source(),
+		 .name = "3000",
+		 .properties = odd,
+		 .n_properties = IBB_ARRAY_SIZE(odd)},
+	};
+
+	return wim_make("many.wim", (struct mkwim){.compression = WIMLIB_COMPRESSION_TYPE_XPRESS,
+						   .boot_index = 2,
+						   .images = images,
+						   .n_images = IBB_ARRAY_SIZE(images)});
+}
+
+static void images(void **state)
+{
+	struct ibb_wim *w = wim_open(make_many());
+	const struct ibb_wim_image *im = ibb_wim_image(w, 1);
+
+	(void)state;
+	assert_int_equal(ibb_wim_info(w)->images, 4);
+	assert_int_equal(ibb_wim_info(w)->boot_index, 2);
+	assert_false(ibb_wim_info(w)->integrity);
+	assert_string_equal(im->name, "Windows 11 Pro");
+	assert_string_equal(im->description, "for the tests");
+	assert_string_equal(im->display_name, "Windows 11 Pro (display)");
+	assert_string_equal(im->flags, "Professional");
+	assert_string_equal(im->product_name, wim_pro[4].value);
+	assert_string_equal(im->edition, "Professional");
+	assert_string_equal(im->installation_type, "Client");
+	assert_int_equal(im->major, 10);
+	assert_int_equal(im->minor, 0);
+	assert_int_equal(im->build, 26100);
+	assert_int_equal(im->spbuild, 1742);
+	assert_int_equal(im->arch, 9);
+	assert_true(im->files > WIM_N_SIZES && im->directories > 4 && im->total_bytes > 2000000);
+	/* numbers that are none, and a text that a terminal would obey */
+	im = ibb_wim_image(w, 4);
+	assert_int_equal(im->index, 4);
+	assert_int_equal(im->arch, -1);
+	assert_int_equal(im->build, 0);
+	assert_int_equal(im->major, 0);
+	assert_null(im->display_name);
+	assert_null(ibb_wim_image(w, 0));
+	assert_null(ibb_wim_image(w, 5));
+	ibb_wim_close(w);
+}
+
+static void find(void **state)
+{
+	struct ibb_wim *w = wim_open(make_many());
+	struct ibb_error err = {0};
+	struct ibb_volume *v = NULL;
+	unsigned i = 77;
+
+	(void)state;
+	assert_ok(ibb_wim_find(w, "2", &i, &err), err);
+	assert_int_equal(i, 2);
+	assert_ok(ibb_wim_find(w, "windows 11 pro", &i, &err), err);
+	assert_int_equal(i, 1);
+	/* no such number, but a name */
+	assert_ok(ibb_wim_find(w, "3000", &i, &err), err);
+	assert_int_equal(i, 4);
+	assert_fails(ibb_wim_find(w, "5", &i, &err), IBB_E_NOTFOUND, err,
+		     "no image '5'; it has: 1 'Windows 11 Pro', 2 'Windows 11 Home'");
+	assert_fails(ibb_wim_find(w, "0", &i, &err), IBB_E_NOTFOUND, err, "no image '0'");
+	assert_fails(ibb_wim_find(w, "", &i, &err), IBB_E_NOTFOUND, err, "no image ''");
+	assert_fails(ibb_wim_find(w, "4294967297", &i, &err), IBB_E_NOTFOUND, err, "no image");
+	assert_fails(ibb_wim_find(w, "\x1b[31m", &i, &err), IBB_E_NOTFOUND, err, "no image '?'");
+	assert_fails(ibb_wim_find(w, "windows 11 home", &i, &err), IBB_E_CONFLICT, err,
+		     "several images are named 'windows 11 home': 2, 3");
+	assert_string_equal(err.hint, "choose the image by its number");
+	assert_int_equal(i, 4);
+	assert_fails(ibb_volume_open_wim(w, 5, false, NULL, &v, &err), IBB_E_NOTFOUND, err,
+		     "no image 5; it has 4");
+	assert_fails(ibb_volume_open_wim(w, 0, false, NULL, &v, &err), IBB_E_NOTFOUND, err,
+		     "no image 0");
+	for (i = 1; i <= 4; i++) {
+		v = wim_volume(w, i);
+		expect(v, "windows/hard link.TXT", "main");
+		ibb_volume_close(v);
+	}
+	ibb_wim_close(w);
+}
+
+/* Two volumes of one WIM, used in turn: wimlib has one image loaded at a time. */
+static void two_at_once(void **state)
+{
+	struct ibb_wim *w = wim_open(make_many());
+	struct ibb_volume *a = wim_volume(w, 1), *b = wim_volume(w, 3);
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		expect(a, "Windows/System32/secret.txt", "for one user");
+		expect_list(b, "", "data/|empty/|junction?|symlink?|Windows/");
+	}
+	ibb_volume_close(a);
+	ibb_volume_close(b);
+	ibb_wim_close(w);
+}
+
+/* ---- may it be changed ---- */
+
+static void writable(void **state)
+{
+	struct ibb_error err = {0};
+	struct ibb_wim *w = wim_open(wim_make("ro.wim", (struct mkwim){.readonly = true}));
+
+	(void)state;
+	assert_true(ibb_wim_info(w)->marked_readonly);
+	assert_ok(ibb_wim_check_writable(w, false, &err), err);
+	assert_fails(ibb_wim_check_writable(w, true, &err), IBB_E_UNSUPPORTED, err,
+		     "marked read-only");
+	ibb_wim_close(w);
+	w = wim_open(wim_make("pipe.wim", (struct mkwim){.pipable = true}));
+	assert_ok(ibb_wim_check_writable(w, false, &err), err);
+	assert_fails(ibb_wim_check_writable(w, true, &err), IBB_E_UNSUPPORTED, err, "pipable");
+	ibb_wim_close(w);
+	w = wim_open(wim_make("rw.wim", (struct mkwim){.integrity = true}));
+	assert_ok(ibb_wim_check_writable(w, true, &err), err);
+	ibb_wim_close(w);
+}
+
+static void split_parts(void **state)
+{
+	const char *path = wim_make("sp lit.swm", (struct mkwim){.part_bytes = 400000});
+	struct ibb_wim *w = wim_open(path);
+	struct ibb_error err = {0};
+	struct ibb_volume *v = NULL;
+	char want[700], second[600], third[600];
+	unsigned parts = ibb_wim_info(w)->parts;
+
+	(void)state;
+	assert_true(parts >= 4);
+	assert_int_equal(ibb_wim_info(w)->part, 1);
+	assert_fails(ibb_wim_check_writable(w, false, &err), IBB_E_UNSUPPORTED, err,
+		     "a split WIM (");
+	snprintf(want, sizeof(want),
+		 "join the parts: wimlib-imagex join OUT.wim '%s/sp lit'*'.swm'", img_dir());
+	assert_string_equal(err.hint, want);
+	assert_fails(ibb_volume_open_wim(w, 1, true, NULL, &v, &err), IBB_E_UNSUPPORTED, err,
+		     "split WIM");
+	ibb_wim_close(w);
+	snprintf(second, sizeof(second), "%s", img_path("sp lit2.swm"));
+	snprintf(third, sizeof(third), "%s", img_path("sp lit3.swm"));
+	assert_fails(ibb_wim_open(second, NULL, &w, &err), IBB_E_UNSUPPORTED, err, "is part 2 of");
+	snprintf(want, sizeof(want), "give the first part: %s", path);
+	assert_string_equal(err.hint, want);
+	/* swapped, foreign, missing */
+	assert_int_equal(run("mv '%s' '%s.x' && mv '%s' '%s' && mv '%s.x' '%s'", second, second,
+			     third, second, second, third),
+			 0);
+	assert_fails(ibb_wim_open(path, NULL, &w, &err), IBB_E_CONFLICT, err,
+		     "sp lit2.swm: is part 3 of the WIM, not part 2");
+	assert_int_equal(run("cp '%s' '%s'", wim_make("foreign.wim", (struct mkwim){0}), second),
+			 0);
+	assert_fails(ibb_wim_open(path, NULL, &w, &err), IBB_E_CONFLICT, err,
+		     "sp lit2.swm: is not a part of the same WIM");
+	unlink(second);
+	assert_fails(ibb_wim_open(path, NULL, &w, &err), IBB_E_NOTFOUND, err, "part 2 of");
+	assert_non_null(strstr(err.msg, second));
+	assert_int_equal(ibb_wim_open(path, NULL, &w, NULL), IBB_E_NOTFOUND);
+	assert_int_equal(run("rm '%s'/sp*", img_dir()), 0);
+}
+
+/* wimlib has one setting for the whole process, and the program may have made it. */
+static void host_program_initialised_it(void **state)
+{
+	const char *path = wim_make("host.wim", (struct mkwim){0});
+	char self[600], cmd[1400];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	(void)state;
+	assert_true(n > 0);
+	self[n] = '\0';
+	snprintf(cmd, sizeof(cmd), "'%s' --host '%s'", self, path);
+	assert_int_equal(system(cmd), 0);
+}
+
+static int as_host(const char *path)
+{
+	struct ibb_error err = {0};
+	struct ibb_wim *w = NULL;
+
+	if (wimlib_global_init(0) || ibb_wim_open(path, NULL, &w, &err) != IBB_E_INVALID)
+		return 1;
+	/* and again: the answer is not kept */
+	if (ibb_wim_open(path, NULL, &w, &err) != IBB_E_INVALID)
+		return 2;
+	return strstr(err.msg, "case-sensitively") && *err.hint ? 0 : 3;
+}
+
+static void not_a_wim(void **state)
+{
+	struct ibb_error err = {0};
+	struct ibb_wim *w = NULL;
+	struct ibb_disk *d = NULL;
+	struct ibb_file_id id;
+	const char *path = img_path("no.wim");
+
+	(void)state;
+	assert_fails(ibb_wim_open(path, NULL, &w, &err), IBB_E_IO, err, "no.wim");
+	assert_int_equal(run("(printf MSWIM > '%s')", path), 0);
+	assert_fails(ibb_wim_open(path, "shown.wim", &w, &err), IBB_E_CORRUPT, err,
+		     "shown.wim: too short for a WIM: 5 bytes");
+	assert_fails(ibb_wim_open(wim_source(), NULL, &w, &err), IBB_E_CORRUPT, err,
+		     "is no WIM file");
+	assert_fails(ibb_wim_open(img_dir(), NULL, &w, &err), IBB_E_UNSUPPORTED, err,
+		     "is a directory");
+	assert_ok(ibb_disk_file_open(wim_source(), &id, &d, &err), err);
+	assert_false(ibb_wim_is(d));
+	ibb_disk_unref(d);
+	path = wim_make("is.wim", (struct mkwim){.pipable = true});
+	assert_ok(ibb_disk_file_open(path, &id, &d, &err), err);
+	assert_true(ibb_wim_is(d));
+	ibb_disk_unref(d);
+	ibb_wim_close(NULL);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind),
+		cmocka_unit_test(names),
+		cmocka_unit_test(reparse_points),
+		cmocka_unit_test(metadata),
+		cmocka_unit_test(from_a_directory),
+		cmocka_unit_test(images),
+		cmocka_unit_test(find),
+		cmocka_unit_test(two_at_once),
+		cmocka_unit_test(writable),
+		cmocka_unit_test(split_parts),
+		cmocka_unit_test(not_a_wim),
+		cmocka_unit_test(host_program_initialised_it),
 	};
 
+	if (argc == 3 && strcmp(argv[1], "--host") == 0)
+		return as_host(argv[2]);
 	return cmocka_run_group_tests(tests, NULL, img_teardown) ? 1 : 0;
 }

@@ -38,3 +38,9 @@ ibb_unit_test(test_wim_compare LABEL unit SOURCES unit/test_wim_compare.c suppor
 	support/mksd.c ${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_wim_kill LABEL fault SOURCES unit/test_wim_kill.c support/mkwim.c support/mksd.c
 	${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_bad LABEL bad SOURCES unit/test_wim_bad.c support/mkwim.c support/mksd.c
+	${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_stage LABEL unit SOURCES unit/test_wim_stage.c support/mkwim.c support/mksd.c
+	${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_stage_fault LABEL fault SOURCES unit/test_wim_stage_fault.c support/mkwim.c
+	support/mksd.c ${ntfscheck} LAYERS base disk volume)
