@@ -159,7 +159,7 @@ static int unpack(struct source *s, uint64_t off, uint64_t packed, uint8_t *out,
 		return ibb_disk_pread(s->disk, out, size, off, err);
 	if (!s->decompressor)
 		return corrupt(s, err, "not compressed, but a chunk is shorter than its content");
-	if (!s->in && !(s->in = ibb_alloc(s->chunk)))
+	if (!s->in && !(s->in = ibb_alloc(chunk_bytes(s, 0))))
 		return ibb_err_nomem(err);
 	rc = ibb_disk_pread(s->disk, s->in, (size_t)packed, off, err);
 	if (rc)

@@ -2,10 +2,13 @@
 /*
  * The WIM back end; included by wim*.c only.
  *
- * wim.c        open, XML data, errors of wimlib
+ * wim.c        open and close
+ * wim_error.c  errors of wimlib
+ * wim_images.c XML data
  * wim_header.c the header, checked before wimlib sees the file
  * wim_parts.c  the other files of a split WIM
  * wim_tree.c   names: lookup and list, over wimlib_iterate_dir_tree()
+ * wim_names.c  names that wimlib would leave out without a word
  * wim_blob.c   content of a file from its resource
  * wim_volume.c an image as a volume: what is staged, laid over what the image has
  * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
@@ -59,6 +62,7 @@ struct ibb_wim {
 	struct ibb_file_id *part_ids;
 	struct wim_chunk chunk;
 	bool *changed; /* per image: something was committed */
+	bool *counted; /* and wimlib has counted its files; NULL: none */
 	/* scratch volumes that committed content is still read from, until it is written */
 	int *staged_fds;
 	size_t n_staged_fds, cap_staged_fds;
@@ -69,6 +73,10 @@ struct ibb_wim {
 /* The error of a wimlib call, with what it means for `what`. Always negative. */
 int ibb_wim_fail(const struct ibb_wim *w, int code, struct ibb_error *err, const char *fmt, ...)
 	IBB_PRINTF(4, 5);
+
+/* Fills w->images, for which info.images is known. IBB_E_NOMEM. */
+int ibb_wim_images_read(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_wim_image_clear(struct ibb_wim_image *im);
 
 /* Finds, opens and checks the parts beside the first one, and gives them to wimlib. */
 int ibb_wim_parts_open(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
@@ -105,6 +113,12 @@ int ibb_wim_lookup(struct ibb_wim *w, unsigned index, const char *path, struct w
 /* Names in a directory. */
 int ibb_wim_children(struct ibb_wim *w, unsigned index, const char *dir, struct ibb_dirents *out,
 		     struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Is every name of the image one that a file can have, and no two of a directory the same? wimlib
+ * leaves others out without a word. IBB_E_CORRUPT.
+ */
+int ibb_wim_check_names(struct ibb_wim *w, unsigned index, struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ---- content; wim_blob.c ---- */
 

@@ -306,6 +306,8 @@ int ibb_volume_open_wim(struct ibb_wim *w, unsigned index, bool writable, const 
 
 	if (!rc)
 		rc = check_root(w, index, err);
+	if (!rc)
+		rc = ibb_wim_check_names(w, index, err);
 	if (rc)
 		return rc;
 	b = ibb_zalloc(sizeof(*b));
