@@ -165,7 +165,7 @@ int ibb_wim_xml_canonical(const char *xml, size_t n, unsigned index, bool counts
 /* ---- the volume; wim_stage.c has what changes it ---- */
 
 /* Paths, sorted by ibb_casecmp(), so that a directory comes before what lies below it. */
-struct wim_names {
+struct wim_paths {
 	char **items;
 	size_t n, cap;
 };
@@ -184,9 +184,9 @@ struct wim_be {
 	struct ibb_volume *scratch;
 	uint64_t scratch_memory; /* its share of wim->staged_memory */
 	/* what the scratch volume holds that is new, and which of its directories are copies */
-	struct wim_names staged, copies;
+	struct wim_paths staged, copies;
 	/* paths of the image, as spelt there, that are gone, or hidden by what is staged */
-	struct wim_names removed;
+	struct wim_paths removed;
 };
 
 static inline struct wim_be *to_wim(struct ibb_volume *v)
@@ -202,6 +202,21 @@ bool ibb_wim_is_removed(const struct wim_be *b, const char *path);
 /* The same of what is staged: nothing of the image is there either. */
 bool ibb_wim_is_staged(const struct wim_be *b, const char *path);
 
+/* What there is at a path: something staged, or of the image. */
+struct wim_seen {
+	char *path; /* without aliases of 8.3 characters; what is staged lies there in `scratch` */
+	bool staged;
+	struct ibb_stat st;   /* either way */
+	struct wim_node node; /* when it is of the image */
+};
+/*
+ * IBB_E_NOTFOUND; then too *ret is set, to the path where it would come to be. ibb_wim_seen_clear()
+ * in any case. IBB_E_UNSUPPORTED as ibb_wim_lookup().
+ */
+int ibb_wim_look(struct wim_be *b, const char *path, struct wim_seen *ret,
+		 struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_wim_seen_clear(struct wim_seen *s);
+
 int ibb_wim_put(struct ibb_volume *v, const char *path, struct ibb_bytes content,
 		enum ibb_put_mode mode, const struct ibb_meta *meta, struct ibb_error *err);
 int ibb_wim_mkdir(struct ibb_volume *v, const char *path, const struct ibb_meta *meta,
@@ -214,11 +229,9 @@ int ibb_wim_commit(struct ibb_volume *v, struct ibb_error *err);
 void ibb_wim_stage_clear(struct wim_be *b);
 
 /*
- * Of the staged state alone: IBB_E_NOTFOUND when nothing is staged at `path` (a directory that is
- * only a copy of the image's counts as not staged).
+ * What is staged in a directory, a copied one too: IBB_E_NOTFOUND when nothing is. A directory that
+ * is only a copy of the image's counts as not staged.
  */
-int ibb_wim_staged_stat(struct wim_be *b, const char *path, struct ibb_stat *ret,
-			struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_wim_staged_list(struct wim_be *b, const char *dir, struct ibb_dirents *out,
 			struct ibb_error *err) IBB_MUST_CHECK;
 

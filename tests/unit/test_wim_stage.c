@@ -9,12 +9,14 @@
 
 #include <ntfs-3g/object_id.h>
 
-#include "volume/ntfs_import.h"
+#include "volume/wim_stage.h"
 
 #define OLD_TIME 131000000000000007u
 #define HIVE	 "Windows/System32/config/SYSTEM"
 #define LOG	 "Windows/System32/config/SYSTEM.LOG1"
 #define LONG	 "Windows/System32/config/a rather long name.log"
+#define PLAIN	 "Windows/System32/config/plain"
+#define PACKED	 "Windows/System32/config/packed"
 #define DRIVER	 "Windows/System32/drivers/driver.sys"
 
 static uint8_t *hive;
@@ -33,6 +35,17 @@ static void object_id(struct raw *r, const char *path, uint8_t first)
 	raw_done(ni);
 }
 
+/* As it says of a file that NTFS compressed, or that has holes; this one is neither. */
+static void set_packed(struct raw *r, const char *path)
+{
+	ntfs_inode *ni = raw_inode(r, path);
+
+	ni->flags |= FILE_ATTR_COMPRESSED | FILE_ATTR_SPARSE_FILE;
+	NInoFileNameSetDirty(ni);
+	ntfs_inode_mark_dirty(ni);
+	raw_done(ni);
+}
+
 static void fill_source(struct ibb_volume *v)
 {
 	static const char *const dirs[] = {"Windows",
@@ -42,13 +55,16 @@ static void fill_source(struct ibb_volume *v)
 					   "Windows/WinSxS",
 					   "empty",
 					   "nested",
-					   "nested/inner"};
+					   "nested/inner",
+					   "a long directory"};
 
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(dirs); i++)
 		make_dir(v, dirs[i]);
 	put_bytes(v, HIVE, hive, HIVE_BYTES, IBB_PUT_REPLACE);
 	put(v, LOG, "a log");
 	put(v, LONG, "another log");
+	put(v, PLAIN, "no attributes");
+	put(v, PACKED, "was compressed");
 	put(v, DRIVER, "a driver");
 	put(v, "Windows/notepad.exe", "an editor");
 	put(v, "Windows/streams.txt", "with streams");
@@ -67,7 +83,10 @@ static void decorate_source(struct raw *r)
 	wim_set_times(r, HIVE, OLD_TIME);
 	wim_set_attributes(r, LOG, 0x2107);
 	wim_dos_name(r, LONG, "Windows/System32/config", "ARATHE~1.LOG");
+	wim_dos_name(r, "a long directory", "", "LONGDI~1");
 	object_id(r, LONG, 7);
+	wim_set_attributes(r, PLAIN, 0x80);
+	set_packed(r, PACKED);
 	raw_link(r, DRIVER, "Windows/WinSxS/driver.sys");
 	wim_add_stream(r, "Windows/streams.txt", "Zone.Identifier", "[ZoneTransfer]");
 	raw_create(r, "junction", S_IFDIR, NULL, 0);
@@ -204,7 +223,9 @@ static void new_as_on_disk(void **state)
 	v = wim_volume(w, 1);
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(new_paths); i++)
 		same_object(disk, v, w, new_paths[i]);
-	expect_list(v, "", "bootmgr|empty/|junction?|nested/|Store/|symlink?|top.txt|Windows/");
+	expect_list(v, "",
+		    "a long "
+		    "directory/|bootmgr|empty/|junction?|nested/|Store/|symlink?|top.txt|Windows/");
 	/* the other name of the driver is as it was, and alone */
 	link = stage_node(w, "Windows/WinSxS/driver.sys");
 	assert_int_equal(link.st.links, 1);
@@ -300,10 +321,13 @@ static void in_place(void **state)
 	put_bytes(v, "WINDOWS/system32/CONFIG/system", more, HIVE_BYTES + 8192, IBB_PUT_IN_PLACE);
 	put_bytes(v, LOG, "", 0, IBB_PUT_IN_PLACE);
 	put_bytes(v, LONG, "changed log", 11, IBB_PUT_IN_PLACE);
+	put_bytes(v, PLAIN, "still none", 10, IBB_PUT_IN_PLACE);
+	put_bytes(v, PACKED, "still says so", 13, IBB_PUT_IN_PLACE);
 	/* and again, smaller */
 	put_bytes(v, LONG, "short", 5, IBB_PUT_IN_PLACE);
 	assert_int_equal(stat_of(v, HIVE).attributes, 0x26);
-	expect_list(v, "Windows/System32/config", "a rather long name.log|SYSTEM|SYSTEM.LOG1");
+	expect_list(v, "Windows/System32/config",
+		    "a rather long name.log|packed|plain|SYSTEM|SYSTEM.LOG1");
 	w = stage_through(w, v, img_path("place.wim"));
 	v = wim_volume(w, 1);
 	expect_bytes(v, HIVE, more, HIVE_BYTES + 8192);
@@ -312,9 +336,17 @@ static void in_place(void **state)
 	expect_in_place(before, w, HIVE);
 	expect_in_place(before, w, LOG);
 	expect_in_place(before, w, LONG);
+	expect_in_place(before, w, PLAIN);
+	expect_in_place(before, w, PACKED);
 	n = stage_node(w, LONG);
 	assert_string_equal(n.dos_name, "ARATHE~1.LOG");
 	assert_int_equal(((const uint8_t *)&n.object_id)[0], 7);
+	ibb_wim_node_clear(&n);
+	n = stage_node(w, PLAIN);
+	assert_int_equal(n.attributes, 0x80);
+	ibb_wim_node_clear(&n);
+	n = stage_node(w, PACKED);
+	assert_int_equal(n.attributes, 0xa20);
 	ibb_wim_node_clear(&n);
 	n = stage_node(w, HIVE);
 	assert_int_equal(n.created, OLD_TIME);
@@ -431,7 +463,7 @@ static void order(void **state)
 	assert_ok(ibb_volume_remove(v, "windows/notepad.exe", &err), err);
 	expect_list(v, "Windows/WinSxS", "driver.sys");
 	assert_fails(ibb_volume_remove(v, "Windows/Notepad.exe", &err), IBB_E_NOTFOUND, err,
-		     "not found");
+		     "no such file");
 	put(v, "Windows/NOTEPAD.EXE", "another");
 	/* put, then removed: gone */
 	put(v, LOG, "replaced");
@@ -469,7 +501,7 @@ static void order(void **state)
 	v = wim_volume(w, 1);
 	expect(v, "Windows/notepad.exe", "another");
 	expect_list(v, "Windows", "NOTEPAD.EXE|secret.txt|streams.txt|System32/|WinSxS/");
-	expect_list(v, "Windows/System32/config", "a rather long name.log/|SYSTEM");
+	expect_list(v, "Windows/System32/config", "a rather long name.log/|packed|plain|SYSTEM");
 	expect_list(v, "Windows/WinSxS", "");
 	expect(v, DRIVER, "a driver");
 	assert_int_equal(stat_of(v, DRIVER).links, 1);
@@ -477,9 +509,85 @@ static void order(void **state)
 	expect_list(v, "nested/inner", "X");
 	expect(v, "nested/inner/x", "other");
 	expect(v, "empty", "a file now");
-	expect_list(v, "", "bootmgr|Empty|junction?|nested/|symlink?|Windows/");
+	expect_list(v, "", "a long directory/|bootmgr|Empty|junction?|nested/|symlink?|Windows/");
 	ibb_volume_close(v);
 	ibb_wim_close(w);
+}
+
+/* By their aliases of 8.3 characters, as Windows finds them; what takes the place has none. */
+static void aliases(void **state)
+{
+	struct ibb_wim *w = source_wim();
+	struct ibb_volume *v = stage_open(w, NULL);
+	struct ibb_error err = {0};
+	struct ibb_stat st;
+	char *spelt = NULL;
+
+	(void)state;
+	expect(v, "Windows/System32/config/arathe~1.log", "another log");
+	put_bytes(v, "Windows/System32/config/ARATHE~1.LOG", "in place", 8, IBB_PUT_IN_PLACE);
+	expect(v, "Windows/System32/config/arathe~1.log", "in place");
+	expect(v, LONG, "in place");
+	assert_ok(ibb_volume_spelling(v, "Windows/System32/config/arathe~1.log", &spelt, &err),
+		  err);
+	assert_string_equal(spelt, LONG);
+	free(spelt);
+	put(v, "LONGDI~1/new", "below an alias");
+	make_dir(v, "longdi~1/Sub");
+	put(v, "LONGDI~1/sub/x", "deeper");
+	expect(v, "a long directory/NEW", "below an alias");
+	expect(v, "longdi~1/sub/x", "deeper");
+	expect_list(v, "LONGDI~1", "new|Sub/");
+	assert_fails(ibb_volume_mkdir(v, "LONGDI~1", &dir_meta, &err), IBB_E_EXISTS, err, "exists");
+	/* replaced by its alias: under its long name, and the alias is gone */
+	put(v, "Windows/System32/config/arathe~1.log", "replaced");
+	assert_fails(ibb_volume_remove(v, "LONGDI~1", &err), IBB_E_CONFLICT, err, "not empty");
+	ibb_volume_close(v);
+	v = stage_open(w, NULL);
+	put(v, "Windows/System32/config/arathe~1.log", "replaced");
+	assert_fails(ibb_volume_stat(v, "Windows/System32/config/arathe~1.log", &st, &err),
+		     IBB_E_NOTFOUND, err, "arathe~1.log");
+	expect(v, LONG, "replaced");
+	assert_ok(ibb_volume_remove(v, "LONGDI~1", &err), err);
+	assert_fails(ibb_volume_stat(v, "LONGDI~1", &st, &err), IBB_E_NOTFOUND, err, "LONGDI~1");
+	assert_fails(ibb_volume_mkdir(v, "LONGDI~1/x", &dir_meta, &err), IBB_E_NOTFOUND, err,
+		     "no directory");
+	w = stage_through(w, v, img_path("alias.wim"));
+	v = wim_volume(w, 1);
+	expect(v, LONG, "replaced");
+	assert_fails(ibb_volume_stat(v, "Windows/System32/config/arathe~1.log", &st, &err),
+		     IBB_E_NOTFOUND, err, "no such file");
+	expect_list(v, "", "bootmgr|empty/|junction?|nested/|symlink?|Windows/");
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+}
+
+/* All or nothing: one path that is not there, and what was asked for with it does not happen. */
+static void rolled_back(void **state)
+{
+	struct ibb_wim *before = source_wim(), *w = source_wim();
+	struct ibb_volume *v = stage_open(w, NULL);
+	struct ibb_error err = {0};
+
+	(void)state;
+	put(v, "bootmgr", "another one");
+	put(v, "Windows/new", "new");
+	assert_ok(wim_paths_add(&to_wim(v)->removed, "a ghost", &err), err);
+	assert_fails(ibb_volume_commit(v, &err), IBB_E_NOTFOUND, err, "the changes");
+	assert_false(w->changed[0]);
+	ibb_volume_close(v);
+	expect_same_node(before, w, "bootmgr");
+	v = wim_volume(w, 1);
+	expect_list(v, "Windows", "notepad.exe|secret.txt|streams.txt|System32/|WinSxS/");
+	ibb_volume_close(v);
+	/* and what is there, but not as it was staged, is found out */
+	v = stage_open(w, NULL);
+	put(v, "real", "1");
+	assert_ok(wim_paths_add(&to_wim(v)->staged, "ghost", &err), err);
+	assert_fails(ibb_volume_commit(v, &err), IBB_E_NOTFOUND, err, "ghost");
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+	ibb_wim_close(before);
 }
 
 /* Removals alone need no scratch volume. */
@@ -495,7 +603,7 @@ static void removals(void **state)
 	assert_null(to_wim(v)->scratch);
 	w = stage_through(w, v, img_path("removed.wim"));
 	v = wim_volume(w, 1);
-	expect_list(v, "", "junction?|nested/|symlink?|Windows/");
+	expect_list(v, "", "a long directory/|junction?|nested/|symlink?|Windows/");
 	ibb_volume_close(v);
 	ibb_wim_close(w);
 }
@@ -675,6 +783,8 @@ int main(void)
 		cmocka_unit_test(refused),
 		cmocka_unit_test(states),
 		cmocka_unit_test(order),
+		cmocka_unit_test(aliases),
+		cmocka_unit_test(rolled_back),
 		cmocka_unit_test(removals),
 		cmocka_unit_test(limit),
 		cmocka_unit_test(limit_of_all),

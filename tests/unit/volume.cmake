@@ -38,3 +38,5 @@ ibb_unit_test(test_wim_stage LABEL unit SOURCES unit/test_wim_stage.c support/mk
 	${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_wim_write LABEL fault SOURCES unit/test_wim_write.c support/mkwim.c support/mksd.c
 	${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_stage_fault LABEL fault SOURCES unit/test_wim_stage_fault.c support/mkwim.c
+	support/mksd.c ${ntfscheck} LAYERS base disk volume)
