@@ -40,3 +40,7 @@ ibb_unit_test(test_wim_write LABEL fault SOURCES unit/test_wim_write.c support/m
 	${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_wim_stage_fault LABEL fault SOURCES unit/test_wim_stage_fault.c support/mkwim.c
 	support/mksd.c ${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_compare LABEL unit SOURCES unit/test_wim_compare.c support/mkwim.c
+	support/mksd.c ${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_kill LABEL fault SOURCES unit/test_wim_kill.c support/mkwim.c support/mksd.c
+	${ntfscheck} LAYERS base disk volume)

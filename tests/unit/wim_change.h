@@ -53,6 +53,23 @@ static inline const char *change_make(const char *name, struct mkwim m)
 	return wim_make(name, m);
 }
 
+/* With so many bytes more, that take their time to be compressed. */
+static size_t change_bulk;
+
+static inline void change_put_bulk(struct ibb_volume *v)
+{
+	uint8_t *p = malloc(change_bulk);
+	uint32_t x = 1;
+
+	assert_non_null(p);
+	for (size_t i = 0; i < change_bulk; i++) {
+		x = x * 1664525 + 1013904223;
+		p[i] = (uint8_t)("abcdefghijklmnop"[x >> 28] + (x >> 20) % 3);
+	}
+	put_bytes(v, "Windows/newdir/bulk", p, change_bulk, IBB_PUT_REPLACE);
+	free(p);
+}
+
 static inline void change_image(struct ibb_wim *w)
 {
 	struct ibb_volume *v = stage_open(w, NULL);
@@ -62,6 +79,8 @@ static inline void change_image(struct ibb_wim *w)
 	put(v, "Windows/System32/secret.txt", "not any more");
 	make_dir(v, "Windows/newdir");
 	put(v, "Windows/newdir/file", "below it");
+	if (change_bulk)
+		change_put_bulk(v);
 	assert_ok(ibb_volume_remove(v, "data/f3", &err), err);
 	/* one of two names goes; the file keeps the other one */
 	assert_ok(ibb_volume_remove(v, "Windows/hard link.txt", &err), err);
