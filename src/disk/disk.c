@@ -154,6 +154,29 @@ int ibb_disk_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn
 	return fn(ctx, &j.run, err);
 }
 
+struct shift {
+	uint64_t from, to;
+	ibb_extent_fn fn;
+	void *ctx;
+};
+
+static int shift_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
+{
+	const struct shift *s = ctx;
+	struct ibb_extent there = *e;
+
+	there.off_bytes = e->off_bytes - s->from + s->to;
+	return s->fn(s->ctx, &there, err);
+}
+
+int ibb_disk_extents_as(struct ibb_disk *d, uint64_t off, uint64_t n, uint64_t as, ibb_extent_fn fn,
+			void *ctx, struct ibb_error *err)
+{
+	struct shift s = {off, as, fn, ctx};
+
+	return ibb_disk_extents(d, off, n, shift_extent, &s, err);
+}
+
 const char *ibb_disk_spill_dir(const struct ibb_disk *d)
 {
 	return d->ops->spill_dir ? d->ops->spill_dir(d) : NULL;

@@ -75,6 +75,10 @@ int ibb_disk_flush(struct ibb_disk *d, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_disk_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn fn, void *ctx,
 		     struct ibb_error *err) IBB_MUST_CHECK;
 
+/* The same, told as runs of [as, as+n): for a disk that shows a piece of another one elsewhere. */
+int ibb_disk_extents_as(struct ibb_disk *d, uint64_t off, uint64_t n, uint64_t as, ibb_extent_fn fn,
+			void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
+
 /*
  * A regular file, opened read-only (also never written through /proc). Takes a shared flock, so
  * that it cooperates with an exclusive holder: IBB_E_CONFLICT when somebody writes the image, and
@@ -107,6 +111,9 @@ int ibb_disk_slice_new(struct ibb_disk *lower, uint64_t off, uint64_t len, struc
  * zeros are a hole; nothing can be written.
  */
 int ibb_disk_grow_new(struct ibb_disk *lower, uint64_t size_bytes, struct ibb_disk **ret,
+		      struct ibb_error *err) IBB_MUST_CHECK;
+/* A disk that is long enough: itself, with a reference more, or grown. */
+int ibb_disk_at_least(struct ibb_disk *d, uint64_t size_bytes, struct ibb_disk **ret,
 		      struct ibb_error *err) IBB_MUST_CHECK;
 
 /*

@@ -409,11 +409,6 @@ struct merge {
 	void *ctx;
 };
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* A run of the lower disk: data stays data; in a hole the dirty blocks are data. */
 static int merge_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
 {
@@ -425,14 +420,14 @@ static int merge_extent(void *ctx, const struct ibb_extent *e, struct ibb_error 
 	if (e->data)
 		return m->fn(m->ctx, e, err);
 	for (size_t i = lower_bound(o, pos / BLOCK); !r && pos < end; i++) {
-		uint64_t at = i < o->n_used ? min_u64(o->order[i] * BLOCK, end) : end;
+		uint64_t at = i < o->n_used ? ibb_min_u64(o->order[i] * BLOCK, end) : end;
 
 		if (at > pos)
 			r = m->fn(m->ctx, &(struct ibb_extent){pos, at - pos, false}, err);
 		else
 			at = pos;
 		if (!r && at < end) {
-			pos = min_u64(o->order[i] * BLOCK + BLOCK, end);
+			pos = ibb_min_u64(o->order[i] * BLOCK + BLOCK, end);
 			r = m->fn(m->ctx, &(struct ibb_extent){at, pos - at, true}, err);
 		} else {
 			pos = at;
