@@ -107,6 +107,19 @@ int ibb_disk_flush(struct ibb_disk *d, struct ibb_error *err)
 	return keep(d, r, &own, err);
 }
 
+int ibb_disk_differs(const char *name, uint64_t at, const uint8_t *got, const uint8_t *want,
+		     struct ibb_error *err)
+{
+	size_t i = 0;
+
+	while (got[i] == want[i])
+		i++;
+	return ibb_err(err, IBB_E_IO,
+		       "%s: what was written at offset %llu reads back differently: 0x%02x instead "
+		       "of 0x%02x",
+		       name, (unsigned long long)(at + i), got[i], want[i]);
+}
+
 /* Joins neighbouring runs of the same kind and checks that the layer left no gap. */
 struct joiner {
 	struct ibb_disk *d;

@@ -71,6 +71,10 @@ int ibb_disk_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off,
 int ibb_disk_pwrite(struct ibb_disk *d, const void *buf, size_t n, uint64_t off,
 		    struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_disk_flush(struct ibb_disk *d, struct ibb_error *err) IBB_MUST_CHECK;
+/* What was written at `at` reads back as `got`, which is not `want`: IBB_E_IO with the first byte.
+ */
+int ibb_disk_differs(const char *name, uint64_t at, const uint8_t *got, const uint8_t *want,
+		     struct ibb_error *err);
 /* Neighbouring runs of the same kind come as one. fn must not write to the disk. */
 int ibb_disk_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn fn, void *ctx,
 		     struct ibb_error *err) IBB_MUST_CHECK;
@@ -162,6 +166,9 @@ typedef int (*ibb_dirty_fn)(void *ctx, uint64_t off_bytes, const uint8_t *data, 
 			    struct ibb_error *err);
 int ibb_disk_overlay_dirty(struct ibb_disk *overlay, ibb_dirty_fn fn, void *ctx,
 			   struct ibb_error *err) IBB_MUST_CHECK;
+/* The same with neighbouring blocks as one run, of max_bytes (whole blocks) at most. */
+int ibb_disk_overlay_runs(struct ibb_disk *overlay, size_t max_bytes, ibb_dirty_fn fn, void *ctx,
+			  struct ibb_error *err) IBB_MUST_CHECK;
 
 /* Fault injector: passes through, fails the nth operation of a kind (counting from 0). */
 enum ibb_fault_kind { IBB_FAULT_READ, IBB_FAULT_WRITE, IBB_FAULT_FLUSH };

@@ -554,3 +554,50 @@ int ibb_disk_overlay_dirty(struct ibb_disk *overlay, ibb_dirty_fn fn, void *ctx,
 	}
 	return r;
 }
+
+/* A run that grows as long as the next block is its neighbour. */
+struct gather {
+	ibb_dirty_fn fn;
+	void *ctx;
+	uint64_t off;
+	size_t len, max;
+	uint8_t *buf;
+};
+
+static int gather_flush(struct gather *g, struct ibb_error *err)
+{
+	const size_t n = g->len;
+
+	g->len = 0;
+	return n ? g->fn(g->ctx, g->off, g->buf, n, err) : IBB_OK;
+}
+
+static int gather_add(void *ctx, uint64_t off, const uint8_t *data, size_t n, struct ibb_error *err)
+{
+	struct gather *g = ctx;
+
+	IBB_ASSERT(n <= g->max);
+	if (off != g->off + g->len || n > g->max - g->len) {
+		int r = gather_flush(g, err);
+
+		if (r)
+			return r;
+		g->off = off;
+	}
+	memcpy(g->buf + g->len, data, n);
+	g->len += n;
+	return IBB_OK;
+}
+
+int ibb_disk_overlay_runs(struct ibb_disk *overlay, size_t max_bytes, ibb_dirty_fn fn, void *ctx,
+			  struct ibb_error *err)
+{
+	IBB_AUTO_FREE uint8_t *buf = ibb_alloc(max_bytes);
+	struct gather g = {.fn = fn, .ctx = ctx, .max = max_bytes, .buf = buf};
+	int r;
+
+	if (!buf)
+		return ibb_err_nomem(err);
+	r = ibb_disk_overlay_dirty(overlay, gather_add, &g, err);
+	return r ? r : gather_flush(&g, err);
+}
