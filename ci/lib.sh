@@ -60,6 +60,7 @@ cmd:qemu-img		qemu-utils
 cmd:sgdisk		gdisk
 cmd:mkfs.fat		dosfstools
 cmd:mcopy		mtools
+cmd:wimcapture		wimtools
 py:jsonschema		python3-jsonschema
 '
 heavy_oracles='

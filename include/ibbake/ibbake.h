@@ -75,9 +75,17 @@ enum ibb_output_sparse {
 
 /* Zero-initialise, set struct_bytes, fill what the task needs. All pointers are borrowed. */
 struct ibb_request {
-	size_t struct_bytes;	  /* sizeof(struct ibb_request) */
-	const char *image;	  /* path of the image; written with in_place only */
-	unsigned partition;	  /* number of the Windows partition; 0: look inside all */
+	size_t struct_bytes; /* sizeof(struct ibb_request) */
+	const char *image;   /* path of the image; written with in_place only */
+	unsigned partition;  /* number of the Windows partition; 0: look inside all */
+	/*
+	 * image is a WIM: numbers or names of its images, or "all", which skips those without
+	 * Windows. None: the only one; of several ibb_inspect(), ibb_drivers_list() and
+	 * ibb_verify() take all, the others IBB_E_INVALID. ibb_verify() of a disk: the image of the
+	 * manifest that it was made from.
+	 */
+	const char *const *images;
+	size_t n_images;
 	const char *const *sizes; /* ARM size names */
 	size_t n_sizes;
 	const char *const *driver_dirs; /* searched recursively for driver packages */
@@ -89,7 +97,8 @@ struct ibb_request {
 	bool overwrite;	      /* replace an existing output and manifest */
 	enum ibb_output_format format; /* of the output; its name must not contradict it */
 	enum ibb_output_sparse sparse;
-	bool force;		/* go on although servicing is pending */
+	bool format_given; /* these two were asked for: refused with a WIM, which has neither */
+	bool force;	   /* go on although servicing is pending */
 	bool allow_unsupported; /* go on although the catalog says unsupported */
 	/* take a hive that was not cleanly closed as it is when no transaction log of it is usable
 	 */
@@ -130,9 +139,11 @@ struct ibb_request {
 	bool reproducible;
 	int64_t unix_time; /* time stamped on everything written, seconds since 1970 */
 	/* ibb_bake(), ibb_drivers_*(): change the image itself, by way of a journal beside it; raw
-	 * disks and fixed VHDs only; output must be NULL */
+	 * disks, fixed VHDs and WIMs only; output must be NULL. A WIM grows at its end. */
 	bool in_place;
-	bool drop;	  /* ibb_recover(): give the change up instead of finishing it */
+	bool compact; /* with in_place, a WIM: written anew and put in its place, nothing dead in it
+		       */
+	bool drop;    /* ibb_recover(): give the change up instead of finishing it */
 	bool no_manifest; /* ibb_recover(): finish it without writing its manifest */
 	/* a directory for what does not fit into memory; NULL: the one of the result */
 	const char *temp_dir;
@@ -154,6 +165,13 @@ IBB_API int ibb_sizes(const struct ibb_request *q, char **ret_json,
  */
 IBB_API int ibb_resolve(const struct ibb_request *q, char **ret_json,
 			struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * A WIM is an image like any other; its documents have an "images" list, and schemas of their own:
+ * "ibbake-wim-inspect/1", "ibbake-wim-plan/1", "ibbake-wim-manifest/1", "ibbake-wim-verify/1",
+ * "ibbake-wim-drivers/1". Nothing is written before all images are planned and changed in memory.
+ * ibb_convert() refuses it.
+ */
 
 /*
  * What the image is. Schema "ibbake-inspect/1". *ret_json is set also when Windows could not be

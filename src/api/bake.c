@@ -7,19 +7,20 @@
 #include "api/inplace.h"
 #include "api/output.h"
 #include "api/trust.h"
+#include "api/wims.h"
 
 static int apply_all(struct ibb_session *s, struct ibb_applied *applied, struct ibb_error *err)
 {
 	int r = ibb_session_phase(s->q, "apply", 0, 0, err);
 
 	if (!r)
-		r = ibb_apply(s->plan, s->facts, s->image->volume, applied, err);
+		r = ibb_apply(s->plan, s->facts, s->volume, applied, err);
 	if (!r)
-		r = ibb_volume_commit(s->image->volume, err);
+		r = ibb_volume_commit(s->volume, err);
 	if (!r)
-		r = ibb_image_reopen(s->image, err);
+		r = ibb_session_reopen(s, err);
 	if (!r)
-		r = ibb_apply_read_back(applied, s->image->volume, err);
+		r = ibb_apply_read_back(applied, s->volume, err);
 	return r;
 }
 
@@ -35,61 +36,116 @@ static struct ibb_manifest_writing writing(const struct ibb_request *q,
 		.grown_bytes = ibb_target_bytes(q->format, in->disk_bytes) - in->disk_bytes};
 }
 
+/* What --keep-going left out. */
+static int left_out(const struct ibb_session *s, struct ibb_left_out **ret, size_t *ret_n,
+		    struct ibb_error *err)
+{
+	struct ibb_left_out *list = ibb_calloc_array(s->found.n_passed, sizeof(*list));
+	size_t n = 0;
+
+	if (!list)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < s->found.n_passed; i++)
+		if (s->found.passed[i].bad)
+			list[n++] = (struct ibb_left_out){s->found.passed[i].path,
+							  s->found.passed[i].reason};
+	*ret = list;
+	*ret_n = n;
+	return IBB_OK;
+}
+
+struct ibb_manifest_options ibb_session_options(const struct ibb_session *s)
+{
+	const struct ibb_request *q = s->q;
+
+	return (struct ibb_manifest_options){
+		.force = q->force,
+		.allow_unsupported = q->allow_unsupported,
+		.accept_dirty_hives = q->accept_dirty_hives,
+		.second_opinion_off = q->second_opinion_off,
+		.accept_changed_parent = q->accept_changed_parent,
+		.allow = q->allow,
+		.trust_anchors = s->trust_files,
+		.n_trust_anchors = s->trust_files ? q->n_trust_anchors : 0,
+		.crls = s->trust_files ? s->trust_files + q->n_trust_anchors : NULL,
+		.n_crls = s->trust_files ? q->n_crls : 0,
+		.dry_run = !q->output && !q->in_place,
+		.catalog_as_of = ibb_catalog_version(s->catalog),
+		.catalog_sha256 = ibb_catalog_sha256(s->catalog),
+		.version = ibb_version(),
+		.unix_time = q->unix_time};
+}
+
+int ibb_session_manifest(const struct ibb_session *s, const struct ibb_applied *applied,
+			 struct ibb_manifest_input *m, struct ibb_left_out **ret_left_out,
+			 struct ibb_error *err)
+{
+	*m = (struct ibb_manifest_input){.facts = s->facts,
+					 .azure = &s->azure,
+					 .azure_enforced = s->q->azure,
+					 .selections = s->selections,
+					 .n_selections = s->n_targets,
+					 .plan = s->plan,
+					 .applied = applied,
+					 .warnings = s->warnings,
+					 .n_warnings = s->n_warnings,
+					 .options = ibb_session_options(s)};
+	int r = left_out(s, ret_left_out, &m->n_left_out, err);
+
+	if (!r)
+		m->left_out = *ret_left_out;
+	return r;
+}
+
 static int manifest_text(struct ibb_session *s, const struct ibb_applied *applied,
 			 const struct ibb_identity *in, const struct ibb_identity *out, char **ret,
 			 struct ibb_error *err)
 {
-	IBB_AUTO_FREE struct ibb_left_out *left_out = NULL;
-	size_t n_left_out = 0;
-
-	left_out = ibb_calloc_array(s->found.n_passed, sizeof(*left_out));
-	if (!left_out)
-		return ibb_err_nomem(err);
-	for (size_t i = 0; i < s->found.n_passed; i++)
-		if (s->found.passed[i].bad)
-			left_out[n_left_out++] = (struct ibb_left_out){s->found.passed[i].path,
-								       s->found.passed[i].reason};
-	struct ibb_manifest_input m = {
-		.input = in,
-		.writing = writing(s->q, in),
-		.output = out,
-		.facts = s->facts,
-		.azure = &s->azure,
-		.azure_enforced = s->q->azure,
-		.selections = s->selections,
-		.n_selections = s->n_targets,
-		.plan = s->plan,
-		.applied = applied,
-		.warnings = s->warnings,
-		.n_warnings = s->n_warnings,
-		.left_out = left_out,
-		.n_left_out = n_left_out,
-		.options = {.force = s->q->force,
-			    .allow_unsupported = s->q->allow_unsupported,
-			    .accept_dirty_hives = s->q->accept_dirty_hives,
-			    .second_opinion_off = s->q->second_opinion_off,
-			    .accept_changed_parent = s->q->accept_changed_parent,
-			    .allow = s->q->allow,
-			    .trust_anchors = s->trust_files,
-			    .n_trust_anchors = s->trust_files ? s->q->n_trust_anchors : 0,
-			    .crls = s->trust_files ? s->trust_files + s->q->n_trust_anchors : NULL,
-			    .n_crls = s->trust_files ? s->q->n_crls : 0,
-			    .dry_run = !s->q->output && !s->q->in_place,
-			    .catalog_as_of = ibb_catalog_version(s->catalog),
-			    .catalog_sha256 = ibb_catalog_sha256(s->catalog),
-			    .version = ibb_version(),
-			    .unix_time = s->q->unix_time},
-	};
+	IBB_AUTO_FREE struct ibb_left_out *left = NULL;
 	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
 	IBB_AUTO_BUF struct ibb_buf text = {0};
-	int r = ibb_manifest_build(&m, &doc, err);
+	struct ibb_manifest_input m;
+	int r = ibb_session_manifest(s, applied, &m, &left, err);
 
+	if (r)
+		return r;
+	m.input = in;
+	m.output = out;
+	m.writing = writing(s->q, in);
+	r = ibb_manifest_build(&m, &doc, err);
 	if (!r)
 		r = ibb_json_print(doc, &text, err);
 	if (r)
 		return r;
 	*ret = ibb_buf_take_str(&text);
 	return *ret ? IBB_OK : ibb_err_nomem(err);
+}
+
+static int write_lock(struct ibb_session *s, struct ibb_error *err)
+{
+	struct ibb_lock_entry *list = NULL;
+	size_t n = 0, cap = 0;
+	int r = IBB_OK;
+
+	for (size_t i = 0; i < s->n_chosen && !r; i++)
+		r = ibb_lock_entries_add(&list, &n, &cap, s->chosen[i], err);
+	if (!r)
+		r = ibb_session_lock(s->q, list, n, err);
+	for (size_t i = 0; i < n; i++)
+		ibb_lock_entry_clear(&list[i]);
+	free(list);
+	return r;
+}
+
+int ibb_session_lock(const struct ibb_request *q, const struct ibb_lock_entry *list, size_t n,
+		     struct ibb_error *err)
+{
+	int r = ibb_lockfile_write(q->lock, list, n, err);
+
+	return r ? ibb_err_prefix(err, r,
+				  "the image %s is complete, but the lock file is not written",
+				  q->output ? q->output : q->image)
+		 : IBB_OK;
 }
 
 /* The manifest's text once the output's identity is known; called before anything is published. */
@@ -168,14 +224,8 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 		r = apply_all(s, &applied, err);
 	if (!r)
 		r = finish(s, &old, &applied, &in, &text, err);
-	if (!r && s->q->lock && (s->q->output || s->q->in_place) && !s->lockfile && s->n_chosen) {
-		r = ibb_lockfile_write(s->q->lock, s->chosen, s->n_chosen, err);
-		if (r)
-			(void)ibb_err_prefix(
-				err, r,
-				"the image %s is complete, but the lock file is not written",
-				s->q->output ? s->q->output : s->q->image);
-	}
+	if (!r && s->q->lock && (s->q->output || s->q->in_place) && !s->lockfile && s->n_chosen)
+		r = write_lock(s, err);
 	ibb_replace_release(&old);
 	ibb_lock_release(&lock);
 	ibb_applied_clear(&applied);
@@ -189,8 +239,13 @@ int ibb_session_change(const struct ibb_request *q, ibb_planner_fn planner, char
 		       struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
-	int r = ibb_target_check_name(q, err);
+	bool wim;
+	int r = ibb_wims_asked(q, false, &wim, err);
 
+	if (!r && wim)
+		return ibb_wims_change(q, planner, ret_json, err);
+	if (!r)
+		r = ibb_target_check_name(q, err);
 	if (!r)
 		r = change(&s, planner, ret_json, err);
 	ibb_session_clear(&s);

@@ -26,9 +26,9 @@ static int add_removal(struct ibb_session *s, const struct ibb_fact_package *p,
 	s->removals = x;
 	x = &s->removals[s->n_removals];
 	*x = (struct ibb_removal){.package = p};
-	r = ibb_facts_store_files(p, s->image->volume, &x->files, err);
+	r = ibb_facts_store_files(p, s->volume, &x->files, err);
 	if (!r)
-		r = ibb_facts_copied_files(s->facts, p, s->image->volume, &x->copied, err);
+		r = ibb_facts_copied_files(s->facts, p, s->volume, &x->copied, err);
 	if (r)
 		ibb_removal_clear(x);
 	else

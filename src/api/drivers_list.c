@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "api/doc.h"
-#include "api/session.h"
+#include "api/parts.h"
+#include "api/wims.h"
 #include "base/time.h"
 
 /* One package as it is shown and filtered. */
@@ -126,7 +127,7 @@ static int files_json(const struct ibb_session *s, const struct ibb_fact_package
 
 	/* of what came with Windows, INF and catalog lie elsewhere under names of their own */
 	if (p->oem)
-		r = ibb_facts_store_files(p, s->image->volume, &files, &sub);
+		r = ibb_facts_store_files(p, s->volume, &files, &sub);
 	if (r == IBB_E_NOMEM || r == IBB_E_IO) {
 		*err = sub;
 		return r;
@@ -167,11 +168,10 @@ static int package_json(const struct ibb_session *s, const struct shown *x, stru
 	return files_json(s, p, b, o, err);
 }
 
-static int list_doc(const struct ibb_session *s, char **ret_json, struct ibb_error *err)
+int ibb_drivers_list_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj,
+			  struct ibb_error *err)
 {
-	struct ibb_jb b = {0};
-	struct ibb_json *root = ibb_doc_begin(&b, "ibbake-drivers/1");
-	struct ibb_json *list = ibb_jb_array(&b, root, "packages");
+	struct ibb_json *list = ibb_jb_array(b, obj, "packages");
 	int r = IBB_OK;
 
 	for (size_t i = 0; i < s->facts->n_packages && !r; i++) {
@@ -183,9 +183,18 @@ static int list_doc(const struct ibb_session *s, char **ret_json, struct ibb_err
 		if (!r)
 			r = wanted(s->q, &x, &show, err);
 		if (!r && show)
-			r = package_json(s, &x, &b, list, err);
+			r = package_json(s, &x, b, list, err);
 		free(x.class_name);
 	}
+	return r;
+}
+
+static int list_doc(const struct ibb_session *s, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_jb b = {0};
+	struct ibb_json *root = ibb_doc_begin(&b, "ibbake-drivers/1");
+	int r = ibb_drivers_list_json(s, &b, root, err);
+
 	ibb_session_source_json(s, &b, root);
 	if (r) {
 		ibb_jb_clear(&b);
@@ -197,10 +206,15 @@ static int list_doc(const struct ibb_session *s, char **ret_json, struct ibb_err
 int ibb_do_drivers_list(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_session s = {.q = q};
+	bool wim = false;
 	int r = ibb_doc_check_request(q, true, false, err);
 
+	if (!r)
+		r = ibb_wims_asked(q, false, &wim, err);
 	if (r)
 		return r;
+	if (wim)
+		return ibb_wims_drivers_list(q, ret_json, err);
 	r = ibb_session_open(&s, false, err);
 	if (!r) {
 		r = ibb_facts_check(s.facts, true, err);

@@ -8,8 +8,6 @@
 #include "base/limits.h"
 #include "base/path.h"
 
-#define SYSTEM_HIVE "Windows/System32/config/SYSTEM"
-
 /* A partition of the overlay, named so that messages say which one. */
 static int open_slice(struct ibb_image *im, size_t i, struct ibb_disk **ret, struct ibb_error *err)
 {
@@ -55,7 +53,7 @@ static int look_into(struct ibb_image *im, size_t i, struct ibb_error *err)
 	r = ibb_volume_open_ntfs(slice, false, &v, &f->problem);
 	if (!r) {
 		f->ntfs = true;
-		r = ibb_volume_stat(v, SYSTEM_HIVE, &st, &f->problem);
+		r = ibb_volume_stat(v, IBB_SYSTEM_HIVE, &st, &f->problem);
 		f->windows = !r && st.type == IBB_FILE_REGULAR;
 	}
 	if (r == IBB_E_NOMEM)
@@ -120,7 +118,7 @@ static int no_windows(const struct ibb_image *im, struct ibb_error *err)
 			return im->found[i].problem.code;
 		}
 	return ibb_err(err, IBB_E_UNSUPPORTED,
-		       "%s: no partition holds a Windows (looked for " SYSTEM_HIVE
+		       "%s: no partition holds a Windows (looked for " IBB_SYSTEM_HIVE
 		       " in %zu partition(s))",
 		       im->path, im->table.n);
 }
@@ -179,10 +177,10 @@ int ibb_image_open_windows(struct ibb_image *im, unsigned number, bool writable,
 	im->windows = at;
 	r = ibb_volume_open_ntfs(im->slice, writable, &im->volume, err);
 	if (!r)
-		r = ibb_volume_stat(im->volume, SYSTEM_HIVE, &st, err);
+		r = ibb_volume_stat(im->volume, IBB_SYSTEM_HIVE, &st, err);
 	if (r == IBB_E_NOTFOUND)
-		return ibb_err(err, IBB_E_UNSUPPORTED, "%s holds no Windows (no " SYSTEM_HIVE ")",
-			       im->slice->name);
+		return ibb_err(err, IBB_E_UNSUPPORTED,
+			       "%s holds no Windows (no " IBB_SYSTEM_HIVE ")", im->slice->name);
 	return r ? r : ibb_volume_info(im->volume, &im->info, err);
 }
 

@@ -8,6 +8,8 @@
 #include "inspect/facts.h"
 #include "manifest/manifest.h"
 
+#define IBB_SYSTEM_HIVE "Windows/System32/config/SYSTEM"
+
 /* What lies in one partition. */
 struct ibb_found {
 	bool ntfs, windows;

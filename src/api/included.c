@@ -17,7 +17,7 @@ static int read_inf(struct ibb_session *s, const char *name, struct ibb_inf **re
 
 	if (!path)
 		return ibb_err_nomem(err);
-	r = ibb_volume_read(s->image->volume, path, IBB_LIMIT_INF_BYTES, &bytes, err);
+	r = ibb_volume_read(s->volume, path, IBB_LIMIT_INF_BYTES, &bytes, err);
 	return r ? r : ibb_inf_parse(name, ibb_buf_bytes(&bytes), ret, err);
 }
 

@@ -15,38 +15,42 @@
 
 static int check_kind(const struct ibb_image *im, struct ibb_error *err)
 {
-	struct stat st;
 	const enum ibb_container kind = ibb_image_kind(im);
 
-	if (kind != IBB_CONTAINER_RAW && kind != IBB_CONTAINER_VHD_FIXED) {
-		ibb_err(err, IBB_E_UNSUPPORTED,
-			"%s: is a %s, which cannot be changed in place; raw disks and fixed VHDs "
-			"can",
-			im->path, ibb_link_kind_name(&im->chain.links[0]));
-		return ibb_err_hint(err, IBB_E_UNSUPPORTED, "make a new image: use -o OUT");
-	}
-	if (fstat(ibb_disk_file_fd(ibb_image_file(im)), &st) == 0 && st.st_nlink > 1) {
-		ibb_err(err, IBB_E_CONFLICT,
-			"%s: has %lu names (hard links); a journal can lie beside one of them only",
-			im->path, (unsigned long)st.st_nlink);
-		return ibb_err_hint(err, IBB_E_CONFLICT,
-				    "remove the other names, or make a new image with -o OUT");
-	}
-	return IBB_OK;
+	if (kind == IBB_CONTAINER_RAW || kind == IBB_CONTAINER_VHD_FIXED)
+		return IBB_OK;
+	ibb_err(err, IBB_E_UNSUPPORTED,
+		"%s: is a %s, which cannot be changed in place; raw disks, fixed VHDs and WIMs can",
+		im->path, ibb_link_kind_name(&im->chain.links[0]));
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "make a new image: use -o OUT");
+}
+
+static int check_links(const struct ibb_request *q, struct ibb_disk *file, struct ibb_error *err)
+{
+	struct stat st;
+
+	if (fstat(ibb_disk_file_fd(file), &st) || st.st_nlink <= 1)
+		return IBB_OK;
+	ibb_err(err, IBB_E_CONFLICT,
+		"%s: has %lu names (hard links); a journal can lie beside one of them only",
+		q->image, (unsigned long)st.st_nlink);
+	return ibb_err_hint(err, IBB_E_CONFLICT,
+			    "remove the other names, or make a new image with -o OUT");
 }
 
 /* The files that are written must not be the image; an existing manifest is checked elsewhere. */
-static int check_names(const struct ibb_session *s, struct ibb_error *err)
+static int check_names(const struct ibb_request *q, const struct ibb_file_id *id,
+		       struct ibb_error *err)
 {
-	const char *const names[] = {s->q->manifest, s->q->lock};
-	IBB_AUTO_FREE char *journal = ibb_journal_path(s->q->image);
+	const char *const names[] = {q->manifest, q->lock};
+	IBB_AUTO_FREE char *journal = ibb_journal_path(q->image);
 
 	if (!journal)
 		return ibb_err_nomem(err);
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(names); i++) {
 		if (!names[i])
 			continue;
-		if (ibb_path_is(names[i], &s->image->chain.links[0].id))
+		if (ibb_path_is(names[i], id))
 			return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the image itself",
 				       names[i], i ? "lock file" : "manifest");
 		if (strcmp(ibb_path_base(names[i]), ibb_path_base(journal)) == 0)
@@ -56,6 +60,18 @@ static int check_names(const struct ibb_session *s, struct ibb_error *err)
 	return IBB_OK;
 }
 
+int ibb_inplace_claim(const struct ibb_request *q, struct ibb_disk *file,
+		      const struct ibb_file_id *id, struct ibb_error *err)
+{
+	int r = check_links(q, file, err);
+
+	if (!r)
+		r = check_names(q, id, err);
+	if (!r)
+		r = ibb_journal_check_place(q->image, ibb_disk_file_fd(file), err);
+	return r ? r : ibb_inuse_claim(ibb_disk_file_fd(file), q->image, "/sys", err);
+}
+
 int ibb_inplace_begin(struct ibb_session *s, struct ibb_error *err)
 {
 	const struct ibb_image *im = s->image;
@@ -63,11 +79,7 @@ int ibb_inplace_begin(struct ibb_session *s, struct ibb_error *err)
 	int r = check_kind(im, err);
 
 	if (!r)
-		r = check_names(s, err);
-	if (!r)
-		r = ibb_journal_check_place(im->path, ibb_disk_file_fd(ibb_image_file(im)), err);
-	if (!r)
-		r = ibb_inuse_claim(ibb_disk_file_fd(ibb_image_file(im)), im->path, "/sys", err);
+		r = ibb_inplace_claim(s->q, ibb_image_file(im), &im->chain.links[0].id, err);
 	return r ? r
 		 : ibb_inuse_children(im->path,
 				      vhd ? im->chain.links[0].vhd.footer.unique_id.b : NULL, err);

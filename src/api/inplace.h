@@ -11,6 +11,12 @@
  */
 int ibb_inplace_begin(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 /*
+ * What of that goes for every image file: several names, outputs that are the image, who uses it;
+ * takes its locks.
+ */
+int ibb_inplace_claim(const struct ibb_request *q, struct ibb_disk *file,
+		      const struct ibb_file_id *id, struct ibb_error *err) IBB_MUST_CHECK;
+/*
  * The overlay goes into the image by way of a journal (disk/journal.h), then the manifest to its
  * place.
  */

@@ -5,7 +5,8 @@
 
 #include "api/azure.h"
 #include "api/doc.h"
-#include "api/session.h"
+#include "api/parts.h"
+#include "api/wims.h"
 
 static void partitions_json(const struct ibb_image *im, struct ibb_jb *b, struct ibb_json *obj)
 {
@@ -35,8 +36,8 @@ static void partitions_json(const struct ibb_image *im, struct ibb_jb *b, struct
 	}
 }
 
-static int readiness_of_functions(const struct ibb_session *s, struct ibb_jb *b,
-				  struct ibb_json *obj, struct ibb_error *err)
+int ibb_inspect_functions(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj,
+			  struct ibb_error *err)
 {
 	struct ibb_json *list = ibb_jb_array(b, obj, "infiniband");
 	const struct ibb_function *seen[64];
@@ -71,12 +72,27 @@ static int readiness_of_functions(const struct ibb_session *s, struct ibb_jb *b,
 	return IBB_OK;
 }
 
+void ibb_inspect_problem_json(int problem, const struct ibb_error *why, struct ibb_jb *b,
+			      struct ibb_json *obj)
+{
+	struct ibb_json *o;
+
+	if (!problem) {
+		ibb_jb_null(b, obj, "problem");
+		return;
+	}
+	o = ibb_jb_object(b, obj, "problem");
+	ibb_jb_str(b, o, "code", ibb_code_name(problem));
+	ibb_jb_str(b, o, "message", why->msg);
+	ibb_jb_str(b, o, "hint", *why->hint ? why->hint : NULL);
+}
+
 static int inspect_doc(struct ibb_session *s, bool readable, int problem,
 		       const struct ibb_error *why, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_identity id = {0};
 	struct ibb_jb b = {0};
-	struct ibb_json *root, *o;
+	struct ibb_json *root;
 	int r = ibb_image_identity(s->image, s->q->image, &id, err);
 
 	if (r)
@@ -89,20 +105,13 @@ static int inspect_doc(struct ibb_session *s, bool readable, int problem,
 	ibb_azure_json(&s->azure, s->q->azure, &b, ibb_jb_object(&b, root, "azure"));
 	if (s->facts) {
 		ibb_facts_json(s->facts, &b, ibb_jb_object(&b, root, "image"));
-		ibb_jb_u64(&b, root, "free_bytes", s->image->info.free_bytes);
+		ibb_jb_u64(&b, root, "free_bytes", s->info.free_bytes);
 		/* what could not be read is not called absent */
 		if (readable)
-			r = readiness_of_functions(s, &b, root, err);
+			r = ibb_inspect_functions(s, &b, root, err);
 	}
 	ibb_session_warnings_json(s, &b, root);
-	if (problem) {
-		o = ibb_jb_object(&b, root, "problem");
-		ibb_jb_str(&b, o, "code", ibb_code_name(problem));
-		ibb_jb_str(&b, o, "message", why->msg);
-		ibb_jb_str(&b, o, "hint", *why->hint ? why->hint : NULL);
-	} else {
-		ibb_jb_null(&b, root, "problem");
-	}
+	ibb_inspect_problem_json(problem, why, &b, root);
 	if (r) {
 		ibb_jb_clear(&b);
 		return r;
@@ -114,7 +123,7 @@ static int inspect_doc(struct ibb_session *s, bool readable, int problem,
 static int check_database(struct ibb_session *s, struct ibb_error *err)
 {
 	size_t n = s->facts->n_warnings;
-	int r = ibb_facts_check_database(s->facts, s->image->volume, err);
+	int r = ibb_facts_check_database(s->facts, s->volume, err);
 
 	for (; !r && n < s->facts->n_warnings; n++)
 		r = ibb_session_warn(s, err, "%s", s->facts->warnings[n]);
@@ -139,6 +148,20 @@ static int check_hives(struct ibb_session *s, int problem, struct ibb_error *why
 	return problem;
 }
 
+int ibb_inspect_problem(struct ibb_session *s, int problem, struct ibb_error *why)
+{
+	if (!problem) {
+		problem = ibb_facts_check(s->facts, true, why);
+		if (problem && !s->wim)
+			ibb_err_prefix(why, problem, "%s", s->q->image);
+	}
+	if (!problem)
+		problem = check_database(s, why);
+	if (s->facts && s->q->check_hives && problem != IBB_E_NOMEM)
+		problem = check_hives(s, problem, why);
+	return problem;
+}
+
 /* Unfit for Azure is a problem with --azure alone, and the last one to be named. */
 static int describe(struct ibb_session *s, int *problem, struct ibb_error *why, char **ret_json,
 		    struct ibb_error *err)
@@ -158,22 +181,19 @@ int ibb_do_inspect(const struct ibb_request *q, char **ret_json, struct ibb_erro
 	struct ibb_session s = {.q = q};
 	struct ibb_error why = {0};
 	char *json = NULL;
+	bool wim = false;
 	int r = ibb_doc_check_request(q, true, false, err), problem = 0;
 
+	if (!r)
+		r = ibb_wims_asked(q, false, &wim, err);
 	if (r)
 		return r;
+	if (wim)
+		return ibb_wims_inspect(q, ret_json, err);
 	r = ibb_session_catalog(q, &s.catalog, err);
 	if (!r) {
 		problem = ibb_session_open(&s, false, &why);
-		if (!problem) {
-			problem = ibb_facts_check(s.facts, true, &why);
-			if (problem)
-				ibb_err_prefix(&why, problem, "%s", q->image);
-		}
-		if (!problem)
-			problem = check_database(&s, &why);
-		if (s.facts && q->check_hives && problem != IBB_E_NOMEM)
-			problem = check_hives(&s, problem, &why);
+		problem = ibb_inspect_problem(&s, problem, &why);
 		if (problem && (!s.image || problem == IBB_E_NOMEM)) {
 			if (err)
 				*err = why;

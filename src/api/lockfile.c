@@ -96,7 +96,35 @@ int ibb_lockfile_check(const struct ibb_lockfile *l, const struct ibb_package *p
 			    l->path);
 }
 
-static int print(struct ibb_package *const *packages, size_t n, char **ret, struct ibb_error *err)
+int ibb_lock_entries_add(struct ibb_lock_entry **list, size_t *n, size_t *cap,
+			 const struct ibb_package *p, struct ibb_error *err)
+{
+	struct ibb_lock_entry e;
+
+	for (size_t i = 0; i < *n; i++)
+		if (strcmp((*list)[i].inf, p->inf_name) == 0 &&
+		    memcmp(&(*list)[i].digest, &p->digest, sizeof(p->digest)) == 0)
+			return IBB_OK;
+	if (ibb_grow(list, cap, *n, sizeof(**list)))
+		return ibb_err_nomem(err);
+	e = (struct ibb_lock_entry){.inf = ibb_strdup(p->inf_name),
+				    .version = ibb_strdup(p->version.version_text),
+				    .digest = p->digest};
+	if (!e.inf || !e.version) {
+		ibb_lock_entry_clear(&e);
+		return ibb_err_nomem(err);
+	}
+	(*list)[(*n)++] = e;
+	return IBB_OK;
+}
+
+void ibb_lock_entry_clear(struct ibb_lock_entry *e)
+{
+	free(e->inf);
+	free(e->version);
+}
+
+static int print(const struct ibb_lock_entry *entries, size_t n, char **ret, struct ibb_error *err)
 {
 	struct ibb_jb b = {0};
 	struct ibb_json *root = ibb_doc_begin(&b, SCHEMA), *list, *o;
@@ -104,21 +132,21 @@ static int print(struct ibb_package *const *packages, size_t n, char **ret, stru
 
 	list = ibb_jb_array(&b, root, "packages");
 	for (size_t i = 0; i < n; i++) {
-		ibb_sha256_hex(&packages[i]->digest, hex);
+		ibb_sha256_hex(&entries[i].digest, hex);
 		o = ibb_jb_object(&b, list, NULL);
-		ibb_jb_str(&b, o, "inf", packages[i]->inf_name);
-		ibb_jb_str(&b, o, "version", packages[i]->version.version_text);
+		ibb_jb_str(&b, o, "inf", entries[i].inf);
+		ibb_jb_str(&b, o, "version", entries[i].version);
 		ibb_jb_str(&b, o, "sha256", hex);
 	}
 	return ibb_doc_print(&b, ret, err);
 }
 
-int ibb_lockfile_write(const char *path, struct ibb_package *const *packages, size_t n,
+int ibb_lockfile_write(const char *path, const struct ibb_lock_entry *entries, size_t n,
 		       struct ibb_error *err)
 {
 	struct ibb_atomic a = {.fd = -1, .dir_fd = -1};
 	IBB_AUTO_FREE char *text = NULL;
-	int r = print(packages, n, &text, err);
+	int r = print(entries, n, &text, err);
 
 	if (!r)
 		r = ibb_atomic_begin(&a, path, false, err);

@@ -35,4 +35,13 @@ void ibb_replace_release(struct ibb_replace *x);
  */
 int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const char *text,
 			struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * The manifest of an image that was changed in place (`text`; NULL: none) takes its place. Before
+ * that, with everything else durable and the old manifest put aside, `seal` makes the change final;
+ * when that fails the old manifest comes back.
+ */
+int ibb_replace_manifest(const struct ibb_request *q, const char *text,
+			 int (*seal)(void *ctx, struct ibb_error *err), void *ctx,
+			 struct ibb_error *err) IBB_MUST_CHECK;
 #endif

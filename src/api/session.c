@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/inplace.h"
 #include "api/trust.h"
 #include "base/limits.h"
 #include "catalog/builtin.h"
@@ -54,146 +53,12 @@ int ibb_session_catalog(const struct ibb_request *q, struct ibb_catalog **ret,
 	return r ? r : ibb_catalog_load(q->catalog, text.data, text.len, ret, err);
 }
 
-static int warn_table(struct ibb_session *s, struct ibb_error *err)
-{
-	const struct ibb_ptable *t = &s->image->table;
-	int r = IBB_OK;
-
-	if (t->primary_damaged)
-		r = ibb_session_warn(
-			s, err,
-			"the primary GPT is damaged; the partitions were read from the "
-			"backup GPT, and the output keeps the damage");
-	if (!r && t->backup_damaged)
-		r = ibb_session_warn(s, err,
-				     "the backup GPT is missing, damaged or not at the end of the "
-				     "disk; the output keeps that");
-	return r;
-}
-
-/* With one Windows in sight, a partition that cannot be looked into may hold the one that is meant.
- */
-static int warn_unseen(struct ibb_session *s, struct ibb_error *err)
-{
-	const struct ibb_image *im = s->image;
-	int r = IBB_OK;
-
-	for (size_t i = 0; i < im->table.n && !s->q->partition && !r; i++)
-		if (i != im->windows && im->found[i].problem.code)
-			r = ibb_session_warn(
-				s, err,
-				"partition %u could not be looked into, so the Windows of "
-				"partition %u was taken: %s",
-				im->table.parts[i].number, im->table.parts[im->windows].number,
-				im->found[i].problem.msg);
-	return r;
-}
-
-static int warn_link(struct ibb_session *s, const struct ibb_link *l, struct ibb_error *err)
-{
-	int r = IBB_OK;
-
-	if (l->vhdx.log_replayed)
-		r = ibb_session_warn(s, err,
-				     "%s was not cleanly closed: %llu bytes of its log were "
-				     "replayed in memory; the file stays as it is",
-				     l->path, (unsigned long long)l->vhdx.log_bytes);
-	if (!r && l->vhd.footer_from_copy)
-		r = ibb_session_warn(s, err,
-				     "%s: the footer at the end is damaged or missing; the copy "
-				     "at its beginning was used",
-				     l->path);
-	if (!r && l->vhdx.bad_header_at)
-		r = ibb_session_warn(s, err,
-				     "%s: the VHDX header at offset %u is damaged; the other one "
-				     "was used",
-				     l->path, l->vhdx.bad_header_at);
-	if (!r && l->vhdx.bad_region_at)
-		r = ibb_session_warn(s, err,
-				     "%s: the VHDX region table at offset %u is damaged; the other "
-				     "one was used",
-				     l->path, l->vhdx.bad_region_at);
-	return r;
-}
-
-int ibb_session_warn_chain(struct ibb_session *s, const struct ibb_chain *c,
-			   const struct ibb_opinion_result *said, struct ibb_error *err)
-{
-	struct ibb_identity_opinion o;
-	int r = IBB_OK;
-
-	for (size_t i = 0; i < c->n && !r; i++)
-		r = warn_link(s, &c->links[i], err);
-	for (size_t i = 0; i + 1 < c->n && !r; i++)
-		if (ibb_link_time_later(&c->links[i], &c->links[i + 1]))
-			r = ibb_session_warn(s, err,
-					     "%s was changed after its child %s was made; going on "
-					     "because of --accept-changed-parent",
-					     c->links[i + 1].path, c->links[i].path);
-	ibb_image_opinion(c, s->q->second_opinion_off, said, &o);
-	if (r || c->links[0].kind == IBB_CONTAINER_RAW)
-		return r;
-	if (strcmp(o.result, "off") == 0)
-		return ibb_session_warn(
-			s, err, "no second opinion of the container was asked for (%s)", o.reason);
-	if (strcmp(o.result, "not-asked") == 0)
-		return ibb_session_warn(s, err, "there is no second opinion of the container: %s",
-					o.reason);
-	if (strcmp(o.result, "agrees-in-part") == 0)
-		return ibb_session_warn(s, err,
-					"the second opinion of the container is not of all of it: "
-					"%s",
-					o.reason);
-	return IBB_OK;
-}
-
 void ibb_session_warnings_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj)
 {
 	struct ibb_json *list = ibb_jb_array(b, obj, "warnings");
 
 	for (size_t i = 0; i < s->n_warnings; i++)
 		ibb_jb_str(b, list, NULL, s->warnings[i]);
-}
-
-void ibb_session_source_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj)
-{
-	struct ibb_identity_opinion o;
-
-	ibb_image_opinion(&s->image->chain, s->q->second_opinion_off, &s->image->opinion, &o);
-	ibb_opinion_json(&o, b, obj);
-	ibb_session_warnings_json(s, b, obj);
-}
-
-static int spill_somewhere(struct ibb_session *s, struct ibb_error *err)
-{
-	IBB_AUTO_FREE char *dir = ibb_spill_dir(s->q);
-
-	return dir ? ibb_disk_overlay_spill(s->image->overlay, dir, err) : ibb_err_nomem(err);
-}
-
-int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err)
-{
-	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off,
-					 .accept_changed_parent = s->q->accept_changed_parent};
-	int r = ibb_session_phase(s->q, "inspect", 0, 0, err);
-
-	if (!r)
-		r = ibb_image_open(s->q->image, &o, &s->image, err);
-	if (!r)
-		r = ibb_session_warn_chain(s, &s->image->chain, &s->image->opinion, err);
-	if (!r)
-		r = spill_somewhere(s, err);
-	if (!r)
-		r = ibb_image_open_windows(s->image, s->q->partition, writable, err);
-	if (!r)
-		r = ibb_facts_read(s->image->volume, s->q->accept_dirty_hives, &s->facts, err);
-	if (!r)
-		r = warn_table(s, err);
-	if (!r)
-		r = warn_unseen(s, err);
-	for (size_t i = 0; !r && i < s->facts->n_warnings; i++)
-		r = ibb_session_warn(s, err, "%s", s->facts->warnings[i]);
-	return r;
 }
 
 void ibb_session_windows(const struct ibb_session *s, struct ibb_windows *ret)
@@ -203,11 +68,35 @@ void ibb_session_windows(const struct ibb_session *s, struct ibb_windows *ret)
 	*ret = (struct ibb_windows){.major = t->major,
 				    .minor = t->minor,
 				    .build = t->build,
-				    .server = s->facts->server,
+				    .server = s->facts->server || s->facts->pe,
 				    .arch = t->arch == IBB_ARCH_AMD64 ? "x64"
 					    : t->arch == IBB_ARCH_X86 ? "x86"
 								      : "arm64"};
 	ibb_catalog_name_windows(s->catalog, ret);
+	/*
+	 * Every Windows PE says WinNT, also the one of a Server. What the catalog knows are sizes
+	 * and the Windows they are meant for, so it is asked for the Server of that build, and
+	 * where there is none for the client. What Windows itself decides by the product type (the
+	 * INF's decorations, signatures) stays with what the image says.
+	 */
+	if (s->facts->pe && !ret->id) {
+		ret->server = false;
+		ibb_catalog_name_windows(s->catalog, ret);
+	}
+}
+
+static int warn_pe(struct ibb_session *s, const struct ibb_windows *w, struct ibb_error *err)
+{
+	if (!s->facts->pe)
+		return IBB_OK;
+	return ibb_session_warn(
+		s, err,
+		"this is Windows PE: the sizes are judged for %s (build %u); it runs "
+		"from memory, what is set up while it runs is gone afterwards",
+		w->name	    ? w->name
+		: w->server ? "Windows Server"
+			    : "Windows",
+		w->build);
 }
 
 static int resolve_all(struct ibb_session *s, struct ibb_error *err)
@@ -217,6 +106,9 @@ static int resolve_all(struct ibb_session *s, struct ibb_error *err)
 	int r = IBB_OK;
 
 	ibb_session_windows(s, &w);
+	r = warn_pe(s, &w, err);
+	if (r)
+		return r;
 	s->resolutions = ibb_calloc_array(s->q->n_sizes, sizeof(*s->resolutions));
 	s->selections = ibb_calloc_array(s->q->n_sizes, sizeof(*s->selections));
 	if (!s->resolutions || !s->selections)
@@ -361,7 +253,7 @@ int ibb_session_choose_companions(struct ibb_session *s, struct ibb_error *err)
 		return ibb_err_nomem(err);
 	for (size_t i = 0; i < s->n_chosen; i++)
 		names[i] = s->chosen[i]->inf_name;
-	return ibb_facts_read_store(s->facts, s->image->volume, names, s->n_chosen, err);
+	return ibb_facts_read_store(s->facts, s->volume, names, s->n_chosen, err);
 }
 
 /* No INF became a candidate: the reasons of those that were seen are what the user needs. */
@@ -414,7 +306,7 @@ static int select_all(struct ibb_session *s, struct ibb_error *err)
 		return ibb_err_nomem(err);
 	for (size_t i = 0; i < s->found.n; i++)
 		names[i] = s->found.packages[i]->inf_name;
-	r = ibb_facts_read_store(s->facts, s->image->volume, names, s->found.n, err);
+	r = ibb_facts_read_store(s->facts, s->volume, names, s->found.n, err);
 	for (size_t i = 0; i < s->n_targets && !r; i++) {
 		r = ibb_select(s->facts, s->resolutions[i], s->found.packages, s->found.n,
 			       &s->selections[i], err);
@@ -426,89 +318,6 @@ static int select_all(struct ibb_session *s, struct ibb_error *err)
 			r = warn_selection(s, &s->selections[i], err);
 		if (!r)
 			r = ibb_session_choose(s, s->selections[i].package, err);
-	}
-	return r;
-}
-
-/* ---- packages that are staged already ---- */
-
-static int damaged(const struct ibb_plan_package *pp, struct ibb_error *err, const char *fmt, ...)
-	IBB_PRINTF(3, 4);
-static int damaged(const struct ibb_plan_package *pp, struct ibb_error *err, const char *fmt, ...)
-{
-	char text[768];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	ibb_err(err, IBB_E_CONFLICT,
-		"%s is staged in the image as %s, but %s: the driver store is damaged",
-		pp->package->inf_name, pp->published, text);
-	return ibb_err_hint(err, IBB_E_CONFLICT,
-			    "in Windows: pnputil /delete-driver %s; then bake again",
-			    pp->published);
-}
-
-/* Is the file of the image the one of the package? What WOF compressed is at least there. */
-static int check_staged_file(const struct ibb_session *s, const struct ibb_plan_package *pp,
-			     const char *path, struct ibb_bytes want, struct ibb_error *err)
-{
-	IBB_AUTO_BUF struct ibb_buf have = {0};
-	struct ibb_error sub = {0};
-	int r = ibb_volume_read(s->image->volume, path, want.len, &have, &sub);
-
-	if (r == IBB_E_UNSUPPORTED)
-		return IBB_OK;
-	if (r == IBB_E_NOTFOUND)
-		return damaged(pp, err, "%s is missing", path);
-	if (r == IBB_E_LIMIT || (!r && (have.len != want.len ||
-					(want.len && memcmp(have.data, want.data, want.len) != 0))))
-		return damaged(pp, err, "%s is not the package's", path);
-	if (r && err)
-		*err = sub;
-	return r;
-}
-
-static int check_staged_files(const struct ibb_session *s, const struct ibb_plan_package *pp,
-			      struct ibb_error *err)
-{
-	const struct ibb_package *p = pp->package;
-	IBB_AUTO_FREE char *inf = ibb_asprintf("%s/%s", IBB_STORE_INF_DIR, pp->published);
-	int r;
-
-	if (!inf)
-		return ibb_err_nomem(err);
-	r = check_staged_file(s, pp, inf, ibb_buf_bytes(&p->files[0].bytes), err);
-	for (size_t i = 0; i < p->n_files && !r; i++) {
-		IBB_AUTO_FREE char *path =
-			ibb_asprintf("%s/%s/%s", IBB_STORE_DIR, pp->name, p->files[i].path);
-
-		r = path ? check_staged_file(s, pp, path, ibb_buf_bytes(&p->files[i].bytes), err)
-			 : ibb_err_nomem(err);
-	}
-	return r;
-}
-
-/* "Nothing to do" is said only of a package that is there as a whole. */
-static int check_staged(const struct ibb_session *s, struct ibb_error *err)
-{
-	const struct ibb_facts *f = s->facts;
-	int r = IBB_OK;
-
-	for (size_t i = 0; i < s->plan->n_packages && !r; i++) {
-		const struct ibb_plan_package *pp = &s->plan->packages[i];
-
-		if (!pp->existing)
-			continue;
-		if (!pp->existing->active)
-			return damaged(pp, err,
-				       "DriverInfFiles\\%s does not make it the active one",
-				       pp->published);
-		if (f->oem_map_present &&
-		    !ibb_oem_map_get(ibb_buf_bytes(&f->oem_map), pp->oem_number))
-			return damaged(pp, err, "OemInfMap says that its number is free");
-		r = check_staged_files(s, pp, err);
 	}
 	return r;
 }
@@ -540,13 +349,6 @@ static int check_required(const struct ibb_session *s, struct ibb_error *err)
 	return IBB_OK;
 }
 
-int ibb_session_check_plan(struct ibb_session *s, struct ibb_error *err)
-{
-	int r = check_staged(s, err);
-
-	return r ? r : ibb_plan_check_space(s->plan, &s->image->info, err);
-}
-
 int ibb_session_check(struct ibb_session *s, struct ibb_error *err)
 {
 	int r = ibb_session_catalog(s->q, &s->catalog, err);
@@ -555,7 +357,7 @@ int ibb_session_check(struct ibb_session *s, struct ibb_error *err)
 		return r;
 	r = ibb_facts_check(s->facts, s->q->force, err);
 	if (r)
-		return r == IBB_E_INVALID || r == IBB_E_NOMEM
+		return r == IBB_E_INVALID || r == IBB_E_NOMEM || s->wim
 			       ? r
 			       : ibb_err_prefix(err, r, "%s", s->q->image);
 	if (s->facts->pending_xml || s->facts->reboot_pending)
@@ -624,6 +426,8 @@ void ibb_session_clear(struct ibb_session *s)
 	ibb_package_set_clear(&s->found);
 	ibb_facts_free(s->facts);
 	ibb_boot_clear(&s->boot);
+	if (s->wim)
+		ibb_volume_close(s->volume);
 	ibb_image_close(s->image);
 	ibb_catalog_free(s->catalog);
 	for (size_t i = 0; i < s->n_warnings; i++)

@@ -9,6 +9,7 @@
 #include "ibbake/ibbake.h"
 #include "inspect/azure.h"
 #include "plan/plan.h"
+#include "volume/wim.h"
 
 /* An INF of the image, see ibb_session_plan_opts(). */
 struct ibb_included {
@@ -22,7 +23,11 @@ struct ibb_lockfile;
 struct ibb_session {
 	const struct ibb_request *q;
 	struct ibb_catalog *catalog;
-	struct ibb_image *image;
+	struct ibb_image *image;   /* of a disk; NULL with a WIM, */
+	struct ibb_wim *wim;	   /* which is borrowed, */
+	unsigned index;		   /* and this image of it */
+	struct ibb_volume *volume; /* with Windows; the image's, or owned with a WIM */
+	struct ibb_volume_info info;
 	struct ibb_facts *facts;
 	struct ibb_boot boot;	/* by ibb_session_azure(), */
 	struct ibb_azure azure; /* as this */
@@ -68,6 +73,14 @@ int ibb_session_catalog(const struct ibb_request *q, struct ibb_catalog **ret,
 			struct ibb_error *err) IBB_MUST_CHECK;
 /* Open the image and its Windows volume, read the facts. */
 int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * The same for an image of a WIM, with `temp_dir` for what is staged. IBB_E_NOTFOUND, and nothing
+ * else, when it holds no Windows.
+ */
+int ibb_session_open_wim(struct ibb_session *s, struct ibb_wim *w, unsigned index, bool writable,
+			 const char *temp_dir, struct ibb_error *err) IBB_MUST_CHECK;
+/* A disk's volume, closed and opened again read-only: what was committed. */
+int ibb_session_reopen(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 /* Load the catalog; may this Windows be edited? */
 int ibb_session_check(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 /* How to plan; the INFs that it leads to live as long as the session. */
@@ -84,6 +97,18 @@ int ibb_session_choose_companions(struct ibb_session *s, struct ibb_error *err) 
 /* Resolve the sizes, find and choose packages, build the plan, check space and --require. */
 int ibb_session_plan(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_session_clear(struct ibb_session *s);
+
+/* What a manifest says of the request and the driver catalog. */
+struct ibb_manifest_options ibb_session_options(const struct ibb_session *s);
+/* What a manifest says of this Windows, but for the container; free() *ret_left_out, which m leads
+ * to. */
+int ibb_session_manifest(const struct ibb_session *s, const struct ibb_applied *applied,
+			 struct ibb_manifest_input *m, struct ibb_left_out **ret_left_out,
+			 struct ibb_error *err) IBB_MUST_CHECK;
+struct ibb_lock_entry;
+/* Write q->lock, when the image is complete. */
+int ibb_session_lock(const struct ibb_request *q, const struct ibb_lock_entry *list, size_t n,
+		     struct ibb_error *err) IBB_MUST_CHECK;
 
 /* Turns an open session into a plan. */
 typedef int (*ibb_planner_fn)(struct ibb_session *s, struct ibb_error *err);

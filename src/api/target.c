@@ -52,6 +52,8 @@ uint64_t ibb_target_bytes(enum ibb_output_format f, uint64_t bytes)
 }
 
 #define OTHER_FORMAT (-2) /* that of a format that is not written here */
+#define WIM_FORMAT   (-3)
+#define SPLIT_FORMAT (-4) /* a part of a WIM */
 
 /* What a file with this suffix is taken for; -1: anything. */
 static int suffix_format(const char *path)
@@ -63,7 +65,8 @@ static int suffix_format(const char *path)
 		{".vhd", IBB_OUTPUT_VHD},  {".vhdx", IBB_OUTPUT_VHDX},	{".raw", IBB_OUTPUT_RAW},
 		{".img", IBB_OUTPUT_RAW},  {".avhdx", IBB_OUTPUT_VHDX}, {".dd", IBB_OUTPUT_RAW},
 		{".avhd", IBB_OUTPUT_VHD}, {".qcow2", OTHER_FORMAT},	{".vmdk", OTHER_FORMAT},
-		{".vdi", OTHER_FORMAT},	   {".iso", OTHER_FORMAT},	{".wim", OTHER_FORMAT}};
+		{".vdi", OTHER_FORMAT},	   {".iso", OTHER_FORMAT},	{".wim", WIM_FORMAT},
+		{".esd", WIM_FORMAT},	   {".swm", SPLIT_FORMAT}};
 	const char *base = ibb_path_base(path), *dot = strrchr(base, '.');
 
 	for (size_t i = 0; dot && i < IBB_ARRAY_SIZE(known); i++)
@@ -79,7 +82,7 @@ int ibb_target_check_name(const struct ibb_request *q, struct ibb_error *err)
 	if ((size_t)q->format >= IBB_ARRAY_SIZE(formats) || (unsigned)q->sparse > 2)
 		return ibb_err(err, IBB_E_INVALID, "unknown output format or sparse mode");
 	want = q->output ? suffix_format(q->output) : -1;
-	if (want == OTHER_FORMAT) {
+	if (want <= OTHER_FORMAT) {
 		ibb_err(err, IBB_E_INVALID, "%s: by its name no VHD, VHDX or raw disk", q->output);
 		return ibb_err_hint(err, IBB_E_INVALID,
 				    "ibbake writes these alone: choose another name");
@@ -93,11 +96,26 @@ int ibb_target_check_name(const struct ibb_request *q, struct ibb_error *err)
 			    formats[want].name);
 }
 
+int ibb_target_check_wim_name(const struct ibb_request *q, struct ibb_error *err)
+{
+	const int want = q->output ? suffix_format(q->output) : WIM_FORMAT;
+
+	if (want == -1 || want == WIM_FORMAT)
+		return IBB_OK;
+	if (want == SPLIT_FORMAT) {
+		ibb_err(err, IBB_E_INVALID,
+			"%s: by its name a part of a split WIM, which is not written", q->output);
+		return ibb_err_hint(err, IBB_E_INVALID,
+				    "write a .wim and split it: wimlib-imagex split");
+	}
+	ibb_err(err, IBB_E_INVALID, "%s: by its name a disk, but %s is a WIM", q->output, q->image);
+	return ibb_err_hint(err, IBB_E_INVALID,
+			    "a WIM stays a WIM: choose a name that ends in .wim or .esd");
+}
+
 int ibb_target_check_path(const struct ibb_chain *c, const char *path, const char *what,
 			  bool overwrite, struct ibb_error *err)
 {
-	struct stat st;
-
 	for (size_t i = 0; i < c->n; i++)
 		if (ibb_path_is(path, &c->links[i].id))
 			return i ? ibb_err(err, IBB_E_EXISTS,
@@ -106,6 +124,13 @@ int ibb_target_check_path(const struct ibb_chain *c, const char *path, const cha
 				 : ibb_err(err, IBB_E_EXISTS,
 					   "%s: the %s is the input image %s itself", path, what,
 					   c->links[0].path);
+	return ibb_target_check_file(path, what, overwrite, err);
+}
+
+int ibb_target_check_file(const char *path, const char *what, bool overwrite, struct ibb_error *err)
+{
+	struct stat st;
+
 	if (lstat(path, &st)) {
 		if (errno == ENOENT && *path && path[strlen(path) - 1] != '/')
 			return IBB_OK;
@@ -373,17 +398,15 @@ static int copy_progress(void *ctx, uint64_t done, uint64_t total)
  * A Windows image holds secrets: who may not read the sources may not read the result. Its owner
  * may write it, even if the source is read-only. File systems without modes say EPERM.
  */
-static int keep_private(const struct ibb_chain *c, const struct ibb_atomic *out,
-			struct ibb_error *err)
+int ibb_target_keep_private(struct ibb_disk *source, const struct ibb_atomic *out,
+			    struct ibb_error *err)
 {
 	struct stat src, dst;
-	mode_t mode = 0777;
+	mode_t mode;
 
-	for (size_t i = 0; i < c->n; i++) {
-		if (fstat(ibb_disk_file_fd(c->links[i].file), &src))
-			return ibb_err_os(err, errno, "%s: stat", c->links[i].path);
-		mode &= src.st_mode | 0600;
-	}
+	if (fstat(ibb_disk_file_fd(source), &src))
+		return ibb_err_os(err, errno, "%s: stat", source->name);
+	mode = src.st_mode | 0600;
 	if (fstat(out->fd, &dst))
 		return ibb_err_os(err, errno, "%s: stat", out->path);
 	if (fchmod(out->fd, dst.st_mode & mode) && errno != EPERM && errno != EOPNOTSUPP)
@@ -448,8 +471,10 @@ int ibb_target_fill(struct ibb_target *t, const struct ibb_atomic *out, struct i
 {
 	const struct ibb_progress check = {.phase = "check"};
 	struct ibb_error changed = {0};
-	int r = keep_private(t->chain, out, err);
+	int r = IBB_OK;
 
+	for (size_t i = 0; i < t->chain->n && !r; i++)
+		r = ibb_target_keep_private(t->chain->links[i].file, out, err);
 	if (!r)
 		r = derive_id(t, err);
 	if (!r)

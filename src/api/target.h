@@ -20,12 +20,19 @@ uint64_t ibb_target_bytes(enum ibb_output_format f, uint64_t bytes);
 /* Does the name of the output contradict its format? IBB_E_INVALID with what to write. */
 int ibb_target_check_name(const struct ibb_request *q, struct ibb_error *err) IBB_MUST_CHECK;
 
+/* The same for an output that is a WIM. */
+int ibb_target_check_wim_name(const struct ibb_request *q, struct ibb_error *err) IBB_MUST_CHECK;
+
 /*
  * Refuse, before any work, a path that would destroy something: it exists without `overwrite`, is a
  * file of the chain under any name, or is no regular file. `what` is "output", "manifest", ...
  */
 int ibb_target_check_path(const struct ibb_chain *c, const char *path, const char *what,
 			  bool overwrite, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* Of that, what is not about a chain. */
+int ibb_target_check_file(const char *path, const char *what, bool overwrite,
+			  struct ibb_error *err) IBB_MUST_CHECK;
 
 struct ibb_target {
 	const struct ibb_request *q;   /* borrowed */
@@ -50,6 +57,9 @@ int ibb_target_open(const struct ibb_request *q, const struct ibb_chain *c,
 		    struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_target_close(struct ibb_target *t);
 
+/* Who may not read the source may not read the result either. */
+int ibb_target_keep_private(struct ibb_disk *source, const struct ibb_atomic *out,
+			    struct ibb_error *err) IBB_MUST_CHECK;
 /*
  * Fill the new file: who may not read the sources may not read it, then a clone with the changed
  * blocks, or the disk's data; the identity is made up (see ibb_request.reproducible). Then the

@@ -32,8 +32,17 @@ void ibb_lockfile_free(struct ibb_lockfile *l);
 /* Is this package as it was locked? IBB_E_UNTRUSTED when not, or when it is not in the file. */
 int ibb_lockfile_check(const struct ibb_lockfile *l, const struct ibb_package *p,
 		       struct ibb_error *err) IBB_MUST_CHECK;
+/* What is locked of a package. */
+struct ibb_lock_entry {
+	char *inf, *version; /* owned */
+	struct ibb_sha256 digest;
+};
+/* Note a package in a list, once. */
+int ibb_lock_entries_add(struct ibb_lock_entry **list, size_t *n, size_t *cap,
+			 const struct ibb_package *p, struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_lock_entry_clear(struct ibb_lock_entry *e);
 /* Write it for these packages; it must not exist. */
-int ibb_lockfile_write(const char *path, struct ibb_package *const *packages, size_t n,
+int ibb_lockfile_write(const char *path, const struct ibb_lock_entry *entries, size_t n,
 		       struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

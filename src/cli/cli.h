@@ -16,7 +16,7 @@ struct cli {
 	const char *command;
 	struct ibb_request q;
 	const char *sizes[CLI_MAX_LIST], *dirs[CLI_MAX_LIST], *filters[CLI_MAX_LIST];
-	const char *anchors[CLI_MAX_LIST], *crls[CLI_MAX_LIST];
+	const char *anchors[CLI_MAX_LIST], *crls[CLI_MAX_LIST], *images[CLI_MAX_LIST];
 	const char *args[CLI_MAX_LIST]; /* what is no option */
 	size_t n_args;
 	bool json, quiet, verbose, dry_run, no_manifest, help;
@@ -119,5 +119,14 @@ void cli_render_opinion(const struct ibb_json *obj, struct ibb_buf *out);
 void cli_render_warnings(const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_azure(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_image(const struct ibb_json *image, struct ibb_buf *out);
+void cli_render_removed(const struct ibb_json *doc, struct ibb_buf *out);
+
+/* render_wim.c: the file; every image of "images" with `fn`; what bake and drivers add|remove did
+ */
+typedef void (*cli_text_fn)(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
+void cli_render_wim(const struct ibb_json *id, struct ibb_buf *out);
+void cli_render_images(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out,
+		       cli_text_fn fn);
+void cli_render_wim_change(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 
 #endif

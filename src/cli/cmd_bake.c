@@ -3,6 +3,10 @@
 
 static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
+	if (ibb_json_get(doc, "images")) {
+		cli_render_wim_change(c, doc, out);
+		return;
+	}
 	cli_render_trust(doc, out);
 	cli_render_image(ibb_json_get(doc, "image"), out);
 	cli_render_targets(c, doc, out);

@@ -3,7 +3,7 @@
 
 #include "cli/cli.h"
 
-static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+static void packages(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
 	bool all = c->verbose || c->q.n_filters;
 	size_t inbox = 0;
@@ -30,14 +30,25 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 	cli_render_warnings(doc, out);
 }
 
+static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+{
+	if (!ibb_json_get(doc, "images")) {
+		packages(c, doc, out);
+		return;
+	}
+	cli_render_wim(ibb_json_get(doc, "identity"), out);
+	cli_render_images(c, doc, out, packages);
+}
+
 static void change_text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
+	if (ibb_json_get(doc, "images")) {
+		cli_render_wim_change(c, doc, out);
+		return;
+	}
 	cli_render_trust(doc, out);
 	cli_render_packages(c, doc, out);
-	ibb_json_foreach (p, ibb_json_get(doc, "removed")) {
-		cli_printf(out, "removed %s (%s, %s)\n", cli_str(p, "published"), cli_str(p, "inf"),
-			   cli_str(p, "package_name"));
-	}
+	cli_render_removed(doc, out);
 	cli_render_azure(c, doc, out);
 	cli_render_warnings(doc, out);
 	cli_render_outcome(c, doc, out);

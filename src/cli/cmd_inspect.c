@@ -125,46 +125,81 @@ static void chain(const struct ibb_json *id, struct ibb_buf *out)
 	cli_render_opinion(id, out);
 }
 
-static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+static void functions(const struct ibb_json *doc, struct ibb_buf *out)
 {
-	const struct ibb_json *id = ibb_json_get(doc, "identity"), *image;
-	char file[32], disk[32];
-	int64_t n = 0, oem = 0;
+	ibb_json_foreach (f, ibb_json_get(doc, "infiniband")) {
+		const struct ibb_json *r = ibb_json_get(f, "readiness");
+
+		cli_printf(out, "function %-12s driver %s, address %s, user-nd %s: %s\n",
+			   cli_str(f, "function"), cli_str(ibb_json_get(r, "driver"), "state"),
+			   cli_str(ibb_json_get(r, "address"), "state"),
+			   cli_str(ibb_json_get(r, "user-nd"), "state"),
+			   cli_str(ibb_json_get(r, "driver"), "reason"));
+	}
+}
+
+/* The Windows of a disk or of an image of a WIM, as far as it could be read. */
+static void windows(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+{
+	const struct ibb_json *image = ibb_json_get(doc, "image");
+	const struct ibb_json *store = ibb_json_get(image, "driver_store");
+
+	if (!image)
+		return;
+	cli_render_image(image, out);
+	hives(image, c->q.check_hives, out);
+	cli_printf(out, "drivers  %lld packages, %lld of them third-party\n",
+		   number(store, "packages"), number(store, "oem_packages"));
+	functions(doc, out);
+	ibb_json_foreach (d, ibb_json_get(image, "mellanox_devices")) {
+		cli_printf(out, "device   %s\\%s, driver %s\n", cli_str(d, "control_set"),
+			   cli_str(d, "instance"), cli_str(d, "driver"));
+	}
+}
+
+static void disk(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+{
+	const struct ibb_json *id = ibb_json_get(doc, "identity");
+	char file[32], disk_bytes[32];
 
 	cli_bytes(ibb_json_str(id, "file_bytes"), file);
-	cli_bytes(ibb_json_str(id, "disk_bytes"), disk);
+	cli_bytes(ibb_json_str(id, "disk_bytes"), disk_bytes);
 	cli_printf(out, "image    %s: %s, %s disk, %s, generation %s\n", cli_str(id, "file"),
-		   cli_str(id, "container"), disk, cli_str(id, "partition_table"),
+		   cli_str(id, "container"), disk_bytes, cli_str(id, "partition_table"),
 		   ibb_json_str(doc, "generation") ? cli_str(doc, "generation") : "unknown");
 	chain(id, out);
 	partitions(doc, out);
-	image = ibb_json_get(doc, "image");
-	if (image) {
-		const struct ibb_json *store = ibb_json_get(image, "driver_store");
-
-		cli_render_image(image, out);
-		hives(image, c->q.check_hives, out);
-		(void)ibb_json_int(store, "packages", 0, INT32_MAX, &n);
-		(void)ibb_json_int(store, "oem_packages", 0, INT32_MAX, &oem);
-		cli_printf(out, "drivers  %lld packages, %lld of them third-party\n", (long long)n,
-			   (long long)oem);
-		ibb_json_foreach (f, ibb_json_get(doc, "infiniband")) {
-			const struct ibb_json *r = ibb_json_get(f, "readiness");
-
-			cli_printf(out, "function %-12s driver %s, address %s, user-nd %s: %s\n",
-				   cli_str(f, "function"),
-				   cli_str(ibb_json_get(r, "driver"), "state"),
-				   cli_str(ibb_json_get(r, "address"), "state"),
-				   cli_str(ibb_json_get(r, "user-nd"), "state"),
-				   cli_str(ibb_json_get(r, "driver"), "reason"));
-		}
-		ibb_json_foreach (d, ibb_json_get(image, "mellanox_devices")) {
-			cli_printf(out, "device   %s\\%s, driver %s\n", cli_str(d, "control_set"),
-				   cli_str(d, "instance"), cli_str(d, "driver"));
-		}
-	}
+	windows(c, doc, out);
 	cli_render_azure(c, doc, out);
 	cli_render_warnings(doc, out);
+}
+
+static void wim_image(const struct cli *c, const struct ibb_json *i, struct ibb_buf *out)
+{
+	static const char *const keys[] = {"display_name", "installation_type", "version", "arch"};
+	const struct ibb_json *x = ibb_json_get(i, "xml"), *p = ibb_json_get(i, "problem");
+	char bytes[32];
+
+	cli_bytes(ibb_json_str(x, "bytes"), bytes);
+	cli_printf(out, "says     ");
+	for (size_t k = 0; k < IBB_ARRAY_SIZE(keys); k++)
+		if (ibb_json_str(x, keys[k]))
+			cli_printf(out, "%s, ", ibb_json_str(x, keys[k]));
+	cli_printf(out, "%s in %s files\n", bytes, cli_str(x, "files"));
+	windows(c, i, out);
+	cli_render_warnings(i, out);
+	if (ibb_json_str(p, "message"))
+		cli_printf(out, "problem: %s\n", cli_str(p, "message"));
+}
+
+static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+{
+	if (!ibb_json_get(doc, "images")) {
+		disk(c, doc, out);
+		return;
+	}
+	cli_render_wim(ibb_json_get(doc, "identity"), out);
+	cli_render_images(c, doc, out, wim_image);
 }
 
 int cli_cmd_inspect(struct cli *c)

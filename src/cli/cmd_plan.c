@@ -40,7 +40,7 @@ static void operations(const struct cli *c, const struct ibb_json *doc, struct i
 	}
 }
 
-static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+static void windows(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
 	cli_render_trust(doc, out);
 	cli_render_image(ibb_json_get(doc, "image"), out);
@@ -49,6 +49,16 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 	operations(c, doc, out);
 	cli_render_azure(c, doc, out);
 	cli_render_warnings(doc, out);
+}
+
+static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+{
+	if (!ibb_json_get(doc, "images")) {
+		windows(c, doc, out);
+		return;
+	}
+	cli_render_wim(ibb_json_get(doc, "input"), out);
+	cli_render_images(c, doc, out, windows);
 }
 
 int cli_cmd_plan(struct cli *c)

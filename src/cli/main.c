@@ -19,7 +19,8 @@ const struct cli_command cli_commands[] = {
 	{"inspect", "IMAGE", "what an image is: container, Windows, state, drivers",
 	 "  ibbake inspect base.vhd\n"
 	 "  ibbake inspect base.vhd --hives\n"
-	 "  ibbake inspect base.vhd --azure\n",
+	 "  ibbake inspect base.vhd --azure\n"
+	 "  ibbake inspect install.wim\n",
 	 CLI_PARTITION | CLI_CATALOG | CLI_HIVES | CLI_DIRTY | CLI_AZURE, cli_cmd_inspect},
 	{"plan", "IMAGE", "everything bake would do, with reasons; writes nothing",
 	 "  ibbake plan base.vhd --size Standard_HB120rs_v3 --drivers winof2/\n",
@@ -28,7 +29,9 @@ const struct cli_command cli_commands[] = {
 	 cli_cmd_plan},
 	{"bake", "IMAGE", "make an image that has the InfiniBand driver, and its manifest",
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n"
-	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ --in-place\n",
+	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ --in-place\n"
+	 "  ibbake bake install.wim --image all --size Standard_HB120rs_v3 --drivers winof2/ \\\n"
+	 "      -o new.wim\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_PARTITION |
 		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS | CLI_DIRTY | CLI_TRUST |
 		 CLI_LOCK | CLI_IN_PLACE | CLI_AZURE,
@@ -38,7 +41,9 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake convert child.vhd -o flat.vhdx --format vhdx\n",
 	 CLI_OUTPUT | CLI_PROGRESS | CLI_CONVERT | CLI_AZURE, cli_cmd_convert},
 	{"verify", "IMAGE", "does an image still hold what its manifest says?",
-	 "  ibbake verify out.vhd --manifest out.vhd.manifest.json\n",
+	 "  ibbake verify out.vhd --manifest out.vhd.manifest.json\n"
+	 "  ibbake verify new.wim --manifest new.wim.manifest.json\n"
+	 "  ibbake verify applied.vhd --manifest new.wim.manifest.json --image 2\n",
 	 CLI_MANIFEST | CLI_PARTITION | CLI_BOOTED | CLI_CATALOG | CLI_DIRTY, cli_cmd_verify},
 	{"drivers", "list|add|remove|check ...", "list, add, remove or judge any driver package",
 	 "  ibbake drivers list base.vhd --filter class=net\n"

@@ -39,7 +39,7 @@ static const struct option {
 	 "directory with driver packages, searched recursively; may be repeated"},
 	{"output", 'o', "OUT", CLI_OUTPUT, TEXT, AT(q.output), 0, 0, "the image to make"},
 	{"in-place", 0, NULL, CLI_IN_PLACE, FLAG, AT(q.in_place), 0, 0,
-	 "change the image itself (raw, fixed VHD), by way of a journal beside it"},
+	 "change the image itself (raw, fixed VHD, WIM), by way of a journal beside it"},
 	{"drop", 0, NULL, CLI_RECOVER, FLAG, AT(q.drop), 0, 0,
 	 "give the change up, when nothing of it is in the image so far"},
 	{"manifest", 'm', "FILE", CLI_MANIFEST, TEXT, AT(q.manifest), 0, 0,
@@ -48,6 +48,10 @@ static const struct option {
 	 "write no manifest (recover: finish the image when only that cannot be written)"},
 	{"partition", 'p', "N", CLI_PARTITION, NUMBER, AT(q.partition), 0, 0,
 	 "the Windows partition, when several hold one"},
+	{"image", 'i', "N|NAME|all", CLI_PARTITION, LIST, AT(images), AT(q.n_images), CLI_MAX_LIST,
+	 "the image of a WIM, by number or name, or all that hold a Windows; may be repeated"},
+	{"compact", 0, NULL, CLI_IN_PLACE, FLAG, AT(q.compact), 0, 0,
+	 "with --in-place, a WIM: write it anew and put it in its place, instead of appending"},
 	{"overwrite", 0, NULL, CLI_OUTPUT, FLAG, AT(q.overwrite), 0, 0,
 	 "replace an existing output and manifest"},
 	{"format", 0, "vhd|vhd-dynamic|vhdx|raw", CLI_OUTPUT | CLI_FORMAT, FORMAT, AT(q.format), 0,
@@ -307,6 +311,8 @@ bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	c->q.filters = c->filters;
 	c->q.trust_anchors = c->anchors;
 	c->q.crls = c->crls;
+	c->q.images = c->images;
+	c->q.format_given = c->writing;
 	return true;
 }
 
@@ -317,6 +323,8 @@ int cli_default_output(struct cli *c)
 	if (c->q.in_place && c->writing)
 		return cli_usage(c, "--in-place keeps the image's format and holes: no --format, "
 				    "no --sparse");
+	if (c->q.compact && !c->q.in_place)
+		return cli_usage(c, "--compact goes with --in-place alone");
 	if (!c->q.output && !c->q.in_place && !c->dry_run)
 		return cli_usage(c, "%s needs -o OUT (or --in-place, or --dry-run)", c->command);
 	if (c->no_manifest && c->q.manifest)
@@ -324,6 +332,7 @@ int cli_default_output(struct cli *c)
 	if (c->dry_run) {
 		c->q.output = NULL;
 		c->q.in_place = false;
+		c->q.compact = false;
 		c->q.manifest = NULL;
 	} else if (!c->q.manifest && !c->no_manifest) {
 		c->manifest_path =

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Parts of the human-readable results that several commands share. */
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -123,8 +124,21 @@ void cli_render_opinion(const struct ibb_json *obj, struct ibb_buf *out)
 
 void cli_render_warnings(const struct ibb_json *doc, struct ibb_buf *out)
 {
+	int64_t index = 0;
+	char image[24] = "";
+
+	if (ibb_json_int(doc, "index", 1, INT32_MAX, &index))
+		snprintf(image, sizeof(image), "image %lld: ", (long long)index);
 	ibb_json_foreach (w, ibb_json_get(doc, "warnings")) {
-		cli_printf(out, "warning: %s\n", ibb_json_value_str(w));
+		cli_printf(out, "warning: %s%s\n", image, ibb_json_value_str(w));
+	}
+}
+
+void cli_render_removed(const struct ibb_json *doc, struct ibb_buf *out)
+{
+	ibb_json_foreach (p, ibb_json_get(doc, "removed")) {
+		cli_printf(out, "removed %s (%s, %s)\n", cli_str(p, "published"), cli_str(p, "inf"),
+			   cli_str(p, "package_name"));
 	}
 }
 
@@ -137,7 +151,9 @@ void cli_render_image(const struct ibb_json *image, struct ibb_buf *out)
 		   ibb_json_str(w, "release") ? cli_str(w, "release") : "", cli_str(w, "version"),
 		   cli_str(w, "arch"), cli_str(w, "kind"));
 	cli_printf(out, "state    %s%s%s%s\n",
-		   ibb_json_bool(s, "generalized", false) ? "generalized" : "specialized",
+		   ibb_json_bool(w, "windows_pe", false)    ? "Windows PE"
+		   : ibb_json_bool(s, "generalized", false) ? "generalized"
+							    : "specialized",
 		   ibb_json_bool(s, "audit_mode", false) ? ", audit mode" : "",
 		   ibb_json_bool(s, "setup_unfinished", false) ? ", set-up not finished" : "",
 		   ibb_json_bool(s, "pending_servicing", false) ? ", servicing pending" : "");

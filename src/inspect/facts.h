@@ -85,7 +85,8 @@ struct ibb_facts {
 	struct ibb_inf_target target;
 	char *product_name, *edition, *installation_type, *display_version, *product_type;
 	unsigned ubr;
-	bool server;
+	bool server; /* by product_type; of a Windows PE this says nothing */
+	bool pe;     /* Windows PE or Setup: boot.wim, the recovery image */
 
 	/* control sets */
 	char *control_set; /* "ControlSet001": Select\Current */

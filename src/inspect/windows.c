@@ -114,6 +114,12 @@ static unsigned to_number(const char *s)
 	return v > 1000000 ? 0 : (unsigned)v;
 }
 
+/* Setup and the recovery environment are Windows PE as well, and say so in both places. */
+static bool is_pe(const char *name)
+{
+	return name && ibb_caseeq(name, "WindowsPE");
+}
+
 static int read_version(struct ibb_facts *f, struct ibb_error *err)
 {
 	const struct ibb_hive *h = f->hives[IBB_HIVE_SOFTWARE].hive;
@@ -152,6 +158,7 @@ static int read_version(struct ibb_facts *f, struct ibb_error *err)
 		r = ibb_facts_string(h, CURRENT_VERSION, "ReleaseId", &f->display_version, err);
 	if (r)
 		return r;
+	f->pe = is_pe(f->installation_type) || is_pe(f->edition);
 	f->ubr = ubr;
 	f->target.build = to_number(build);
 	if (major) {
@@ -233,6 +240,9 @@ static int read_setup(struct ibb_facts *f, struct ibb_error *err)
 	s = f->image_state;
 	f->generalized = s && ibb_caseeq(s, "IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE");
 	f->audit = audit || (s && ibb_case_suffix(s, "_AUDIT"));
+	/* Windows PE is always in set-up, and starts all the same */
+	if (f->pe)
+		return IBB_OK;
 	f->setup_unfinished = f->setup_type == 1 || (f->setup_in_progress && !f->generalized) ||
 			      (s && !f->generalized && !ibb_caseeq(s, "IMAGE_STATE_COMPLETE"));
 	if (f->audit)

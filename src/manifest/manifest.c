@@ -23,8 +23,8 @@ static void guid_json(struct ibb_jb *b, struct ibb_json *obj, const char *key, b
 	ibb_jb_str(b, obj, key, has ? text : NULL);
 }
 
-static void digest_json(struct ibb_jb *b, struct ibb_json *obj, const char *kind,
-			const struct ibb_sha256 *d)
+void ibb_digest_json(struct ibb_jb *b, struct ibb_json *obj, const char *kind,
+		     const struct ibb_sha256 *d)
 {
 	char hex[IBB_SHA256_HEX_SIZE];
 	struct ibb_json *o;
@@ -57,7 +57,7 @@ static void parents_json(const struct ibb_identity *id, struct ibb_jb *b, struct
 			ibb_jb_bool(b, o, "time_agrees", p->time_agrees);
 		else
 			ibb_jb_null(b, o, "time_agrees");
-		digest_json(b, o, id->digest_kind, &p->digest);
+		ibb_digest_json(b, o, id->digest_kind, &p->digest);
 	}
 }
 
@@ -114,7 +114,7 @@ void ibb_identity_json(const struct ibb_identity *id, struct ibb_jb *b, struct i
 	ibb_jb_u64(b, p, "bytes", id->partition_bytes);
 	guid_json(b, p, "guid", id->has_partition_guid, &id->partition_guid);
 	ibb_jb_str(b, p, "ntfs_serial", id->ntfs_serial);
-	digest_json(b, obj, id->digest_kind, &id->digest);
+	ibb_digest_json(b, obj, id->digest_kind, &id->digest);
 }
 
 static void logs_json(const struct ibb_fact_hive *h, struct ibb_jb *b, struct ibb_json *obj)
@@ -231,6 +231,7 @@ void ibb_facts_json(const struct ibb_facts *f, struct ibb_jb *b, struct ibb_json
 	ibb_jb_str(b, w, "arch", f->control_set ? ibb_arch_name(f->target.arch) : NULL);
 	ibb_jb_str(b, w, "product_type", f->product_type);
 	ibb_jb_str(b, w, "kind", !f->product_type ? NULL : f->server ? "server" : "client");
+	ibb_jb_bool(b, w, "windows_pe", f->pe);
 	ibb_jb_str(b, w, "control_set", f->control_set);
 	list = ibb_jb_array(b, w, "control_sets");
 	for (size_t i = 0; i < f->n_control_sets; i++)
@@ -312,8 +313,8 @@ static void trust_files_json(struct ibb_jb *b, struct ibb_json *obj, const char 
 	}
 }
 
-static void options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
-			 struct ibb_json *obj)
+void ibb_manifest_options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
+			       struct ibb_json *obj)
 {
 	struct ibb_json *x = ibb_jb_object(b, obj, "options"), *c, *list;
 
@@ -334,19 +335,51 @@ static void options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
 	ibb_jb_str(b, c, "sha256", o->catalog_sha256);
 }
 
+void ibb_manifest_head_json(const char *schema, const struct ibb_manifest_options *options,
+			    struct ibb_jb *b, struct ibb_json *root)
+{
+	char when[IBB_ISO8601_SIZE];
+	struct ibb_json *o;
+
+	ibb_unix_format(options->unix_time, when);
+	ibb_jb_str(b, root, "schema", schema);
+	o = ibb_jb_object(b, root, "tool");
+	ibb_jb_str(b, o, "name", "ibbake");
+	ibb_jb_str(b, o, "version", options->version);
+	ibb_jb_str(b, root, "time", when);
+}
+
+void ibb_manifest_part_json(const struct ibb_manifest_input *in, struct ibb_jb *b,
+			    struct ibb_json *obj)
+{
+	struct ibb_json *list = ibb_jb_array(b, obj, "targets"), *o;
+
+	for (size_t i = 0; i < in->n_selections; i++) {
+		o = ibb_jb_object(b, list, NULL);
+		ibb_resolution_json(in->selections[i].resolution, b,
+				    ibb_jb_object(b, o, "resolution"));
+		ibb_selection_json(&in->selections[i], b, ibb_jb_object(b, o, "selection"));
+	}
+	ibb_plan_json(in->plan, b, obj);
+	files_json(in->applied, b, obj);
+	list = ibb_jb_array(b, obj, "left_out");
+	for (size_t i = 0; i < in->n_left_out; i++) {
+		o = ibb_jb_object(b, list, NULL);
+		ibb_jb_str(b, o, "inf", in->left_out[i].path);
+		ibb_jb_str(b, o, "reason", in->left_out[i].reason);
+	}
+	list = ibb_jb_array(b, obj, "warnings");
+	for (size_t i = 0; i < in->n_warnings; i++)
+		ibb_jb_str(b, list, NULL, in->warnings[i]);
+}
+
 int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **ret,
 		       struct ibb_error *err)
 {
 	struct ibb_jb b = {0};
-	struct ibb_json *root = ibb_jb_object(&b, NULL, NULL), *o, *list;
-	char when[IBB_ISO8601_SIZE];
+	struct ibb_json *root = ibb_jb_object(&b, NULL, NULL), *o;
 
-	ibb_unix_format(in->options.unix_time, when);
-	ibb_jb_str(&b, root, "schema", IBB_MANIFEST_SCHEMA);
-	o = ibb_jb_object(&b, root, "tool");
-	ibb_jb_str(&b, o, "name", "ibbake");
-	ibb_jb_str(&b, o, "version", in->options.version);
-	ibb_jb_str(&b, root, "time", when);
+	ibb_manifest_head_json(IBB_MANIFEST_SCHEMA, &in->options, &b, root);
 	ibb_jb_str(&b, root, "signature", ibb_plan_signature(in->plan));
 	/* the number the VM extension would have returned */
 	ibb_jb_int(&b, root, "extension_exit_code", 0);
@@ -354,28 +387,11 @@ int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **re
 	ibb_identity_json(in->output, &b, ibb_jb_object(&b, root, "output"));
 	ibb_facts_json(in->facts, &b, ibb_jb_object(&b, root, "image"));
 	ibb_azure_json(in->azure, in->azure_enforced, &b, ibb_jb_object(&b, root, "azure"));
-	options_json(&in->options, &b, root);
+	ibb_manifest_options_json(&in->options, &b, root);
 	o = ibb_jb_object(&b, root, "writing");
 	ibb_jb_str(&b, o, "format", in->writing.format);
 	ibb_jb_str(&b, o, "sparse", in->writing.sparse);
 	ibb_jb_u64(&b, o, "grown_bytes", in->writing.grown_bytes);
-	list = ibb_jb_array(&b, root, "targets");
-	for (size_t i = 0; i < in->n_selections; i++) {
-		o = ibb_jb_object(&b, list, NULL);
-		ibb_resolution_json(in->selections[i].resolution, &b,
-				    ibb_jb_object(&b, o, "resolution"));
-		ibb_selection_json(&in->selections[i], &b, ibb_jb_object(&b, o, "selection"));
-	}
-	ibb_plan_json(in->plan, &b, root);
-	files_json(in->applied, &b, root);
-	list = ibb_jb_array(&b, root, "left_out");
-	for (size_t i = 0; i < in->n_left_out; i++) {
-		o = ibb_jb_object(&b, list, NULL);
-		ibb_jb_str(&b, o, "inf", in->left_out[i].path);
-		ibb_jb_str(&b, o, "reason", in->left_out[i].reason);
-	}
-	list = ibb_jb_array(&b, root, "warnings");
-	for (size_t i = 0; i < in->n_warnings; i++)
-		ibb_jb_str(&b, list, NULL, in->warnings[i]);
+	ibb_manifest_part_json(in, &b, root);
 	return ibb_jb_done(&b, ret, err);
 }

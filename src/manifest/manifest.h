@@ -10,7 +10,8 @@
 #include "driver/trust.h"
 #include "inspect/azure.h"
 
-#define IBB_MANIFEST_SCHEMA "ibbake-manifest/1"
+#define IBB_MANIFEST_SCHEMA	"ibbake-manifest/1"
+#define IBB_WIM_MANIFEST_SCHEMA "ibbake-wim-manifest/1"
 
 /* A parent of a differencing disk. */
 struct ibb_identity_parent {
@@ -109,6 +110,18 @@ struct ibb_manifest_input {
 	struct ibb_manifest_options options;
 	struct ibb_manifest_writing writing;
 };
+/* The parts of it that the manifest of a WIM has as well: what made it, when; the options and the
+ * driver catalog; and of every Windows "targets", "packages", "removed", "key_security",
+ * "operations", "files", "left_out", "warnings". */
+void ibb_manifest_head_json(const char *schema, const struct ibb_manifest_options *options,
+			    struct ibb_jb *b, struct ibb_json *root);
+void ibb_manifest_options_json(const struct ibb_manifest_options *o, struct ibb_jb *b,
+			       struct ibb_json *obj);
+void ibb_manifest_part_json(const struct ibb_manifest_input *in, struct ibb_jb *b,
+			    struct ibb_json *obj);
+/* "digest" of obj; kind NULL: null. */
+void ibb_digest_json(struct ibb_jb *b, struct ibb_json *obj, const char *kind,
+		     const struct ibb_sha256 *d);
 int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **ret,
 		       struct ibb_error *err) IBB_MUST_CHECK;
 
@@ -121,7 +134,11 @@ int ibb_manifest_parse(const char *name, const void *text, size_t n, struct ibb_
 struct ibb_verify_options {
 	bool booted; /* Windows has run since: hives may have changed around the recorded values */
 };
+/* Is it the manifest of a WIM? Then "images" has what the others have in the root. */
+bool ibb_manifest_is_wim(const struct ibb_json *m);
 /*
+ * `id` NULL: nothing is asked about the container and where the volume lies in it; `m` may also be
+ * an item of "images" then.
  * Compare the image with the manifest. Adds "checked" and "differences" to obj; *ret_differences
  * is their number.
  */

@@ -78,6 +78,50 @@ static int check_op(const char *name, const struct ibb_json *op, struct ibb_erro
 	return IBB_OK;
 }
 
+bool ibb_manifest_is_wim(const struct ibb_json *m)
+{
+	const char *schema = ibb_json_str(m, "schema");
+
+	return schema && strcmp(schema, IBB_WIM_MANIFEST_SCHEMA) == 0;
+}
+
+/* What a disk's manifest has in its root, and that of a WIM in every image. */
+static int check_part(const char *name, const struct ibb_json *m, struct ibb_error *err)
+{
+	int r = IBB_OK;
+
+	if (!ibb_json_is_array(ibb_json_get(m, "files")) ||
+	    !ibb_json_is_array(ibb_json_get(m, "operations")) ||
+	    !ibb_json_is_array(ibb_json_get(m, "targets")))
+		return bad(name, "no \"files\", \"operations\", \"output\" or \"targets\"", err);
+	ibb_json_foreach (f, ibb_json_get(m, "files")) {
+		if (!r)
+			r = check_file(name, f, err);
+	}
+	ibb_json_foreach (op, ibb_json_get(m, "operations")) {
+		if (!r)
+			r = check_op(name, op, err);
+	}
+	return r;
+}
+
+static int check_images(const char *name, const struct ibb_json *images, struct ibb_error *err)
+{
+	int64_t last = 0;
+	int r = IBB_OK;
+
+	if (!ibb_json_is_array(images))
+		return bad(name, "no \"images\"", err);
+	ibb_json_foreach (i, images) {
+		/* ascending, so that none is there twice */
+		if (!r && !ibb_json_int(i, "index", last + 1, IBB_LIMIT_WIM_IMAGES, &last))
+			r = bad(name, "\"images\" has an item without its number", err);
+		if (!r && !ibb_json_str(i, "skipped"))
+			r = check_part(name, i, err);
+	}
+	return r;
+}
+
 int ibb_manifest_parse(const char *name, const void *text, size_t n, struct ibb_json **ret,
 		       struct ibb_error *err)
 {
@@ -90,25 +134,20 @@ int ibb_manifest_parse(const char *name, const void *text, size_t n, struct ibb_
 	schema = ibb_json_str(m, "schema");
 	if (!schema)
 		return bad(name, "no \"schema\"", err);
-	if (strcmp(schema, IBB_MANIFEST_SCHEMA) != 0)
+	if (ibb_manifest_is_wim(m)) {
+		r = check_images(name, ibb_json_get(m, "images"), err);
+	} else if (strcmp(schema, IBB_MANIFEST_SCHEMA) != 0) {
 		return ibb_err(err, IBB_E_UNSUPPORTED,
-			       "%s: schema '%s'; this version of ibbake reads %s", name, schema,
-			       IBB_MANIFEST_SCHEMA);
-	if (!ibb_json_is_array(ibb_json_get(m, "files")) ||
-	    !ibb_json_is_array(ibb_json_get(m, "operations")) ||
-	    !ibb_json_is_object(ibb_json_get(m, "output")) ||
-	    !ibb_json_is_array(ibb_json_get(m, "targets")))
-		return bad(name, "no \"files\", \"operations\", \"output\" or \"targets\"", err);
-	ibb_json_foreach (f, ibb_json_get(m, "files")) {
-		r = check_file(name, f, err);
-		if (r)
-			return r;
+			       "%s: schema '%s'; this version of ibbake reads %s and %s", name,
+			       schema, IBB_MANIFEST_SCHEMA, IBB_WIM_MANIFEST_SCHEMA);
+	} else {
+		r = check_part(name, m, err);
+		if (!r && !ibb_json_is_object(ibb_json_get(m, "output")))
+			r = bad(name, "no \"files\", \"operations\", \"output\" or \"targets\"",
+				err);
 	}
-	ibb_json_foreach (op, ibb_json_get(m, "operations")) {
-		r = check_op(name, op, err);
-		if (r)
-			return r;
-	}
+	if (r)
+		return r;
 	*ret = IBB_TAKE(m);
 	return IBB_OK;
 }
@@ -321,7 +360,7 @@ int ibb_manifest_verify(const struct ibb_json *m, const struct ibb_identity *id,
 	ibb_jb_int(b, checked, "files", (int64_t)ibb_json_count(ibb_json_get(m, "files")));
 	ibb_jb_int(b, checked, "operations",
 		   (int64_t)ibb_json_count(ibb_json_get(m, "operations")));
-	r = verify_identity(&w, m, id);
+	r = id ? verify_identity(&w, m, id) : IBB_OK;
 	verify_hives(&w);
 	ibb_json_foreach (file, ibb_json_get(m, "files")) {
 		if (!r)

@@ -1,112 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "volume/wim_internal.h"
 
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
-#include "base/utf16.h"
-
-/* ---- errors of wimlib ---- */
-
-static const struct {
-	int lib, code;
-	const char *words; /* NULL: wimlib's own */
-} codes[] = {
-	{WIMLIB_ERR_DECOMPRESSION, IBB_E_CORRUPT, "compressed data is damaged"},
-	{WIMLIB_ERR_IMAGE_COUNT, IBB_E_CORRUPT,
-	 "header, XML data and metadata disagree about how many images there are"},
-	{WIMLIB_ERR_INTEGRITY, IBB_E_CORRUPT, "does not match its integrity table"},
-	{WIMLIB_ERR_INVALID_CHUNK_SIZE, IBB_E_CORRUPT, "impossible chunk size"},
-	{WIMLIB_ERR_INVALID_COMPRESSION_TYPE, IBB_E_CORRUPT, "unknown compression"},
-	{WIMLIB_ERR_INVALID_HEADER, IBB_E_CORRUPT, "the header is damaged"},
-	{WIMLIB_ERR_INVALID_INTEGRITY_TABLE, IBB_E_CORRUPT, "the integrity table is damaged"},
-	{WIMLIB_ERR_INVALID_LOOKUP_TABLE_ENTRY, IBB_E_CORRUPT, "the table of contents is damaged"},
-	{WIMLIB_ERR_INVALID_METADATA_RESOURCE, IBB_E_CORRUPT, "the list of files is damaged"},
-	{WIMLIB_ERR_INVALID_PART_NUMBER, IBB_E_CORRUPT, "impossible part number"},
-	{WIMLIB_ERR_INVALID_PIPABLE_WIM, IBB_E_CORRUPT, "damaged pipable WIM"},
-	{WIMLIB_ERR_INVALID_REPARSE_DATA, IBB_E_CORRUPT, "damaged reparse point"},
-	{WIMLIB_ERR_INVALID_RESOURCE_HASH, IBB_E_CORRUPT,
-	 "content does not have the digest that the WIM has for it"},
-	{WIMLIB_ERR_INVALID_UTF16_STRING, IBB_E_CORRUPT, "a text is no UTF-16"},
-	{WIMLIB_ERR_INVALID_UTF8_STRING, IBB_E_CORRUPT, "a text is no UTF-8"},
-	{WIMLIB_ERR_NOT_A_WIM_FILE, IBB_E_CORRUPT, "is no WIM file"},
-	{WIMLIB_ERR_RESOURCE_NOT_FOUND, IBB_E_CORRUPT, "content of a file is missing in the WIM"},
-	{WIMLIB_ERR_SPLIT_INVALID, IBB_E_CORRUPT, "the parts of the split WIM do not fit"},
-	{WIMLIB_ERR_UNEXPECTED_END_OF_FILE, IBB_E_CORRUPT, "ends too early: it is truncated"},
-	{WIMLIB_ERR_XML, IBB_E_CORRUPT, "the XML data is damaged"},
-	{WIMLIB_ERR_INVALID_XATTR, IBB_E_CORRUPT, NULL},
-	{WIMLIB_ERR_WIM_IS_INCOMPLETE, IBB_E_CORRUPT, "is not whole"},
-	{WIMLIB_ERR_METADATA_NOT_FOUND, IBB_E_UNSUPPORTED,
-	 "has no metadata: it is not the first part of a split WIM, or holds content only"},
-	{WIMLIB_ERR_UNKNOWN_VERSION, IBB_E_UNSUPPORTED, "unknown version of WIM"},
-	{WIMLIB_ERR_IS_SPLIT_WIM, IBB_E_UNSUPPORTED, "is a part of a split WIM"},
-	{WIMLIB_ERR_UNSUPPORTED, IBB_E_UNSUPPORTED, NULL},
-	{WIMLIB_ERR_UNSUPPORTED_FILE, IBB_E_UNSUPPORTED, NULL},
-	{WIMLIB_ERR_NOT_A_REGULAR_FILE, IBB_E_UNSUPPORTED, NULL},
-	{WIMLIB_ERR_COMPACTION_NOT_POSSIBLE, IBB_E_UNSUPPORTED, NULL},
-	{WIMLIB_ERR_WIM_IS_READONLY, IBB_E_READONLY, "is marked read-only, or may not be written"},
-	{WIMLIB_ERR_PATH_DOES_NOT_EXIST, IBB_E_NOTFOUND, "is not in the image"},
-	{WIMLIB_ERR_NOTDIR, IBB_E_CONFLICT, NULL},
-	{WIMLIB_ERR_IS_DIRECTORY, IBB_E_CONFLICT, NULL},
-	{WIMLIB_ERR_ALREADY_LOCKED, IBB_E_CONFLICT, "another program is writing it"},
-	{WIMLIB_ERR_CONCURRENT_MODIFICATION_DETECTED, IBB_E_CHANGED,
-	 "a file changed while it was read"},
-	{WIMLIB_ERR_ABORTED_BY_PROGRESS, IBB_E_CANCELLED, "stopped"},
-	{WIMLIB_ERR_OPEN, IBB_E_IO, NULL},
-	{WIMLIB_ERR_READ, IBB_E_IO, NULL},
-	{WIMLIB_ERR_WRITE, IBB_E_IO, NULL},
-	{WIMLIB_ERR_STAT, IBB_E_IO, NULL},
-	{WIMLIB_ERR_RENAME, IBB_E_IO, NULL},
-	{WIMLIB_ERR_NTFS_3G, IBB_E_IO, NULL},
-};
-
-static int code_of(int lib, const char **ret_words)
-{
-	*ret_words = wimlib_get_error_string((enum wimlib_error_code)lib);
-	for (size_t i = 0; i < IBB_ARRAY_SIZE(codes); i++) {
-		if (codes[i].lib != lib)
-			continue;
-		if (codes[i].words)
-			*ret_words = codes[i].words;
-		return codes[i].code;
-	}
-	return IBB_E_INTERNAL;
-}
-
-int ibb_wim_fail(const struct ibb_wim *w, int code, struct ibb_error *err, const char *fmt, ...)
-{
-	int e = errno, rc;
-	char what[600];
-	const char *words;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
-	if (code == WIMLIB_ERR_NOMEM)
-		return ibb_err_nomem(err);
-	rc = code_of(code, &words);
-	if (code == WIMLIB_ERR_WIM_IS_ENCRYPTED) {
-		(void)ibb_err_lib(err, IBB_E_UNSUPPORTED, "libwim",
-				  "%s: is an encrypted ESD, as Windows Update delivers them; what "
-				  "it holds cannot be read without Microsoft's key",
-				  w->name);
-		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
-				    "use an install.wim or install.esd of installation media");
-	}
-	/* wimlib reads at whatever offset the file says */
-	if (code == WIMLIB_ERR_READ && (e == EINVAL || e == EOVERFLOW)) {
-		rc = IBB_E_CORRUPT;
-		words = "a place that lies outside of the file: it is truncated or damaged";
-	}
-	if (code == WIMLIB_ERR_WRITE && (e == ENOSPC || e == EDQUOT))
-		rc = IBB_E_NOSPACE;
-	return ibb_err_lib(err, rc, "libwim", "%s: %s: %s", w->name, what, words);
-}
 
 /* ---- the library ---- */
 
@@ -195,95 +93,6 @@ static int init_library(const struct ibb_wim *w, struct ibb_error *err)
 	return ibb_err_hint(err, IBB_E_INVALID,
 			    "call wimlib_global_init() with "
 			    "WIMLIB_INIT_FLAG_DEFAULT_CASE_INSENSITIVE, or not at all");
-}
-
-/* ---- XML data ---- */
-
-/* Texts reach messages and terminals: what is not plain, or endless, is as if it were not said. */
-static int text_of(const struct ibb_wim *w, unsigned index, const char *property, char **ret)
-{
-	const char *s = wimlib_get_image_property(w->lib, (int)index, property);
-
-	if (!s || !*s || strlen(s) > IBB_LIMIT_WIM_TEXT || !ibb_utf8_is_plain(s, strlen(s)))
-		return IBB_OK;
-	*ret = ibb_strdup(s);
-	return *ret ? IBB_OK : IBB_E_NOMEM;
-}
-
-static bool number_of(const struct ibb_wim *w, unsigned index, const char *property, uint64_t max,
-		      uint64_t *ret)
-{
-	const char *s = wimlib_get_image_property(w->lib, (int)index, property);
-	uint64_t v = 0;
-
-	if (!s || !*s)
-		return false;
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9' || !ibb_mul_u64(v, 10, &v) ||
-		    !ibb_add_u64(v, (uint64_t)(*s - '0'), &v))
-			return false;
-	}
-	if (v > max)
-		return false;
-	*ret = v;
-	return true;
-}
-
-static unsigned small_number(const struct ibb_wim *w, unsigned index, const char *property)
-{
-	uint64_t v = 0;
-
-	(void)number_of(w, index, property, UINT32_MAX, &v);
-	return (unsigned)v;
-}
-
-static int read_texts(const struct ibb_wim *w, struct ibb_wim_image *im)
-{
-	const struct {
-		const char *property;
-		char **to;
-	} texts[] = {
-		{"NAME", &im->name},
-		{"DESCRIPTION", &im->description},
-		{"DISPLAYNAME", &im->display_name},
-		{"FLAGS", &im->flags},
-		{"WINDOWS/PRODUCTNAME", &im->product_name},
-		{"WINDOWS/EDITIONID", &im->edition},
-		{"WINDOWS/INSTALLATIONTYPE", &im->installation_type},
-	};
-	int rc = IBB_OK;
-
-	for (size_t i = 0; !rc && i < IBB_ARRAY_SIZE(texts); i++)
-		rc = text_of(w, im->index, texts[i].property, texts[i].to);
-	return rc;
-}
-
-static void read_numbers(const struct ibb_wim *w, struct ibb_wim_image *im)
-{
-	uint64_t arch = 0;
-
-	im->major = small_number(w, im->index, "WINDOWS/VERSION/MAJOR");
-	im->minor = small_number(w, im->index, "WINDOWS/VERSION/MINOR");
-	im->build = small_number(w, im->index, "WINDOWS/VERSION/BUILD");
-	im->spbuild = small_number(w, im->index, "WINDOWS/VERSION/SPBUILD");
-	im->arch = number_of(w, im->index, "WINDOWS/ARCH", UINT16_MAX, &arch) ? (int)arch : -1;
-	(void)number_of(w, im->index, "FILECOUNT", UINT64_MAX, &im->files);
-	(void)number_of(w, im->index, "DIRCOUNT", UINT64_MAX, &im->directories);
-	(void)number_of(w, im->index, "TOTALBYTES", UINT64_MAX, &im->total_bytes);
-}
-
-static int read_images(struct ibb_wim *w, struct ibb_error *err)
-{
-	w->images = ibb_calloc_array(w->info.images, sizeof(*w->images));
-	if (!w->images)
-		return ibb_err_nomem(err);
-	for (unsigned i = 0; i < w->info.images; i++) {
-		w->images[i].index = i + 1;
-		if (read_texts(w, &w->images[i]))
-			return ibb_err_nomem(err);
-		read_numbers(w, &w->images[i]);
-	}
-	return IBB_OK;
 }
 
 /* ---- open ---- */
@@ -405,6 +214,18 @@ static int open_file(struct ibb_wim *w, bool held, struct ibb_error *err)
 	return rc;
 }
 
+/* By the name that it was opened with; the file's own is that of messages. */
+static int unchanged(struct ibb_wim *w, struct ibb_error *err)
+{
+	char *name = w->file->name;
+	int rc;
+
+	w->file->name = w->path;
+	rc = ibb_disk_file_unchanged(w->file, &w->id, err);
+	w->file->name = name;
+	return rc;
+}
+
 static int open_library(struct ibb_wim *w, struct ibb_error *err)
 {
 	int code, rc = init_library(w, err);
@@ -419,7 +240,7 @@ static int open_library(struct ibb_wim *w, struct ibb_error *err)
 		rc = ibb_wim_parts_reference(w, err);
 	/* by now wimlib has its own descriptors: did both of us open the same files? */
 	if (!rc)
-		rc = ibb_disk_file_unchanged(w->file, &w->id, err);
+		rc = unchanged(w, err);
 	for (unsigned i = 1; !rc && w->parts && i < w->header.parts; i++)
 		rc = ibb_disk_file_unchanged(w->parts[i], &w->part_ids[i], err);
 	return rc;
@@ -447,7 +268,7 @@ static int open_wim(const char *path, const char *sibling_of, bool held, struct 
 	if (!rc)
 		rc = check_table(w, err);
 	if (!rc)
-		rc = read_images(w, err);
+		rc = ibb_wim_images_read(w, err);
 	if (rc)
 		return rc;
 	w->changed = ibb_calloc_array(w->info.images, sizeof(*w->changed));
@@ -469,24 +290,13 @@ int ibb_wim_open_held(const char *path, const char *sibling_of, struct ibb_wim *
 	return open_wim(path, sibling_of, true, ret, err);
 }
 
-static void image_clear(struct ibb_wim_image *im)
-{
-	free(im->name);
-	free(im->description);
-	free(im->display_name);
-	free(im->flags);
-	free(im->product_name);
-	free(im->edition);
-	free(im->installation_type);
-}
-
 void ibb_wim_close(struct ibb_wim *w)
 {
 	if (!w)
 		return;
 	wimlib_free(w->lib);
 	for (unsigned i = 0; w->images && i < w->info.images; i++)
-		image_clear(&w->images[i]);
+		ibb_wim_image_clear(&w->images[i]);
 	for (unsigned i = 1; w->parts && i < w->header.parts; i++)
 		ibb_disk_unref(w->parts[i]);
 	for (size_t i = 0; i < w->n_staged_fds; i++)
@@ -511,11 +321,6 @@ const struct ibb_wim_info *ibb_wim_info(const struct ibb_wim *w)
 	return &w->info;
 }
 
-const struct ibb_wim_image *ibb_wim_image(const struct ibb_wim *w, unsigned index)
-{
-	return index >= 1 && index <= w->info.images ? &w->images[index - 1] : NULL;
-}
-
 const char *ibb_wim_path(const struct ibb_wim *w)
 {
 	return w->path;
@@ -531,81 +336,7 @@ const struct ibb_file_id *ibb_wim_file_id(const struct ibb_wim *w)
 	return &w->id;
 }
 
-/* ---- which image ---- */
-
-static bool index_of(const char *s, unsigned images, unsigned *ret)
-{
-	unsigned v = 0;
-
-	if (!*s)
-		return false;
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9' || v > IBB_LIMIT_WIM_IMAGES)
-			return false;
-		v = v * 10 + (unsigned)(*s - '0');
-	}
-	*ret = v;
-	return v >= 1 && v <= images;
-}
-
-/* "1 'Windows 11 Pro', 2 'Windows 11 Home'": of those named `which`, or of all. */
-static int list_images(const struct ibb_wim *w, const char *which, struct ibb_buf *out)
-{
-	const char *comma = "";
-	int rc = IBB_OK;
-
-	for (unsigned i = 0; !rc && i < w->info.images; i++) {
-		const char *name = w->images[i].name;
-
-		if (which && !(name && ibb_caseeq(name, which)))
-			continue;
-		rc = ibb_buf_printf(out, "%s%u", comma, i + 1);
-		if (!rc && name && !which)
-			rc = ibb_buf_printf(out, " '%s'", name);
-		comma = ", ";
-	}
-	return rc;
-}
-
-static int find_failed(const struct ibb_wim *w, const char *which, unsigned found,
-		       struct ibb_error *err)
-{
-	IBB_AUTO_BUF struct ibb_buf names = {0};
-	bool plain = ibb_utf8_is_plain(which, strlen(which));
-	const char *list;
-
-	if (list_images(w, found ? which : NULL, &names))
-		return ibb_err_nomem(err);
-	list = ibb_buf_cstr(&names);
-	if (!list)
-		return ibb_err_nomem(err);
-	if (!found)
-		return ibb_err(err, IBB_E_NOTFOUND, "%s: no image '%s'; it has: %s", w->name,
-			       plain ? which : "?", list);
-	(void)ibb_err(err, IBB_E_CONFLICT, "%s: several images are named '%s': %s", w->name,
-		      plain ? which : "?", list);
-	return ibb_err_hint(err, IBB_E_CONFLICT, "choose the image by its number");
-}
-
-int ibb_wim_find(const struct ibb_wim *w, const char *which, unsigned *ret, struct ibb_error *err)
-{
-	unsigned found = 0, index = 0;
-
-	if (index_of(which, w->info.images, &index)) {
-		*ret = index;
-		return IBB_OK;
-	}
-	for (unsigned i = 0; i < w->info.images; i++) {
-		if (!w->images[i].name || !ibb_caseeq(w->images[i].name, which))
-			continue;
-		index = i + 1;
-		found++;
-	}
-	if (found != 1)
-		return find_failed(w, which, found, err);
-	*ret = index;
-	return IBB_OK;
-}
+/* ---- may it be changed ---- */
 
 int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place, struct ibb_error *err)
 {

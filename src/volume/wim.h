@@ -138,6 +138,11 @@ void ibb_wim_unlock(struct ibb_wim *w);
 int ibb_wim_append(struct ibb_wim *w, const struct ibb_wim_write_opts *o,
 		   struct ibb_error *err) IBB_MUST_CHECK;
 
+#define IBB_WIM_HEADER_BYTES 208u /* what a WIM begins with, and an append changes last */
+
+/* How much of the file nothing refers to: what appending left behind. IBB_E_CORRUPT, ... */
+int ibb_wim_dead_bytes(struct ibb_wim *w, uint64_t *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
 /*
  * Is everything in image `index` of `now` as it is in `before`, but for the paths in `changed`
  * (each with what lies below it) and the directories' own lists of names? Names, attributes, times,

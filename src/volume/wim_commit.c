@@ -196,21 +196,32 @@ static int add_scratch(struct wim_be *b, struct update *u, int fd, struct ibb_er
 	return IBB_OK;
 }
 
+/* All of them, or none. */
+static int update_image(struct wim_be *b, const struct update *u, struct ibb_error *err)
+{
+	struct wim_props props = {0};
+	int code, rc = ibb_wim_props_save(b->wim, b->index, &props, err);
+
+	if (rc)
+		return rc;
+	code = wimlib_update_image(b->wim->lib, (int)b->index, u->cmds, u->n, 0);
+	rc = code ? ibb_wim_fail(b->wim, code, err, "image %u: the changes", b->index)
+		  : ibb_wim_props_restore(b->wim, b->index, &props, err);
+	ibb_wim_props_clear(&props);
+	return rc;
+}
+
 static int run_update(struct wim_be *b, int fd, struct ibb_error *err)
 {
 	struct update u = {.cmds = ibb_calloc_array(b->removed.n + 1, sizeof(*u.cmds))};
-	int code, rc = u.cmds ? IBB_OK : ibb_err_nomem(err);
+	int rc = u.cmds ? IBB_OK : ibb_err_nomem(err);
 
 	if (!rc)
 		rc = add_deletes(b, &u, err);
 	if (!rc && b->staged.n)
 		rc = add_scratch(b, &u, fd, err);
-	if (!rc && u.n) {
-		/* all of them, or none */
-		code = wimlib_update_image(b->wim->lib, (int)b->index, u.cmds, u.n, 0);
-		if (code)
-			rc = ibb_wim_fail(b->wim, code, err, "image %u: the changes", b->index);
-	}
+	if (!rc && u.n)
+		rc = update_image(b, &u, err);
 	free(u.cmds);
 	ibb_arena_clear(&u.paths);
 	return rc;

@@ -2,7 +2,9 @@
 /*
  * The WIM back end; included by wim*.c only.
  *
- * wim.c        open, XML data, errors of wimlib
+ * wim.c        open and close
+ * wim_error.c  errors of wimlib
+ * wim_images.c XML data
  * wim_header.c the header, checked before wimlib sees the file
  * wim_parts.c  the other files of a split WIM
  * wim_tree.c   names: lookup and list, over wimlib_iterate_dir_tree()
@@ -12,6 +14,8 @@
  * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
  * wim_scratch.c  that volume: where it lives, and the image's directories in it
  * wim_commit.c changes to the WIM, in memory
+ * wim_props.c  what its XML data says, kept over that
+ * wim_usage.c  how much of the file is in use
  * wim_write.c  to a new file, or behind the old one
  * wim_compare.c, wim_xml.c  is all that nobody asked to change as it was?
  */
@@ -70,6 +74,10 @@ struct ibb_wim {
 int ibb_wim_fail(const struct ibb_wim *w, int code, struct ibb_error *err, const char *fmt, ...)
 	IBB_PRINTF(4, 5);
 
+/* Fills w->images, for which info.images is known. IBB_E_NOMEM. */
+int ibb_wim_images_read(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_wim_image_clear(struct ibb_wim_image *im);
+
 /* Finds, opens and checks the parts beside the first one, and gives them to wimlib. */
 int ibb_wim_parts_open(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_wim_parts_reference(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
@@ -123,6 +131,19 @@ int ibb_wim_blob_stream(struct ibb_wim *w, const char *path,
 			void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_wim_blob_read(struct ibb_wim *w, const char *path, const struct wimlib_resource_entry *blob,
 		      uint64_t limit, struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- what the XML data says of a Windows, over a change; wim_props.c ---- */
+
+#define WIM_PROPS 81u
+struct wim_props {
+	char *values[WIM_PROPS]; /* NULL: not there */
+	bool held[3];
+};
+int ibb_wim_props_save(struct ibb_wim *w, unsigned index, struct wim_props *ret,
+		       struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_wim_props_restore(struct ibb_wim *w, unsigned index, const struct wim_props *p,
+			  struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_wim_props_clear(struct wim_props *p);
 
 /* ---- writing ---- */
 

@@ -26,7 +26,8 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e
 from vhdchild import differencing_vhd  # noqa: E402
 
 NAMES = ("sizes", "resolve", "inspect", "plan", "manifest", "verify", "drivers", "events", "check",
-         "lock", "convert", "recover")
+         "lock", "convert", "recover", "wim-inspect", "wim-plan", "wim-manifest", "wim-verify",
+         "wim-drivers")
 SIZE = "Standard_HB120rs_v3"
 IB_ID = r"PCI\VEN_15B3&DEV_101C&SUBSYS_000715B3&REV_00"
 
@@ -191,6 +192,8 @@ class Runs:
             name = "manifest"
         if argv[:2] == ("drivers", "check"):
             name = "check"
+        if any(a.endswith(".wim") for a in argv[1:3]):
+            name = "wim-" + name
         what = " ".join(os.path.basename(a) for a in argv)
         done = subprocess.run([self.args.ibbake, *self.trusting(argv), "--json"], capture_output=True, text=True,
                               env=self.env)
@@ -520,6 +523,55 @@ def recover_documents(r, image, package):
     want(r.schemas, "recover", (doc["state"], doc["action"]), ("incomplete", "dropped"))
 
 
+def wims(r, package):
+    """A Server, a Windows PE and a data volume in one file."""
+    base = r.path("install.wim")
+    volumes = [f"{n}={r.image(n + '.raw', '--table', 'none', *o)}" for n, o in (
+        ("server", ("--windows", "server2022", "--oem", "1")),
+        ("setup", ("--windows", "winpe-20348")),
+        ("data", ("--no-windows",)))]
+    r.tool([r.args.mkwim, "--integrity", "--boot", "2", base, *volumes])
+    doc = r.ibbake("inspect", base)
+    r.schemas.check_refuses("wim-inspect", doc)
+    want(r.schemas, "skipped", [i["skipped"] is not None for i in doc["images"]], [False, False, True])
+    want(r.schemas, "Windows PE", [i["image"]["windows"]["windows_pe"] for i in doc["images"][:2]],
+         [False, True])
+    doc = r.ibbake("inspect", base, "--image", "data", rc=100)
+    want(r.schemas, "problem", doc["images"][0]["problem"]["code"], "unsupported")
+    how = ("--image", "all", "--size", SIZE, "--drivers", package)
+    doc = r.ibbake("plan", base, *how)
+    r.schemas.check_refuses("wim-plan", doc)
+    doc = r.ibbake("bake", base, *how, "--dry-run")
+    want(r.schemas, "output and writing of a dry run", (doc["output"], doc["writing"]), (None, None))
+    out = r.path("out.wim")
+    doc = r.ibbake("bake", base, *how, "-o", out, "--digest=sha256")
+    r.schemas.check_refuses("wim-manifest", doc)
+    want(r.schemas, "mode", doc["writing"]["mode"], "new-file")
+    want(r.schemas, "images", [(i["index"], i["name"], "skipped" in i) for i in doc["images"]],
+         [(1, "server", False), (2, "setup", False), (3, "data", True)])
+    with open(out + ".manifest.json", encoding="utf-8") as f:
+        want(r.schemas, "the manifest beside the output", json.load(f), doc)
+    doc = r.ibbake("verify", out, "--manifest", out + ".manifest.json")
+    r.schemas.check_refuses("wim-verify", doc)
+    want(r.schemas, "images compared", [i["index"] for i in doc["images"]], [1, 2])
+    doc = r.ibbake("verify", base, "--manifest", out + ".manifest.json", rc=3)
+    want(r.schemas, "differences", (len(doc["differences"]), len(doc["images"][0]["differences"]) > 50),
+         (1, True))
+    doc = r.ibbake("drivers", "list", out)
+    r.schemas.check_refuses("wim-drivers", doc)
+    other = r.package("wim-other", "--inf", "other.inf", "--class", "system")
+    doc = r.ibbake("drivers", "add", out, other, "--image", "1", "--in-place", "--overwrite")
+    want(r.schemas, "in place", (doc["writing"]["mode"], doc["writing"]["grown_bytes"] != "0",
+                                 doc["writing"]["dead_bytes"] != "0"), ("in-place", True, True))
+    doc = r.ibbake("drivers", "remove", out, "other.inf", "--image", "server", "--in-place", "--compact",
+                   "--overwrite")
+    want(r.schemas, "compact", doc["writing"], {"mode": "compact", "grown_bytes": "0", "dead_bytes": "0"})
+    # what was applied to a disk is compared with its part of the manifest
+    r.ibbake("bake", base, *how, "-o", r.path("again.wim"))
+    r.ibbake("verify", r.path("server.raw"), "--manifest", r.path("again.wim.manifest.json"), "--image",
+             "server", rc=3)
+
+
 def event_lines(r, image, out, package):
     bake = ("bake", image, "--size", SIZE, "--drivers", package)
     r.events("plan", image, "--size", SIZE, "--drivers", package)
@@ -542,7 +594,7 @@ def event_lines(r, image, out, package):
 
 def main():
     p = argparse.ArgumentParser()
-    for name in ("ibbake", "mkimage", "mkpkg", "schemas"):
+    for name in ("ibbake", "mkimage", "mkpkg", "mkwim", "schemas"):
         p.add_argument("--" + name, required=True)
     args = p.parse_args()
     schemas = Schemas(args.schemas)
@@ -563,6 +615,7 @@ def main():
         trust(r, image)
         hindered_images(r)
         recover_documents(r, image, package)
+        wims(r, package)
         event_lines(r, image, out, package)
         schemas.check_seen()
     except Unexpected as e:

@@ -69,6 +69,15 @@ class Result:
         return self
 
 
+def is_wim(path):
+    """A WIM, also a pipable one, whatever its name."""
+    try:
+        with open(path, "rb") as f:
+            return f.read(8) in (b"MSWIM\0\0\0", b"WLPWM\0\0\0")
+    except OSError:
+        return False
+
+
 def data_runs(fd, start, end):
     """[(offset, length)] of what is not a hole."""
     at = start
@@ -263,7 +272,10 @@ class World:
         return r
 
     def ntfs_errors(self, path, rc=(0, 3)):
-        """What our checker for NTFS says against the volumes of an image."""
+        """What our checker for NTFS says against the volumes of an image, or wimlib of a WIM."""
+        if is_wim(path):
+            tool = self.oracle("wimlib-imagex")
+            return {"damaged"} if tool and self.run([tool, "verify", path], rc=None).rc else set()
         r = self.run([self.args.ntfscheck, path, "--all", "--json"], rc=rc)
         if r.rc == 255:
             return set()

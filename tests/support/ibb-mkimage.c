@@ -46,6 +46,8 @@ static const char usage[] =
 	"  --agent                 the Azure virtual machine agent   --paging-file LINE  "
 	"repeatable\n"
 	"  --wof PATH              a file compressed by 'compact /exe'; up to 4\n"
+	"  --link FILE=NAME        FILE has another name as well; up to 4\n"
+	"  --odd-files             hard links, a short name, a stream, a junction, an object id\n"
 	"  --stale-logs N          hive logs hold entries N above the hives' sequence number\n"
 	"  --fill MiB              that much data   --tiny-volume   and almost no free space\n"
 	"  --seed N                for GUIDs and data (1); times: SOURCE_DATE_EPOCH or "
@@ -83,6 +85,8 @@ enum {
 	OPT_DIRTY_VOLUME,
 	OPT_HIBERNATED,
 	OPT_WOF,
+	OPT_LINK,
+	OPT_ODD,
 	OPT_STALE_LOGS,
 	OPT_FILL,
 	OPT_TINY,
@@ -127,6 +131,8 @@ static const struct option options[] = {
 	{"agent", no_argument, NULL, OPT_AGENT},
 	{"paging-file", required_argument, NULL, OPT_PAGING},
 	{"wof", required_argument, NULL, OPT_WOF},
+	{"link", required_argument, NULL, OPT_LINK},
+	{"odd-files", no_argument, NULL, OPT_ODD},
 	{"stale-logs", required_argument, NULL, OPT_STALE_LOGS},
 	{"fill", required_argument, NULL, OPT_FILL},
 	{"tiny-volume", no_argument, NULL, OPT_TINY},
@@ -266,6 +272,21 @@ static void hive_option(struct winhives_spec *h, struct lists *l, int c)
 	}
 }
 
+/* FILE=NAME; optarg is ours to change */
+static void link_option(struct mkwindows *w)
+{
+	char *name = strchr(optarg, '=');
+	size_t n = 0;
+
+	while (n < IBB_ARRAY_SIZE(w->links) && w->links[n][0])
+		n++;
+	if (!name || n == IBB_ARRAY_SIZE(w->links))
+		bad("link", optarg);
+	*name++ = '\0';
+	w->links[n][0] = optarg;
+	w->links[n][1] = name;
+}
+
 static void windows_option(struct mkwindows *w, int c)
 {
 	size_t n_wof = 0;
@@ -327,6 +348,12 @@ static void windows_option(struct mkwindows *w, int c)
 		if (n_wof == IBB_ARRAY_SIZE(w->wof))
 			bad("wof", optarg);
 		w->wof[n_wof] = optarg;
+		break;
+	case OPT_LINK:
+		link_option(w);
+		break;
+	case OPT_ODD:
+		w->odd = true;
 		break;
 	case OPT_STALE_LOGS:
 		w->stale_logs = (int)number("stale-logs", optarg, 1000000);

@@ -5,6 +5,7 @@
  *   IBB_FAULT_AT=N       the Nth (from 1) pwrite, ftruncate, fallocate, fsync, fdatasync, link or
  *                        rename of the program
  *   IBB_FAULT_ERRNO=E    with this error number
+ *   IBB_FAULT_WRITES=1   write counts as well, but to the standard descriptors
  *   IBB_FAULT_LOG=FILE   gets a line with the operation's name when it failed
  */
 #include <dlfcn.h>
@@ -51,6 +52,12 @@ ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t off)
 {
 	REAL(ssize_t, "pwrite64", int, const void *, size_t, off64_t);
 	return fails("pwrite") ? -1 : real(fd, buf, n, off);
+}
+
+ssize_t write(int fd, const void *buf, size_t n)
+{
+	REAL(ssize_t, "write", int, const void *, size_t);
+	return fd > 2 && getenv("IBB_FAULT_WRITES") && fails("write") ? -1 : real(fd, buf, n);
 }
 
 int ftruncate64(int fd, off64_t size);

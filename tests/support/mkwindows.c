@@ -560,6 +560,10 @@ int mkwindows(int fd, uint64_t size, uint32_t sector, const struct mkwindows *w,
 	ibb_disk_unref(disk);
 	for (size_t i = 0; !r && i < IBB_ARRAY_SIZE(w->wof) && w->wof[i]; i++)
 		r = ntfsprep_wof(fd, w->wof[i], time, err);
+	for (size_t i = 0; !r && i < IBB_ARRAY_SIZE(w->links) && w->links[i][0]; i++)
+		r = ntfsprep_link(fd, w->links[i][0], w->links[i][1], time, err);
+	if (!r && w->odd)
+		r = ntfsprep_odd(fd, time, err);
 	if (!r && w->dirty_volume)
 		r = ntfsprep_dirty(fd, err);
 	return r;

@@ -18,10 +18,12 @@ struct mkwindows {
 	bool no_drivers_hive;
 	bool pending_xml, extension_plugin, vss, usn, hibernated, dirty_hive, dirty_volume;
 	const char *wof[4]; /* files of the volume that are WOF-compressed, up to the first NULL */
-	int stale_logs;	    /* log entries this far above the hive's sequence number */
-	unsigned fill_mib;  /* data files of that size in all */
-	bool tiny;	    /* fill the volume until almost nothing is free */
-	unsigned stale_pnf; /* an INF\oemN.PNF left behind, 0: none */
+	const char *links[4][2]; /* a file, a further name of it; up to the first NULL */
+	bool odd;		 /* ntfsprep_odd() */
+	int stale_logs;		 /* log entries this far above the hive's sequence number */
+	unsigned fill_mib;	 /* data files of that size in all */
+	bool tiny;		 /* fill the volume until almost nothing is free */
+	unsigned stale_pnf;	 /* an INF\oemN.PNF left behind, 0: none */
 	uint64_t seed;
 };
 

@@ -16,6 +16,7 @@
 #include <ntfs-3g/inode.h>
 #include <ntfs-3g/layout.h>
 #include <ntfs-3g/logging.h>
+#include <ntfs-3g/object_id.h>
 #include <ntfs-3g/reparse.h>
 #include <ntfs-3g/security.h>
 #include <ntfs-3g/unistr.h>
@@ -310,5 +311,205 @@ int ntfsprep_wof(int fd, const char *path, uint64_t time, struct ibb_error *err)
 	r = ni ? make_wof(ni, time, err) : lib_err(err, path);
 	if (ni && ntfs_inode_close(ni) && !r)
 		r = lib_err(err, path);
+	return unmount(vol, r, err);
+}
+
+/* ---- what is not a plain file ---- */
+
+static ntfs_inode *open_parent(ntfs_volume *vol, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[256];
+
+	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) : 0, path);
+	return open_path(vol, parent);
+}
+
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int add_link(ntfs_volume *vol, const char *path, const char *name, struct ibb_error *err)
+{
+	ntfs_inode *ni = open_path(vol, path), *dir = open_parent(vol, name);
+	ntfschar *u = NULL;
+	int n = ntfs_mbstoucs(last_part(name), &u);
+	int r = IBB_OK;
+
+	if (!ni || !dir || n <= 0 || ntfs_link(ni, dir, u, (u8)n))
+		r = lib_err(err, name);
+	free(u);
+	if (ni && ntfs_inode_close(ni) && !r)
+		r = lib_err(err, path);
+	if (dir && ntfs_inode_close(dir) && !r)
+		r = lib_err(err, name);
+	return r;
+}
+
+/* The directory of `path`, too: a new name is written into it. */
+static int stamp_with_parent(ntfs_volume *vol, const char *path, uint64_t time,
+			     struct ibb_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[256];
+	int r = stamp(vol, path, time, err);
+
+	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) : 0, path);
+	return r ? r : stamp(vol, parent, time, err);
+}
+
+int ntfsprep_link(int fd, const char *path, const char *name, uint64_t time, struct ibb_error *err)
+{
+	ntfs_volume *vol = NULL;
+	int r = mount_fd(fd, &vol, err);
+
+	if (r)
+		return r;
+	r = add_link(vol, path, name, err);
+	if (!r)
+		r = stamp_with_parent(vol, name, time, err);
+	return unmount(vol, r, err);
+}
+
+#define ODD "ProgramData/Odd/"
+
+static int make_file(ntfs_volume *vol, const char *path, mode_t type, const char *text,
+		     struct ibb_error *err)
+{
+	s64 size = (s64)strlen(text);
+	ntfs_inode *dir = open_parent(vol, path), *ni = NULL;
+	ntfs_attr *na = NULL;
+	int r = dir ? create_in(dir, last_part(path), type, err) : lib_err(err, path);
+
+	if (dir && ntfs_inode_close(dir) && !r)
+		r = lib_err(err, path);
+	if (r || !size)
+		return r;
+	ni = open_path(vol, path);
+	na = ni ? ntfs_attr_open(ni, AT_DATA, AT_UNNAMED, 0) : NULL;
+	if (!na || ntfs_attr_pwrite(na, 0, size, text) != size)
+		r = lib_err(err, path);
+	ntfs_attr_close(na);
+	if (ni && ntfs_inode_close(ni) && !r)
+		r = lib_err(err, path);
+	return r;
+}
+
+/* The library closes both inodes, whatever comes. */
+static int set_short_name(ntfs_volume *vol, const char *path, const char *name,
+			  struct ibb_error *err)
+{
+	ntfs_inode *ni = open_path(vol, path), *dir = open_parent(vol, path);
+
+	if (!ni || !dir) {
+		if (ni)
+			ntfs_inode_close(ni);
+		if (dir)
+			ntfs_inode_close(dir);
+		return lib_err(err, path);
+	}
+	return ntfs_set_ntfs_dos_name(ni, dir, name, strlen(name), 0) ? lib_err(err, name) : IBB_OK;
+}
+
+/* What Windows' own "mklink /j" leaves: substitute name, print name. */
+static int make_junction(ntfs_inode *ni, struct ibb_error *err)
+{
+	static const char to[] = "\\??\\C:\\Users", print[] = "C:\\Users";
+	uint8_t b[128] = {3, 0, 0, 0xa0}; /* IO_REPARSE_TAG_MOUNT_POINT */
+	size_t n_to = sizeof(to) - 1, n_print = sizeof(print) - 1, at = 16;
+
+	ibb_put_le16(b + 10, (uint16_t)(2 * n_to));
+	ibb_put_le16(b + 12, (uint16_t)(2 * n_to + 2));
+	ibb_put_le16(b + 14, (uint16_t)(2 * n_print));
+	for (size_t i = 0; i <= n_to; i++, at += 2)
+		b[at] = (uint8_t)to[i];
+	for (size_t i = 0; i <= n_print; i++, at += 2)
+		b[at] = (uint8_t)print[i];
+	ibb_put_le16(b + 4, (uint16_t)(at - 8));
+	return ntfs_set_ntfs_reparse_data(ni, (const char *)b, at, 0) ? lib_err(err, "junction")
+								      : IBB_OK;
+}
+
+static int make_odd(ntfs_inode *ni, const char *path, struct ibb_error *err)
+{
+	static const char zone[] = "[ZoneTransfer]\r\nZoneId=3\r\n";
+	static const char id[16] = "an object's own";
+
+	if (strcmp(path, ODD "stream.txt") == 0)
+		return add_stream(ni, "Zone.Identifier", zone, sizeof(zone) - 1, err);
+	if (strcmp(path, ODD "junction") == 0)
+		return make_junction(ni, err);
+	if (strcmp(path, ODD "object.txt") == 0 && ntfs_set_ntfs_object_id(ni, id, sizeof(id), 0))
+		return lib_err(err, path);
+	return IBB_OK;
+}
+
+static int odd_attributes(ntfs_volume *vol, const char *path, uint32_t attributes,
+			  struct ibb_error *err)
+{
+	ntfs_inode *ni = open_path(vol, path);
+	int r = IBB_OK;
+
+	if (!ni || ntfs_set_ntfs_attrib(ni, (const char *)&attributes, sizeof(attributes), 0))
+		r = lib_err(err, path);
+	if (ni && ntfs_inode_close(ni) && !r)
+		r = lib_err(err, path);
+	return r;
+}
+
+static int odd_file(ntfs_volume *vol, const char *path, bool dir, const char *text,
+		    struct ibb_error *err)
+{
+	ntfs_inode *ni;
+	int r = make_file(vol, path, dir ? S_IFDIR : S_IFREG, text, err);
+
+	if (r)
+		return r;
+	ni = open_path(vol, path);
+	r = ni ? make_odd(ni, path, err) : lib_err(err, path);
+	if (ni && ntfs_inode_close(ni) && !r)
+		r = lib_err(err, path);
+	return r;
+}
+
+int ntfsprep_odd(int fd, uint64_t time, struct ibb_error *err)
+{
+	static const struct {
+		const char *path, *text;
+		bool dir;
+	} files[] = {
+		{"ProgramData/Odd", "", true},
+		{ODD "A long name indeed.txt", "has a short name as well", false},
+		{ODD "first name.txt", "has three names", false},
+		{ODD "stream.txt", "has a named stream", false},
+		{ODD "junction", "", true},
+		{ODD "object.txt", "has an object id", false},
+		{ODD "hidden.txt", "hidden, read-only, of the system", false},
+		{ODD "empty", "", false},
+	};
+	ntfs_volume *vol = NULL;
+	int r = mount_fd(fd, &vol, err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(files) && !r; i++)
+		r = odd_file(vol, files[i].path, files[i].dir, files[i].text, err);
+	if (!r)
+		r = set_short_name(vol, ODD "A long name indeed.txt", "ALONGN~1.TXT", err);
+	if (!r)
+		r = add_link(vol, ODD "first name.txt", ODD "second name.txt", err);
+	if (!r)
+		r = add_link(vol, ODD "first name.txt", "Users/third name.txt", err);
+	for (size_t i = IBB_ARRAY_SIZE(files); i-- && !r;)
+		r = stamp(vol, files[i].path, time, err);
+	if (!r)
+		r = stamp(vol, "Users", time, err);
+	if (!r)
+		r = stamp(vol, "ProgramData", time, err);
+	if (!r)
+		r = odd_attributes(vol, ODD "hidden.txt", 0x07, err);
 	return unmount(vol, r, err);
 }

@@ -28,5 +28,13 @@ int ntfsprep_usn(int fd, uint64_t time, struct ibb_error *err) IBB_MUST_CHECK;
 int ntfsprep_dirty(int fd, struct ibb_error *err) IBB_MUST_CHECK;
 /* Compress a file as "compact /c /exe:lzx" does: see volume/wof.h. */
 int ntfsprep_wof(int fd, const char *path, uint64_t time, struct ibb_error *err) IBB_MUST_CHECK;
+/* A further name of a file, in a directory that exists. */
+int ntfsprep_link(int fd, const char *path, const char *name, uint64_t time,
+		  struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * ProgramData/Odd: what a volume of Windows' holds beside plain files: a short name, a file of
+ * three names, a named stream, a junction, attributes, an object id.
+ */
+int ntfsprep_odd(int fd, uint64_t time, struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

@@ -8,6 +8,10 @@ if(TARGET ibb_volume AND TARGET ibb_hive)
 		support/winreleases.c support/hivebuild.c support/mksd.c)
 	ibb_objects(ibb-mkimage base disk hive volume)
 
+	add_executable(ibb-mkwim support/ibb-mkwim.c support/mkwim.c)
+	ibb_objects(ibb-mkwim base)
+	target_link_libraries(ibb-mkwim PRIVATE ibb_wimlib)
+
 	add_executable(ibb-extract support/ibb-extract.c)
 	ibb_objects(ibb-extract base disk hive volume)
 endif()

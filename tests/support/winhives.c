@@ -288,10 +288,29 @@ static void pci_instance(struct hivebuild *b, const struct winhives_spec *s, con
 	hivebuild_sz(b, "DriverVersion", "1.90.19240.0");
 }
 
+/* Windows PE is always on its way, and never arrives. */
+static void setup_of_pe(struct hivebuild *b)
+{
+	hivebuild_key(b, "Setup");
+	hivebuild_dword(b, "SetupType", 1);
+	hivebuild_dword(b, "SystemSetupInProgress", 1);
+	hivebuild_dword(b, "FactoryPreInstallInProgress", 1);
+	hivebuild_sz(b, "CmdLine", "winpeshl.exe");
+}
+
+static bool is_pe(const struct winhives_spec *s)
+{
+	return strcmp(s->win->installation, "WindowsPE") == 0;
+}
+
 static void setup(struct hivebuild *b, const struct winhives_spec *s)
 {
 	bool going = s->state == WIN_SETUP || s->state == WIN_GENERALIZED;
 
+	if (is_pe(s)) {
+		setup_of_pe(b);
+		return;
+	}
 	hivebuild_key(b, "Setup");
 	hivebuild_dword(b, "SetupType", s->state == WIN_SETUP ? 1 : going ? 2 : 0);
 	hivebuild_dword(b, "SystemSetupInProgress", going);
@@ -401,8 +420,10 @@ int winhives_software(const struct winhives_spec *s, struct ibb_buf *ret, struct
 	hivebuild_key(&b, "Microsoft\\Windows\\CurrentVersion");
 	hivebuild_expand(&b, "DevicePath", "%SystemRoot%\\inf");
 	hivebuild_sz(&b, "ProgramFilesDir", "C:\\Program Files");
-	hivebuild_key(&b, "Microsoft\\Windows\\CurrentVersion\\Setup\\State");
-	hivebuild_sz(&b, "ImageState", image_state[s->state]);
+	if (!is_pe(s)) {
+		hivebuild_key(&b, "Microsoft\\Windows\\CurrentVersion\\Setup\\State");
+		hivebuild_sz(&b, "ImageState", image_state[s->state]);
+	}
 	hivebuild_key(&b, "Microsoft\\Windows\\CurrentVersion\\Setup\\PnpLockdownFiles");
 	hivebuild_key(&b, "Microsoft\\Windows\\CurrentVersion\\Component Based Servicing");
 	hivebuild_dword(&b, "LastTrustTime", 0);

@@ -29,6 +29,9 @@ static const struct win_release releases[] = {
 	{"win11-22621", 10, 0, 22621, 1702, CLIENT, "2009", "22H2"},
 	{"win11-22631", 10, 0, 22631, 2861, CLIENT, "2009", "23H2"},
 	{"win11-26100", 10, 0, 26100, 1742, CLIENT, "2009", "24H2"},
+	/* what boot.wim holds, both of its images */
+	{"winpe-20348", 10, 0, 20348, 1547, "WinNT", "Windows Server 2022 Datacenter", "WindowsPE",
+	 "WindowsPE", "2009", "21H2"},
 };
 
 const struct win_release *win_release_find(const char *id)

@@ -33,6 +33,7 @@ ibb_workflow_test(test_remove fault)
 ibb_workflow_test(test_as_windows golden)
 ibb_workflow_test(test_manifest bad)
 ibb_workflow_test(test_api fault)
+ibb_workflow_test(test_wim_api fault support/mkwim.c)
 ibb_workflow_test(test_recover_undo unit)
 
 # Debian's own python3 first: its jsonschema is not in another one's path.
@@ -42,6 +43,7 @@ if(TARGET ibbake)
 	add_test(NAME cli_documents COMMAND ${IBB_PYTHON3} -B
 		${CMAKE_CURRENT_SOURCE_DIR}/cli/documents.py --ibbake $<TARGET_FILE:ibbake>
 		--mkimage $<TARGET_FILE:ibb-mkimage> --mkpkg $<TARGET_FILE:ibb-mkpkg>
+		--mkwim $<TARGET_FILE:ibb-mkwim>
 		--schemas ${PROJECT_SOURCE_DIR}/catalogs)
 	set_tests_properties(cli_documents PROPERTIES LABELS cli SKIP_RETURN_CODE 77 TIMEOUT 300)
 endif()

@@ -1,0 +1,791 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The library on WIM files: which images are meant, what is refused, what documents look like. */
+#include "ibbake/ibbake.h"
+
+#include "disktest.h"
+#include "test.h"
+
+#include <dirent.h>
+#include <sys/file.h>
+
+#include "base/json.h"
+#include "mkcat.h"
+#include "mkimage.h"
+#include "mkwim.h"
+#include "pkgtest.h"
+#include "wintree.h"
+
+#define SIZE "Standard_HB120rs_v3"
+#define NOW  1790000000
+
+static const char *const sizes[] = {SIZE};
+static const char *dirs[1];
+static char wim[600], drivers[600], out[600], manifest[600], anchor[600], disk[600];
+static const char *const anchors[] = {anchor};
+
+/* ---- the scene: a Server, the Windows PE of the same build, a data volume ---- */
+
+static void in_dir(char to[600], const char *name)
+{
+	snprintf(to, 600, "%s/%s", test_dir(), name);
+}
+
+static int make_volume(const char *path, const char *release, struct ibb_error *err)
+{
+	struct mkimage m = {.size = 24u << 20,
+			    .sector = 512,
+			    .table = MKIMAGE_NONE,
+			    .seed = 1,
+			    .unix_time = WINTREE_TIME,
+			    .windows = {.seed = 1,
+					.no_windows = !release,
+					.hives = wintree_spec(release ? release : "server2022")}};
+	struct mkimage_layout layout;
+
+	return mkimage(path, &m, &layout, err);
+}
+
+static int make_wim(const char *path, const char *const *names, struct mkwim m,
+		    struct ibb_error *err)
+{
+	static char volumes[3][600];
+	struct mkwim_image images[3] = {{0}};
+	static const struct mkwim_property server[] = {
+		{"WINDOWS/ARCH", "9"}, {"DISPLAYNAME", "Server with <odd> & \"text\""}};
+
+	for (m.n_images = 0; m.n_images < 3 && names[m.n_images]; m.n_images++) {
+		struct mkwim_image *x = &images[m.n_images];
+
+		in_dir(volumes[m.n_images], names[m.n_images]);
+		*x = (struct mkwim_image){.ntfs = volumes[m.n_images], .name = names[m.n_images]};
+		if (strcmp(x->name, "Server") != 0)
+			continue;
+		x->properties = server;
+		x->n_properties = IBB_ARRAY_SIZE(server);
+	}
+	m.images = images;
+	m.compression = WIMLIB_COMPRESSION_TYPE_LZX;
+	return mkwim(path, &m, err);
+}
+
+static const char *const three[] = {"Server", "Setup", "Data"};
+
+static int write_root(struct ibb_error *err)
+{
+	struct ibb_buf pem = {0};
+	struct ibb_atomic a;
+	int r = mkcat_root_pem(PKGTEST_KEYS, &pem, err);
+
+	if (!r)
+		r = ibb_atomic_begin(&a, anchor, false, err);
+	if (!r)
+		r = ibb_pwrite_full(a.fd, pem.data, pem.len, 0, anchor, err);
+	if (!r)
+		r = ibb_atomic_commit(&a, err);
+	ibb_buf_clear(&pem);
+	return r;
+}
+
+static int setup(void **state)
+{
+	static const char *const releases[] = {"server2022", "winpe-20348", NULL};
+	struct mkpkg_opts o = {.key_dir = PKGTEST_KEYS};
+	struct ibb_error err = {0};
+	char path[600];
+	int r = IBB_OK;
+
+	if (test_dir_setup(state))
+		return -1;
+	in_dir(wim, "install.wim");
+	in_dir(drivers, "drivers");
+	in_dir(out, "out.wim");
+	in_dir(manifest, "out.json");
+	in_dir(anchor, "root.pem");
+	in_dir(disk, "Server");
+	dirs[0] = drivers;
+	for (size_t i = 0; i < 3 && !r; i++) {
+		in_dir(path, three[i]);
+		r = make_volume(path, releases[i], &err);
+	}
+	if (r == IBB_E_NOTFOUND) {
+		print_message("SKIPPED: %s\n", err.msg);
+		exit(77);
+	}
+	if (!r)
+		r = make_wim(wim, three, (struct mkwim){.integrity = true, .boot_index = 2}, &err);
+	if (!r)
+		r = mkpkg_write(drivers, &o, &err);
+	if (!r)
+		r = write_root(&err);
+	if (r)
+		print_error("%s\n", err.msg);
+	return r;
+}
+
+static struct ibb_request request(const char *const *images, size_t n)
+{
+	return (struct ibb_request){.struct_bytes = sizeof(struct ibb_request),
+				    .image = wim,
+				    .images = images,
+				    .n_images = n,
+				    .sizes = sizes,
+				    .n_sizes = 1,
+				    .driver_dirs = dirs,
+				    .n_driver_dirs = 1,
+				    .trust_anchors = anchors,
+				    .n_trust_anchors = 1,
+				    .reproducible = true,
+				    .unix_time = NOW};
+}
+
+static const char *const all[] = {"all"};
+
+static struct ibb_request bake_request(void)
+{
+	struct ibb_request q = request(all, 1);
+
+	q.output = out;
+	q.manifest = manifest;
+	return q;
+}
+
+/* ---- looking ---- */
+
+static void digest_of(const char *path, char hex[65])
+{
+	struct ibb_buf b = {0};
+	struct ibb_error err = {0};
+	struct ibb_sha256 d;
+
+	assert_ok(ibb_read_file(path, 1u << 30, &b, &err), err);
+	assert_int_equal(ibb_sha256(b.data, b.len, &d), 0);
+	ibb_sha256_hex(&d, hex);
+	ibb_buf_clear(&b);
+}
+
+struct scene {
+	char digest[65];
+	unsigned n_files;
+};
+
+static struct scene look(void)
+{
+	DIR *d = opendir(test_dir());
+	struct scene s = {.n_files = 0};
+
+	assert_non_null(d);
+	while (readdir(d))
+		s.n_files++;
+	closedir(d);
+	digest_of(wim, s.digest);
+	return s;
+}
+
+static void assert_untouched(const struct scene *before)
+{
+	struct scene now = look();
+
+	assert_string_equal(now.digest, before->digest);
+	assert_int_equal(now.n_files, before->n_files);
+}
+
+typedef int (*task)(const struct ibb_request *q, char **ret_json, struct ibb_error *err);
+
+static void refused(task fn, const struct ibb_request *q, int code, const char *text)
+{
+	struct scene before = look();
+	struct ibb_error err = {0};
+	char *json = NULL;
+
+	assert_fails(fn(q, &json, &err), code, err, text);
+	assert_int_equal(err.code, code);
+	assert_null(json);
+	assert_untouched(&before);
+}
+
+static struct ibb_json *parse(char *json)
+{
+	struct ibb_json *doc = NULL;
+	struct ibb_error err = {0};
+
+	assert_non_null(json);
+	assert_ok(ibb_json_parse("document", json, strlen(json), &doc, &err), err);
+	ibb_free(json);
+	return doc;
+}
+
+static struct ibb_json *done(task fn, const struct ibb_request *q)
+{
+	struct ibb_error err = {0};
+	char *json = NULL;
+
+	assert_ok(fn(q, &json, &err), err);
+	return parse(json);
+}
+
+/* The item of "images" at this place. */
+static const struct ibb_json *image_at(const struct ibb_json *doc, size_t n)
+{
+	const struct ibb_json *i = ibb_json_first(ibb_json_get(doc, "images"));
+
+	while (i && n--)
+		i = ibb_json_next(i);
+	assert_non_null(i);
+	return i;
+}
+
+static void assert_image(const struct ibb_json *doc, size_t n, int64_t index, bool skipped)
+{
+	const struct ibb_json *i = image_at(doc, n);
+	int64_t found = 0;
+
+	assert_true(ibb_json_int(i, "index", 1, 99, &found));
+	assert_int_equal(found, index);
+	assert_string_equal(ibb_json_str(i, "name"), three[index - 1]);
+	assert_int_equal(ibb_json_str(i, "skipped") != NULL, skipped);
+}
+
+static size_t n_images(const struct ibb_json *doc)
+{
+	return ibb_json_count(ibb_json_get(doc, "images"));
+}
+
+/* ---- the choice ---- */
+
+static void choice(void **state)
+{
+	static const char *const by_name[] = {"server"}, *const twice[] = {"SERVER", "1", "2"};
+	static const char *const both[] = {"all", "Data"}, *const none[] = {"Home"};
+	static const char *const zero[] = {"0"}, *const four[] = {"4"}, *const data[] = {"3"};
+	struct ibb_request q = request(NULL, 0);
+	struct ibb_json *doc;
+
+	(void)state;
+	refused(ibb_plan, &q, IBB_E_INVALID,
+		"holds 3 images: 1 'Server' (Server with <odd> & \"text\"");
+	refused(ibb_bake, &q, IBB_E_INVALID, "; 3 'Data'");
+	q = request(none, 1);
+	refused(ibb_plan, &q, IBB_E_INVALID, "Home");
+	q = request(zero, 1);
+	refused(ibb_plan, &q, IBB_E_INVALID, "0");
+	q = request(four, 1);
+	refused(ibb_plan, &q, IBB_E_INVALID, "4");
+	q = request(by_name, 1);
+	doc = done(ibb_plan, &q);
+	assert_string_equal(ibb_json_str(doc, "schema"), "ibbake-wim-plan/1");
+	assert_int_equal(n_images(doc), 1);
+	assert_image(doc, 0, 1, false);
+	ibb_json_free(doc);
+	q = request(twice, 3);
+	doc = done(ibb_plan, &q);
+	assert_int_equal(n_images(doc), 2);
+	assert_image(doc, 0, 1, false);
+	assert_image(doc, 1, 2, false);
+	ibb_json_free(doc);
+	q = request(all, 1);
+	doc = done(ibb_plan, &q);
+	assert_int_equal(n_images(doc), 3);
+	assert_image(doc, 2, 3, true);
+	assert_non_null(strstr(ibb_json_str(image_at(doc, 2), "skipped"), "holds no Windows"));
+	ibb_json_free(doc);
+	/* named, it has to hold one, whoever else says all */
+	q = request(data, 1);
+	refused(ibb_plan, &q, IBB_E_UNSUPPORTED, "install.wim: image 3 (Data): holds no Windows");
+	q = request(both, 2);
+	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "image 3 (Data): holds no Windows");
+}
+
+static void nothing_but_data(void **state)
+{
+	static const char *const names[] = {"Data", NULL};
+	struct ibb_request q = request(all, 1);
+	struct ibb_error err = {0};
+	char path[600];
+
+	(void)state;
+	in_dir(path, "data.wim");
+	assert_ok(make_wim(path, names, (struct mkwim){0}, &err), err);
+	q.image = path;
+	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "none of its 1 image(s) holds a Windows");
+	refused(ibb_plan, &q, IBB_E_UNSUPPORTED, "none of its 1 image(s) holds a Windows");
+	/* the only one counts as named */
+	q.images = NULL;
+	q.n_images = 0;
+	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "data.wim: image 1 (Data): holds no Windows");
+	unlink(path);
+}
+
+/* ---- what does not go with a WIM, or with a disk ---- */
+
+static void options_of_disks(void **state)
+{
+	struct ibb_request q;
+	char vhd[600];
+
+	(void)state;
+	in_dir(vhd, "out.vhd");
+#define CASE(field, value, code, text)                         \
+	do {                                                   \
+		q = bake_request();                            \
+		q.field = value;                               \
+		refused(ibb_bake, &q, (code), (text));         \
+		if (q.output)                                  \
+			refused(ibb_plan, &q, (code), (text)); \
+	} while (0)
+	CASE(partition, 2, IBB_E_INVALID, "is a WIM: --partition is for disks");
+	CASE(format_given, true, IBB_E_INVALID, "is a WIM: --format or --sparse");
+	CASE(format, IBB_OUTPUT_VHDX, IBB_E_INVALID, "is a WIM: --format or --sparse");
+	CASE(sparse, IBB_OUTPUT_SPARSE_NEVER, IBB_E_INVALID, "is a WIM: --format or --sparse");
+	CASE(second_opinion_off, true, IBB_E_INVALID, "is a WIM: --second-opinion");
+	CASE(accept_changed_parent, true, IBB_E_INVALID, "is a WIM: --accept-changed-parent");
+	CASE(azure, true, IBB_E_UNSUPPORTED, "is a WIM: --azure judges disks");
+	CASE(compact, true, IBB_E_INVALID, "--compact goes with --in-place alone");
+#undef CASE
+	q = bake_request();
+	q.in_place = true;
+	refused(ibb_bake, &q, IBB_E_INVALID, "exclude each other");
+	q.output = vhd;
+	refused(ibb_convert, &q, IBB_E_UNSUPPORTED, "is a WIM archive");
+}
+
+static void options_of_wims(void **state)
+{
+	struct ibb_request q = request(all, 1);
+
+	(void)state;
+	q.image = disk;
+	refused(ibb_plan, &q, IBB_E_INVALID, "is no WIM: --image is for the images of WIM files");
+	refused(ibb_inspect, &q, IBB_E_INVALID, "is no WIM: --image");
+	refused(ibb_drivers_list, &q, IBB_E_INVALID, "is no WIM: --image");
+	q.n_images = 0;
+	q.in_place = q.compact = true;
+	refused(ibb_bake, &q, IBB_E_INVALID, "is no WIM: --compact is for WIM files");
+}
+
+static void output_names(void **state)
+{
+	static const char *const disks[] = {"out.vhd", "out.VHDX", "out.raw", "out.iso"};
+	struct ibb_request q = bake_request();
+	char path[600];
+
+	(void)state;
+	q.output = path;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(disks); i++) {
+		in_dir(path, disks[i]);
+		refused(ibb_bake, &q, IBB_E_INVALID, "by its name a disk");
+	}
+	in_dir(path, "out.swm");
+	refused(ibb_bake, &q, IBB_E_INVALID, "a part of a split WIM");
+	q.output = wim;
+	refused(ibb_bake, &q, IBB_E_EXISTS, "the output is the input image");
+	q.overwrite = true;
+	refused(ibb_bake, &q, IBB_E_EXISTS, "the output is the input image");
+	q = bake_request();
+	q.manifest = wim;
+	q.overwrite = true;
+	refused(ibb_bake, &q, IBB_E_EXISTS, "the manifest is the input image");
+	/* and a disk is not written under the name of a WIM */
+	q = bake_request();
+	q.image = disk;
+	q.n_images = 0;
+	refused(ibb_bake, &q, IBB_E_INVALID, "by its name no VHD, VHDX or raw disk");
+	in_dir(path, "out.esd");
+	q.output = path;
+	refused(ibb_bake, &q, IBB_E_INVALID, "by its name no VHD, VHDX or raw disk");
+}
+
+static void not_writable(void **state)
+{
+	struct ibb_request q = request(all, 1);
+	struct ibb_error err = {0};
+	char path[600], part[600];
+
+	(void)state;
+	in_dir(path, "other.wim");
+	in_dir(part, "other2.swm");
+	q.image = path;
+	assert_ok(make_wim(path, three, (struct mkwim){.readonly = true}, &err), err);
+	q.in_place = true;
+	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "read-only");
+	q.compact = true;
+	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "read-only");
+	assert_ok(make_wim(path, three, (struct mkwim){.pipable = true}, &err), err);
+	q.compact = false;
+	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "pipable");
+	assert_int_equal(link(path, part), 0);
+	refused(ibb_bake, &q, IBB_E_CONFLICT, "has 2 names");
+	unlink(part);
+	unlink(path);
+}
+
+/* ---- documents ---- */
+
+static void inspect_shape(void **state)
+{
+	static const char *const data[] = {"Data"};
+	struct ibb_request q = request(NULL, 0);
+	struct ibb_error err = {0};
+	struct ibb_json *doc = done(ibb_inspect, &q);
+	const struct ibb_json *pe = image_at(doc, 1), *w;
+	char *json = NULL;
+
+	(void)state;
+	assert_string_equal(ibb_json_str(doc, "schema"), "ibbake-wim-inspect/1");
+	assert_string_equal(ibb_json_str(ibb_json_get(doc, "identity"), "container"), "WIM");
+	assert_int_equal(n_images(doc), 3);
+	assert_image(doc, 0, 1, false);
+	assert_image(doc, 2, 3, true);
+	assert_true(ibb_json_is_null(ibb_json_get(image_at(doc, 2), "problem")));
+	assert_null(ibb_json_get(image_at(doc, 2), "image"));
+	w = ibb_json_get(ibb_json_get(pe, "image"), "windows");
+	assert_true(ibb_json_bool(w, "windows_pe", false));
+	assert_string_equal(ibb_json_str(w, "kind"), "client");
+	w = ibb_json_get(ibb_json_get(image_at(doc, 0), "image"), "windows");
+	assert_false(ibb_json_bool(w, "windows_pe", true));
+	ibb_json_free(doc);
+	q = request(data, 1);
+	assert_fails(ibb_inspect(&q, &json, &err), IBB_E_UNSUPPORTED, err,
+		     "image 3 (Data): holds no Windows");
+	doc = parse(json);
+	assert_string_equal(ibb_json_str(ibb_json_get(image_at(doc, 0), "problem"), "code"),
+			    "unsupported");
+	ibb_json_free(doc);
+}
+
+/* No client has the build 20348, and PE says that it is one. */
+static void windows_pe(void **state)
+{
+	static const char *const setup_image[] = {"Setup"};
+	struct ibb_request q = request(setup_image, 1);
+	struct ibb_json *doc = done(ibb_plan, &q);
+	const struct ibb_json *t = ibb_json_first(ibb_json_get(image_at(doc, 0), "targets"));
+	const struct ibb_json *w = ibb_json_get(ibb_json_get(t, "resolution"), "windows");
+	bool said = false;
+
+	(void)state;
+	assert_string_equal(ibb_json_str(w, "name"), "Windows Server 2022");
+	assert_string_equal(ibb_json_str(w, "kind"), "server");
+	assert_string_equal(ibb_json_str(ibb_json_get(t, "resolution"), "state"), "validated");
+	ibb_json_foreach (x, ibb_json_get(image_at(doc, 0), "warnings")) {
+		said |= strstr(ibb_json_value_str(x), "this is Windows PE: the sizes are judged "
+						      "for Windows Server 2022") != NULL;
+		assert_null(strstr(ibb_json_value_str(x), "set-up is not finished"));
+	}
+	assert_true(said);
+	assert_true(ibb_json_count(ibb_json_get(image_at(doc, 0), "operations")) > 20);
+	ibb_json_free(doc);
+}
+
+static void dry_run(void **state)
+{
+	struct ibb_request q = request(all, 1);
+	struct scene before = look();
+	struct ibb_json *doc = done(ibb_bake, &q);
+
+	(void)state;
+	assert_untouched(&before);
+	assert_string_equal(ibb_json_str(doc, "schema"), "ibbake-wim-manifest/1");
+	assert_true(ibb_json_is_null(ibb_json_get(doc, "output")));
+	assert_true(ibb_json_is_null(ibb_json_get(doc, "writing")));
+	assert_true(ibb_json_bool(ibb_json_get(doc, "options"), "dry_run", false));
+	assert_string_equal(ibb_json_str(doc, "signature"), "test trust");
+	assert_int_equal(ibb_json_count(ibb_json_get(doc, "warnings")), 1);
+	assert_string_equal(ibb_json_value_str(ibb_json_first(ibb_json_get(doc, "warnings"))),
+			    "image 3 (Data) was skipped: holds no Windows (no "
+			    "Windows/System32/config/SYSTEM)");
+	ibb_json_free(doc);
+}
+
+/* SOFTWARE is the largest hive, and nothing in it changes. */
+static void only_changed_hives(const struct ibb_json *image)
+{
+	size_t hives = 0;
+
+	ibb_json_foreach (f, ibb_json_get(image, "files")) {
+		assert_null(strstr(ibb_json_str(f, "path"), "SOFTWARE"));
+		hives += strcmp(ibb_json_str(f, "kind"), "hive") == 0;
+	}
+	assert_int_equal(hives, 2);
+}
+
+static void verify_differs(struct ibb_request *q, const char *text)
+{
+	struct ibb_error err = {0};
+	char *json = NULL;
+
+	assert_fails(ibb_verify(q, &json, &err), IBB_E_DIFFERS, err, text);
+	ibb_json_free(parse(json));
+}
+
+static void bake_verify_bake(void **state)
+{
+	static const char *const one[] = {"1"};
+	struct ibb_request q = bake_request(), v = request(NULL, 0);
+	struct scene before = look();
+	struct ibb_json *doc;
+	char first[65], second[65];
+
+	(void)state;
+	doc = done(ibb_bake, &q);
+	assert_string_equal(ibb_json_str(ibb_json_get(doc, "writing"), "mode"), "new-file");
+	assert_string_equal(ibb_json_str(ibb_json_get(doc, "writing"), "dead_bytes"), "0");
+	only_changed_hives(image_at(doc, 0));
+	ibb_json_free(doc);
+	digest_of(out, first);
+	v.image = out;
+	v.manifest = manifest;
+	doc = done(ibb_verify, &v);
+	assert_string_equal(ibb_json_str(doc, "schema"), "ibbake-wim-verify/1");
+	assert_int_equal(n_images(doc), 2);
+	assert_true(ibb_json_bool(doc, "identical", false));
+	ibb_json_free(doc);
+	v.image = wim;
+	verify_differs(&v, "install.wim differs from");
+	/* the disk that image 1 was made from does not have it either, but may be asked */
+	v.image = disk;
+	refused(ibb_verify, &v, IBB_E_INVALID, "several images, or none");
+	v.images = one;
+	v.n_images = 1;
+	verify_differs(&v, "Server differs from");
+	/* everything is there: nothing to do, and the same bytes again */
+	q.image = out;
+	q.output = NULL;
+	q.manifest = NULL;
+	doc = done(ibb_bake, &q);
+	assert_int_equal(ibb_json_count(ibb_json_get(image_at(doc, 0), "operations")), 0);
+	ibb_json_free(doc);
+	unlink(out);
+	unlink(manifest);
+	assert_untouched(&before);
+	q = bake_request();
+	ibb_json_free(done(ibb_bake, &q));
+	digest_of(out, second);
+	assert_string_equal(first, second);
+	unlink(out);
+	unlink(manifest);
+}
+
+static void manifests_of_others(void **state)
+{
+	struct ibb_request q = bake_request(), v = request(NULL, 0);
+	char raw[600];
+
+	(void)state;
+	in_dir(raw, "out.raw");
+	q.image = disk;
+	q.n_images = 0;
+	q.output = raw;
+	q.format = IBB_OUTPUT_RAW;
+	ibb_json_free(done(ibb_bake, &q));
+	v.manifest = manifest;
+	refused(ibb_verify, &v, IBB_E_INVALID, "is the manifest of a disk, and");
+	v = request(all, 1);
+	v.manifest = manifest;
+	v.image = raw;
+	refused(ibb_verify, &v, IBB_E_INVALID, "is the manifest of a disk: no --image");
+	unlink(raw);
+	unlink(manifest);
+}
+
+/* ---- in place ---- */
+
+static void copy_of_wim(const char *to)
+{
+	struct ibb_buf b = {0};
+	struct ibb_error err = {0};
+
+	assert_ok(ibb_read_file(wim, 1u << 30, &b, &err), err);
+	make_file(to, b.data, b.len);
+	ibb_buf_clear(&b);
+}
+
+static void in_place(void **state)
+{
+	struct ibb_request q = request(all, 1);
+	struct stat old, new;
+	struct ibb_json *doc;
+	char path[600], digest[65], again[65];
+
+	(void)state;
+	in_dir(path, "copy.wim");
+	copy_of_wim(path);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(stat(path, &old), 0);
+	q.image = path;
+	q.manifest = manifest;
+	q.in_place = true;
+	doc = done(ibb_bake, &q);
+	assert_string_equal(ibb_json_str(ibb_json_get(doc, "writing"), "mode"), "in-place");
+	assert_string_not_equal(ibb_json_str(ibb_json_get(doc, "writing"), "dead_bytes"), "0");
+	ibb_json_free(doc);
+	assert_int_equal(stat(path, &new), 0);
+	assert_int_equal(old.st_ino, new.st_ino);
+	assert_true(new.st_size > old.st_size);
+	/* nothing to do touches nothing, and the manifest is in the way */
+	digest_of(path, digest);
+	refused(ibb_bake, &q, IBB_E_EXISTS, "the manifest exists already");
+	q.overwrite = true;
+	ibb_json_free(done(ibb_bake, &q));
+	digest_of(path, again);
+	assert_string_equal(digest, again);
+	q.compact = true;
+	doc = done(ibb_bake, &q);
+	assert_string_equal(ibb_json_str(ibb_json_get(doc, "writing"), "mode"), "compact");
+	assert_string_equal(ibb_json_str(ibb_json_get(doc, "writing"), "dead_bytes"), "0");
+	ibb_json_free(doc);
+	assert_int_equal(stat(path, &old), 0);
+	assert_true(old.st_size < new.st_size);
+	assert_int_equal(old.st_mode & 07777, 0640);
+	unlink(path);
+	unlink(manifest);
+}
+
+/* ---- interrupted ---- */
+
+struct stopper {
+	const char *phase;
+	int nth;
+};
+
+static int stop(void *ctx, const struct ibb_progress *p)
+{
+	struct stopper *s = ctx;
+
+	return strcmp(p->phase, s->phase) == 0 && s->nth-- == 0;
+}
+
+static void cancelled_in_every_phase(void **state)
+{
+	static const struct {
+		const char *phase;
+		int nth;
+	} t[] = {{"inspect", 0}, {"inspect", 1}, {"packages", 0}, {"plan", 0},	{"apply", 1},
+		 {"copy", 0},	 {"digest", 0},	 {"check", 0},	  {"check", 2}, {"sync", 0}};
+	char path[600], before[65], after[65];
+
+	(void)state;
+	in_dir(path, "copy.wim");
+	copy_of_wim(path);
+	digest_of(path, before);
+	for (size_t i = 0; i < 2 * IBB_ARRAY_SIZE(t); i++) {
+		struct stopper s = {t[i / 2].phase, t[i / 2].nth};
+		struct ibb_request q = bake_request();
+
+		q.progress = stop;
+		q.progress_ctx = &s;
+		if (i % 2) {
+			q.image = path;
+			q.output = NULL;
+			q.in_place = true;
+		}
+		refused(ibb_bake, &q, IBB_E_CANCELLED, "stop");
+		assert_int_equal(s.nth, -1);
+		digest_of(path, after);
+		assert_string_equal(before, after);
+	}
+	unlink(path);
+}
+
+/* ---- lack of memory ---- */
+
+/* About 15 of the task's allocations fail, one a run; each is an error that says so, or is done
+ * without. */
+static long sweep(task fn, const struct ibb_request *q, void (*clean)(void))
+{
+	struct ibb_error err = {0};
+	char *json = NULL;
+	long total, stride;
+	int r;
+
+	ibb_mem_fail_at(-1, false);
+	r = fn(q, &json, &err);
+	total = ibb_mem_count();
+	assert_ok(r, err);
+	ibb_free(json);
+	clean();
+	stride = (total / 15 + 1) | 1;
+	for (long n = 0; n < total; n += stride) {
+		json = NULL;
+		err = (struct ibb_error){0};
+		ibb_mem_fail_at(n, false);
+		r = fn(q, &json, &err);
+		ibb_mem_fail_at(-1, false);
+		if (r && (r != IBB_E_NOMEM || json || !*err.msg))
+			fail_msg("allocation %ld of %ld failed: %d %s", n, total, r, err.msg);
+		ibb_free(json);
+		clean();
+	}
+	return total;
+}
+
+static void clean_nothing(void)
+{
+}
+
+static void clean_output(void)
+{
+	unlink(out);
+	unlink(manifest);
+}
+
+static void out_of_memory(void **state)
+{
+	struct ibb_request q = request(all, 1);
+	struct scene before = look();
+
+	(void)state;
+	assert_true(sweep(ibb_plan, &q, clean_nothing) > 300);
+	(void)sweep(ibb_inspect, &q, clean_nothing);
+	(void)sweep(ibb_drivers_list, &q, clean_nothing);
+	q = bake_request();
+	(void)sweep(ibb_bake, &q, clean_output);
+	assert_untouched(&before);
+}
+
+static char changed[600];
+
+static void restore(void)
+{
+	copy_of_wim(changed);
+	unlink(manifest);
+}
+
+static void out_of_memory_in_place(void **state)
+{
+	struct ibb_request q = request(all, 1);
+	struct scene before;
+
+	(void)state;
+	in_dir(changed, "copy.wim");
+	restore();
+	before = look();
+	q.image = changed;
+	q.manifest = manifest;
+	q.in_place = true;
+	(void)sweep(ibb_bake, &q, restore);
+	assert_untouched(&before);
+	unlink(changed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(choice),
+		cmocka_unit_test(nothing_but_data),
+		cmocka_unit_test(options_of_disks),
+		cmocka_unit_test(options_of_wims),
+		cmocka_unit_test(output_names),
+		cmocka_unit_test(not_writable),
+		cmocka_unit_test(inspect_shape),
+		cmocka_unit_test(windows_pe),
+		cmocka_unit_test(dry_run),
+		cmocka_unit_test(bake_verify_bake),
+		cmocka_unit_test(manifests_of_others),
+		cmocka_unit_test(in_place),
+		cmocka_unit_test(cancelled_in_every_phase),
+		cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(out_of_memory_in_place),
+	};
+
+	return cmocka_run_group_tests(tests, setup, test_dir_teardown) ? 1 : 0;
+}
