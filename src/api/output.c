@@ -9,21 +9,14 @@
 
 #include "base/path.h"
 
-static bool same_existing_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /* Is it one of the files that the run reads? Known once the packages are loaded. */
 static int check_inputs(const struct ibb_session *s, const char *path, const char *what,
 			struct ibb_error *err)
 {
-	if (s->q->catalog && same_existing_file(path, s->q->catalog))
+	if (s->q->catalog && ibb_same_path(path, s->q->catalog))
 		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the driver catalog", path, what);
 	for (size_t i = 0; i < s->found.n_read; i++)
-		if (same_existing_file(path, s->found.read[i]))
+		if (ibb_same_path(path, s->found.read[i]))
 			return ibb_err(err, IBB_E_EXISTS,
 				       "%s: the %s is %s, a file of a driver package", path, what,
 				       s->found.read[i]);
@@ -55,7 +48,7 @@ static bool same_new_file(const char *a, const char *b)
 	dir_a = ibb_dir_of(a);
 	dir_b = ibb_dir_of(b);
 	/* without memory for the comparison, rather refuse */
-	return !dir_a || !dir_b || same_existing_file(dir_a, dir_b);
+	return !dir_a || !dir_b || ibb_same_path(dir_a, dir_b);
 }
 
 /* A lock file is written when the image is done: better learnt before that it cannot be. */
@@ -69,7 +62,7 @@ static int check_lock(const struct ibb_request *q, struct ibb_error *err)
 		return ibb_err_nomem(err);
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(others); i++)
 		if (others[i] &&
-		    (same_existing_file(q->lock, others[i]) || same_new_file(q->lock, others[i])))
+		    (ibb_same_path(q->lock, others[i]) || same_new_file(q->lock, others[i])))
 			return ibb_err(err, IBB_E_EXISTS, "%s: lock file and %s are the same file",
 				       q->lock, i ? "manifest" : "output");
 	if (stat(q->lock, &st) && access(dir, W_OK))
@@ -87,7 +80,7 @@ int ibb_output_check_paths(const struct ibb_session *s, struct ibb_error *err)
 	if (!r && q->manifest)
 		r = check_path(s, q->manifest, "manifest", err);
 	if (!r && q->output && q->manifest &&
-	    (same_existing_file(q->output, q->manifest) || same_new_file(q->output, q->manifest)))
+	    (ibb_same_path(q->output, q->manifest) || same_new_file(q->output, q->manifest)))
 		r = ibb_err(err, IBB_E_EXISTS, "%s: output and manifest are the same file",
 			    q->output);
 	if (!r && q->lock && (q->output || q->in_place))

@@ -141,10 +141,10 @@ struct old_manifests {
 	struct ibb_aside a[2];
 };
 
-static void put_back(struct old_manifests *old)
+static void put_back(struct old_manifests *old, struct ibb_error *err)
 {
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(old->a); i++)
-		ibb_aside_back(&old->a[i]);
+		ibb_aside_back(&old->a[i], err);
 }
 
 static int put_aside(const struct ibb_request *q, bool replaced, struct old_manifests *old,
@@ -162,7 +162,7 @@ static int put_aside(const struct ibb_request *q, bool replaced, struct old_mani
 	if (!r && beside)
 		r = ibb_aside_put(&old->a[1], beside, err);
 	if (r)
-		put_back(old);
+		put_back(old, err);
 	return r;
 }
 
@@ -172,7 +172,7 @@ static int commit_image(struct ibb_atomic *image, struct old_manifests *old, str
 	int r = ibb_atomic_commit(image, err);
 
 	if (!image->published)
-		put_back(old);
+		put_back(old, err);
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(old->a); i++)
 		ibb_aside_drop(&old->a[i]);
 	return r;
@@ -229,7 +229,7 @@ int ibb_replace_manifest(const struct ibb_request *q, const char *text,
 	if (!r) {
 		r = seal(ctx, err);
 		if (r)
-			ibb_aside_back(&old);
+			ibb_aside_back(&old, err);
 	}
 	if (!r && text) {
 		r = ibb_atomic_commit(&man, err);

@@ -139,6 +139,17 @@ bool ibb_path_is(const char *path, const struct ibb_file_id *id)
 	return ibb_same_file(&other, id);
 }
 
+bool ibb_same_path(const char *a, const char *b)
+{
+	struct ibb_file_id id;
+	struct stat st;
+
+	if (stat(b, &st))
+		return false;
+	fill_id(&st, &id);
+	return ibb_path_is(a, &id);
+}
+
 char *ibb_dir_of(const char *path)
 {
 	const char *s = strrchr(path, '/');
@@ -169,16 +180,32 @@ static int check_target(const char *path, bool replace, struct ibb_error *err)
 	return IBB_OK;
 }
 
+/* Both return 0 or an errno. */
+static int create_named(struct ibb_atomic *a, const char *name)
+{
+	a->fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	return a->fd < 0 ? errno : 0;
+}
+
+static int link_unnamed(struct ibb_atomic *a, const char *name)
+{
+	char proc[64];
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", a->fd);
+	return linkat(AT_FDCWD, proc, AT_FDCWD, name, AT_SYMLINK_FOLLOW) ? errno : 0;
+}
+
 /*
- * Where there are no unnamed files. The name may be taken: by what a killed run left behind, for
+ * A hidden name beside the final one. It may be taken: by what a killed run left behind, for
  * process ids repeat (in a container it is the same each time). It may as well be somebody's who
  * is at work in another container, so it is stepped over and not removed.
  */
-static int open_named(struct ibb_atomic *a, const char *dir, struct ibb_error *err)
+static int take_tmp_name(struct ibb_atomic *a, const char *dir,
+			 int (*make)(struct ibb_atomic *a, const char *name), struct ibb_error *err)
 {
-	int saved = EEXIST;
+	int code = EEXIST;
 
-	for (unsigned i = 0; i < 100 && a->fd < 0 && saved == EEXIST; i++) {
+	for (unsigned i = 0; i < 100 && code == EEXIST; i++) {
 		char again[16] = "";
 
 		if (i)
@@ -188,14 +215,13 @@ static int open_named(struct ibb_atomic *a, const char *dir, struct ibb_error *e
 				      (long)getpid(), again);
 		if (!a->tmp)
 			return ibb_err_nomem(err);
-		a->fd = open(a->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		saved = errno;
+		code = make(a, a->tmp);
 	}
-	if (a->fd >= 0)
+	if (!code)
 		return IBB_OK;
 	free(a->tmp);
 	a->tmp = NULL;
-	return ibb_err_os(err, saved, "%s: create a file in %s", a->path, dir);
+	return ibb_err_os(err, code, "%s: create a file in %s", a->path, dir);
 }
 
 static int open_tmp(struct ibb_atomic *a, const char *dir, struct ibb_error *err)
@@ -208,7 +234,7 @@ static int open_tmp(struct ibb_atomic *a, const char *dir, struct ibb_error *err
 		if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
 			return ibb_err_os(err, errno, "%s: create a file in %s", a->path, dir);
 	}
-	return open_named(a, dir, err);
+	return take_tmp_name(a, dir, create_named, err); /* no unnamed files there */
 }
 
 int ibb_atomic_begin(struct ibb_atomic *a, const char *path, bool replace, struct ibb_error *err)
@@ -241,20 +267,6 @@ char *ibb_atomic_open_name(const struct ibb_atomic *a)
 
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", a->fd);
 	return ibb_strdup(a->tmp && access(proc, F_OK) ? a->tmp : proc);
-}
-
-/* Give the unnamed file a name: the final one, or a temporary one to rename over the old file. */
-static int link_tmp(struct ibb_atomic *a, const char *name, struct ibb_error *err)
-{
-	char proc[64];
-
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", a->fd);
-	if (linkat(AT_FDCWD, proc, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0)
-		return IBB_OK;
-	if (errno == EEXIST)
-		return ibb_err(err, IBB_E_EXISTS, "%s: appeared while it was being written",
-			       a->path);
-	return ibb_err_os(err, errno, "%s: link into place", a->path);
 }
 
 /* rename() that never replaces, also where the file system (NFS, 9p) has no such flag. */
@@ -292,20 +304,8 @@ static int rename_new(const char *from, const char *to)
 static int give_tmp_name(struct ibb_atomic *a, struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *dir = ibb_dir_of(a->path);
-	int r;
 
-	a->tmp = dir ? ibb_asprintf("%s/.%s.ibbake-%ld.tmp", dir, ibb_path_base(a->path),
-				    (long)getpid())
-		     : NULL;
-	if (!a->tmp)
-		return ibb_err_nomem(err);
-	(void)unlink(a->tmp);
-	r = link_tmp(a, a->tmp, err);
-	if (r) {
-		free(a->tmp);
-		a->tmp = NULL;
-	}
-	return r;
+	return dir ? take_tmp_name(a, dir, link_unnamed, err) : ibb_err_nomem(err);
 }
 
 int ibb_atomic_tmp_name(struct ibb_atomic *a, const char **ret, struct ibb_error *err)
@@ -333,14 +333,18 @@ int ibb_atomic_prepare(struct ibb_atomic *a, struct ibb_error *err)
 
 static int publish(struct ibb_atomic *a, struct ibb_error *err)
 {
+	int code = 0;
+
 	if (!a->tmp)
-		return link_tmp(a, a->path, err);
-	if (a->replace ? rename(a->tmp, a->path) : rename_new(a->tmp, a->path)) {
-		if (errno == EEXIST)
-			return ibb_err(err, IBB_E_EXISTS, "%s: appeared while it was being written",
-				       a->path);
-		return ibb_err_os(err, errno, "%s: rename into place", a->path);
-	}
+		code = link_unnamed(a, a->path);
+	else if (a->replace ? rename(a->tmp, a->path) : rename_new(a->tmp, a->path))
+		code = errno;
+	if (code == EEXIST)
+		return ibb_err(err, IBB_E_EXISTS, "%s: appeared while it was being written",
+			       a->path);
+	if (code)
+		return ibb_err_os(err, code, "%s: %s into place", a->path,
+				  a->tmp ? "rename" : "link");
 	free(a->tmp);
 	a->tmp = NULL;
 	return IBB_OK;
@@ -429,14 +433,18 @@ int ibb_aside_put(struct ibb_aside *a, const char *path, struct ibb_error *err)
 	}
 	r = a->tmp ? sync_dir(dir, path, err) : IBB_OK;
 	if (r)
-		ibb_aside_back(a);
+		ibb_aside_back(a, err);
 	return r;
 }
 
-void ibb_aside_back(struct ibb_aside *a)
+void ibb_aside_back(struct ibb_aside *a, struct ibb_error *err)
 {
-	if (a->tmp)
-		(void)rename_new(a->tmp, a->path);
+	if (a->tmp && rename_new(a->tmp, a->path)) {
+		const int why = errno;
+
+		ibb_err_hint(err, 0, "%s is %s now, and could not get its name back: %s", a->path,
+			     a->tmp, strerror(why));
+	}
 	forget(a);
 }
 
@@ -476,6 +484,8 @@ int ibb_lock_take(struct ibb_lock *l, const char *path, struct ibb_error *err)
 		if (saved == EWOULDBLOCK)
 			return ibb_err(err, IBB_E_CONFLICT, "%s: another ibbake is writing it",
 				       path);
+		if (saved == ENOENT || saved == ENOTDIR)
+			return ibb_err_os(err, saved, "%s: its directory %s", path, dir);
 		return ibb_err_os(err, saved, "%s: lock file .%s.ibbake-lock", path,
 				  ibb_path_base(path));
 	}

@@ -40,6 +40,8 @@ bool ibb_same_file(const struct ibb_file_id *a, const struct ibb_file_id *b);
 bool ibb_same_state(const struct ibb_file_id *a, const struct ibb_file_id *b);
 /* Does `path` (symlinks followed) name the file `id`? False when it does not exist. */
 bool ibb_path_is(const char *path, const struct ibb_file_id *id);
+/* Do both name the same file or directory? False when one does not exist. */
+bool ibb_same_path(const char *a, const char *b);
 
 /*
  * A file that appears under its name whole or not at all: written to an unnamed file of the same
@@ -84,8 +86,9 @@ struct ibb_aside {
 	char *path, *tmp; /* NULL: nothing was put aside */
 };
 int ibb_aside_put(struct ibb_aside *a, const char *path, struct ibb_error *err) IBB_MUST_CHECK;
-/* Back to its name, unless there is another file by now. */
-void ibb_aside_back(struct ibb_aside *a);
+/* Back to its name, unless there is another file by now: then, or when it fails otherwise, *err (of
+ * what made it necessary) gets the hint where the file is. */
+void ibb_aside_back(struct ibb_aside *a, struct ibb_error *err);
 /* Away with it. */
 void ibb_aside_drop(struct ibb_aside *a);
 

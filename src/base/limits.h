@@ -54,7 +54,7 @@
 #define IBB_LIMIT_SPILL_BYTES	   (4ull << 30) /* of an overlay in a temporary file */
 #define IBB_LIMIT_WIM_STAGED	   (256u << 20) /* of new content of a WIM in memory */
 #define IBB_LIMIT_WIM_IMAGES	   1024u
-#define IBB_LIMIT_WIM_TABLE	   (512u << 20) /* of blobs, 50 bytes each; Windows: 5 MB */
+#define IBB_LIMIT_WIM_TABLE	   (128u << 20) /* of blobs, 50 bytes each; Windows: 5 MB */
 #define IBB_LIMIT_WIM_XML	   (32u << 20)
 #define IBB_LIMIT_WIM_METADATA	   (1u << 30)	    /* names of one image; Windows: 40 MB */
 #define IBB_LIMIT_WIM_CHUNK	   (64u << 20)	    /* of a resource; Microsoft's limit */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/error.h"
 
@@ -75,6 +76,19 @@ static inline bool ibb_mul_u64(uint64_t a, uint64_t b, uint64_t *ret)
 static inline bool ibb_in_range(uint64_t off, uint64_t n, uint64_t size)
 {
 	return off <= size && n <= size - off;
+}
+static inline uint64_t ibb_min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+static inline bool ibb_power_of_two(uint64_t v)
+{
+	return v && !(v & (v - 1));
+}
+/* Each byte is compared with the one behind it, as fast as memcmp() is. */
+static inline bool ibb_all_zero(const uint8_t *p, size_t n)
+{
+	return !n || (!p[0] && memcmp(p, p + 1, n - 1) == 0);
 }
 
 #define IBB_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -10,8 +10,7 @@
 #include "base/time.h"
 #include "disk/chain_find.h"
 
-#define EPOCH_2000 946684800ll /* 2000-01-01 00:00:00 UTC */
-#define COARSE_S   2	       /* FAT counts in steps of two seconds */
+#define COARSE_S 2 /* FAT counts in steps of two seconds */
 
 const char *ibb_found_by_name(enum ibb_found_by by)
 {
@@ -64,14 +63,13 @@ void ibb_link_id_text(const struct ibb_link *l, char out[IBB_LINK_ID_SIZE])
 bool ibb_link_time_agrees(const struct ibb_link *child, const struct ibb_link *parent)
 {
 	return child->parent.has_timestamp &&
-	       parent->id.mtime_s == (int64_t)child->parent.timestamp_s + EPOCH_2000;
+	       parent->id.mtime_s == (int64_t)child->parent.timestamp_s + IBB_VHD_EPOCH_S;
 }
 
 bool ibb_link_time_later(const struct ibb_link *child, const struct ibb_link *parent)
 {
-	/* 0 is what tools write that do not know it */
-	return child->parent.has_timestamp && child->parent.timestamp_s &&
-	       parent->id.mtime_s > (int64_t)child->parent.timestamp_s + EPOCH_2000 + COARSE_S;
+	return child->parent.has_timestamp &&
+	       parent->id.mtime_s > (int64_t)child->parent.timestamp_s + IBB_VHD_EPOCH_S + COARSE_S;
 }
 
 static int written_since(const struct ibb_link *child, const struct ibb_link *parent,
@@ -79,7 +77,7 @@ static int written_since(const struct ibb_link *child, const struct ibb_link *pa
 {
 	char was[IBB_ISO8601_SIZE], is[IBB_ISO8601_SIZE];
 
-	ibb_unix_format((int64_t)child->parent.timestamp_s + EPOCH_2000, was);
+	ibb_unix_format((int64_t)child->parent.timestamp_s + IBB_VHD_EPOCH_S, was);
 	ibb_unix_format(parent->id.mtime_s, is);
 	ibb_err(err, IBB_E_UNSUPPORTED,
 		"%s: its parent %s was changed after the child was made: it is of %s, the child "
@@ -156,12 +154,6 @@ struct search {
 	bool has;
 };
 
-/* Hyper-V writes a second linkage of zeros: that is none. */
-static bool has_id2(const struct ibb_parent_link *l)
-{
-	return l->has_id2 && !ibb_guid_is_zero(&l->id2);
-}
-
 /* Is a file of this kind and identifier the child's parent? */
 static bool is_wanted(const struct ibb_link *child, enum ibb_container kind,
 		      const struct ibb_guid *id)
@@ -171,7 +163,7 @@ static bool is_wanted(const struct ibb_link *child, enum ibb_container kind,
 	if (child->kind == IBB_CONTAINER_VHDX)
 		return kind == IBB_CONTAINER_VHDX &&
 		       (ibb_guid_equal(&want->id, id) ||
-			(has_id2(want) && ibb_guid_equal(&want->id2, id)));
+			(want->has_id2 && ibb_guid_equal(&want->id2, id)));
 	return is_vhd(kind) && ibb_guid_equal(&want->id, id);
 }
 
@@ -184,7 +176,7 @@ static bool is_parent(const struct ibb_link *child, const struct ibb_link *p)
 static void wanted_text(const struct ibb_link *child, char out[2 * IBB_LINK_ID_SIZE + 8])
 {
 	id_text(child->kind, &child->parent.id, out);
-	if (has_id2(&child->parent)) {
+	if (child->parent.has_id2) {
 		strcat(out, " or ");
 		id_text(child->kind, &child->parent.id2, out + strlen(out));
 	}

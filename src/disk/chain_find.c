@@ -8,10 +8,8 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/limits.h"
-#include "base/path.h"
 #include "base/utf16.h"
 
 void ibb_candidates_clear(struct ibb_candidates *c)
@@ -159,13 +157,6 @@ static void places_clear(struct places *p)
 		free(p->dirs[i]);
 }
 
-static bool same_dir(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 static int places_of(const char *child, struct places *p, struct ibb_error *err)
 {
 	char *real = realpath(child, NULL); /* NULL: a file without a name */
@@ -173,14 +164,11 @@ static int places_of(const char *child, struct places *p, struct ibb_error *err)
 	int r = IBB_OK;
 
 	for (int i = 0; i < 2 && paths[i] && !r; i++) {
-		const size_t n = ibb_path_dir_len(paths[i]);
-		char *dir = n			 ? ibb_strndup(paths[i], n)
-			    : paths[i][0] == '/' ? ibb_strdup("/")
-						 : ibb_strdup(".");
+		char *dir = ibb_dir_of(paths[i]);
 
 		if (!dir)
 			r = ibb_err_nomem(err);
-		else if (p->n && same_dir(p->dirs[0], dir))
+		else if (p->n && ibb_same_path(p->dirs[0], dir))
 			free(dir);
 		else
 			p->dirs[p->n++] = dir;

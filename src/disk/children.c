@@ -20,6 +20,7 @@
 #include "base/limits.h"
 #include "base/utf16.h"
 #include "disk/inuse.h"
+#include "disk/vhdx_internal.h"
 
 #define NAME_CHARS  1024u /* of a parent's path that is looked at */
 #define VHD_LOCATOR 576u  /* in the dynamic disk header */
@@ -127,14 +128,8 @@ static bool vhd_rests_on_us(struct search *s)
 
 /* ---- VHDX ---- */
 
-/* {8b7ca206-4790-4b9a-b8fe-575f050f886e}, {a8d35f2d-b30b-454d-abf7-d3d84834ab0c} */
-static const uint8_t vhdx_metadata[16] = {0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b,
-					  0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e};
-static const uint8_t vhdx_locator[16] = {0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45,
-					 0xab, 0xf7, 0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c};
-
 /* The place of an entry in a region or metadata table; 0: it is not there. */
-static uint64_t vhdx_find(struct search *s, uint64_t at, const uint8_t guid[16], bool region)
+static uint64_t vhdx_find(struct search *s, uint64_t at, const struct ibb_guid *id, bool region)
 {
 	const size_t first = region ? 16 : 32;
 	uint8_t head[32], e[32];
@@ -144,10 +139,10 @@ static uint64_t vhdx_find(struct search *s, uint64_t at, const uint8_t guid[16],
 	    memcmp(head, region ? "regi" : "metadata", region ? 4 : 8) != 0)
 		return 0;
 	n = region ? ibb_get_le32(head + 8) : ibb_get_le16(head + 10);
-	for (unsigned i = 0; i < n && i < 2047; i++) {
+	for (unsigned i = 0; i < n && i < IBB_VHDX_TABLE_ENTRIES; i++) {
 		if (!read_at(s, e, sizeof(e), at + first + 32 * i))
 			return 0;
-		if (memcmp(e, guid, 16) == 0)
+		if (memcmp(e, id->b, 16) == 0)
 			return region ? ibb_get_le64(e + 16) : ibb_get_le32(e + 16);
 	}
 	return 0;
@@ -160,10 +155,10 @@ static bool vhdx_rests_on_us(struct search *s)
 
 	if (!read_at(s, head, 8, 0) || memcmp(head, "vhdxfile", 8) != 0)
 		return false;
-	meta = vhdx_find(s, 192u << 10, vhdx_metadata, true);
+	meta = vhdx_find(s, IBB_VHDX_REGION1, &ibb_vhdx_region_metadata, true);
 	if (!meta)
-		meta = vhdx_find(s, 256u << 10, vhdx_metadata, true);
-	at = vhdx_find(s, meta, vhdx_locator, false);
+		meta = vhdx_find(s, IBB_VHDX_REGION2, &ibb_vhdx_region_metadata, true);
+	at = vhdx_find(s, meta, &ibb_vhdx_item_parent, false);
 	if (!at || !ibb_add_u64(at, meta, &at) || !read_at(s, head, sizeof(head), at))
 		return false;
 	/* key-value pairs: the linkages are GUIDs, which are nobody's file name */
@@ -214,11 +209,11 @@ static bool qcow2_rests_on_us(struct search *s)
 
 /* ---- the directory ---- */
 
-static int check_sibling(struct search *s, int dir, const char *dir_name, const char *name,
+static int check_sibling(struct search *s, const char *dir_name, const char *name,
 			 struct ibb_error *err)
 {
 	/* O_NONBLOCK: a pipe must not hang us */
-	IBB_AUTO_FD int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	IBB_AUTO_FD int fd = openat(s->dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
@@ -253,7 +248,7 @@ static int scan(struct search *s, DIR *d, const char *dir_name, struct ibb_error
 			return ibb_err_hint(err, IBB_E_LIMIT,
 					    "move the image to a directory of its own");
 		}
-		r = check_sibling(s, dirfd(d), dir_name, e->d_name, err);
+		r = check_sibling(s, dir_name, e->d_name, err);
 	}
 	return r;
 }

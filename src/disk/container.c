@@ -239,7 +239,7 @@ int ibb_container_detect_id(struct ibb_disk *file, enum ibb_container *ret, stru
 			    struct ibb_error *err)
 {
 	struct ibb_vhd_footer footer = {0};
-	struct ibb_vhdx_header header;
+	struct ibb_vhdx_header header = {0};
 	enum ibb_container kind;
 	int r = detect(file, &kind, &footer, err);
 

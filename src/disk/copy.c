@@ -164,11 +164,6 @@ static void pass_slot(struct copier *c, const struct slot *s)
 	pthread_mutex_unlock(&c->lock);
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	return !p[0] && memcmp(p, p + 1, n - 1) == 0;
-}
-
 static void add_run(struct slot *s, size_t at, size_t len)
 {
 	struct run *last = s->n_runs ? &s->runs[s->n_runs - 1] : NULL;
@@ -196,7 +191,7 @@ static void find_runs(const struct copier *c, struct slot *s, size_t n)
 		size_t k = grain - (size_t)((s->off + at) % grain);
 
 		k = k < n - at ? k : n - at;
-		if (!all_zero(s->buf + at, k))
+		if (!ibb_all_zero(s->buf + at, k))
 			add_run(s, at, k);
 		at += k;
 	}

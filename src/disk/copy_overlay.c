@@ -48,111 +48,63 @@ int ibb_copy_clone(struct ibb_disk *file, int out_fd, const char *out_name, bool
 
 /* --- the overlay's blocks --- */
 
-/* Neighbouring blocks become one run. */
 struct layer {
 	int fd;
 	const char *name;
+	uint64_t base, done, total;
 	struct ibb_disk *want, *out;
-	uint64_t base, off, done, total;
-	size_t len;
-	uint8_t *buf, *back; /* the run; what was read back */
-	int (*emit)(struct layer *l, struct ibb_error *err);
+	uint8_t *a, *b; /* what was read, PIECE bytes each */
 };
 
-static int write_run(struct layer *l, struct ibb_error *err)
+static int write_run(void *ctx, uint64_t off, const uint8_t *data, size_t n, struct ibb_error *err)
 {
-	int r = ibb_pwrite_full(l->fd, l->buf, l->len, l->base + l->off, l->name, err);
+	struct layer *l = ctx;
+	int r = ibb_pwrite_full(l->fd, data, n, l->base + off, l->name, err);
 
 	if (r == IBB_E_NOSPACE)
 		return ibb_fd_no_space(l->fd, l->name, l->total - l->done, err);
 	if (!r)
-		l->done += l->len;
+		l->done += n;
 	return r;
 }
 
-static int differs(const char *name, const uint8_t *got, const uint8_t *want, uint64_t at,
-		   struct ibb_error *err)
-{
-	size_t i = 0;
-
-	while (got[i] == want[i])
-		i++;
-	return ibb_err(err, IBB_E_IO,
-		       "%s: what was written at offset %llu reads back differently: 0x%02x instead "
-		       "of 0x%02x",
-		       name, (unsigned long long)(at + i), got[i], want[i]);
-}
-
-static int compare_run(struct layer *l, struct ibb_error *err)
-{
-	int r = ibb_pread_full(l->fd, l->back, l->len, l->base + l->off, l->name, err);
-
-	if (r || memcmp(l->back, l->buf, l->len) == 0)
-		return r;
-	return differs(l->name, l->back, l->buf, l->base + l->off, err);
-}
-
-static int compare_disk_run(struct layer *l, struct ibb_error *err)
-{
-	int r = ibb_disk_pread(l->want, l->buf, l->len, l->off, err);
-
-	if (!r)
-		r = ibb_disk_pread(l->out, l->back, l->len, l->off, err);
-	if (r || memcmp(l->back, l->buf, l->len) == 0)
-		return r;
-	return differs(l->out->name, l->back, l->buf, l->off, err);
-}
-
-static int flush_run(struct layer *l, struct ibb_error *err)
-{
-	int r = l->len ? l->emit(l, err) : IBB_OK;
-
-	l->len = 0;
-	return r;
-}
-
-static int add_block(void *ctx, uint64_t off, const uint8_t *data, size_t n, struct ibb_error *err)
+static int compare_run(void *ctx, uint64_t off, const uint8_t *data, size_t n,
+		       struct ibb_error *err)
 {
 	struct layer *l = ctx;
+	int r = ibb_pread_full(l->fd, l->a, n, l->base + off, l->name, err);
 
-	IBB_ASSERT(n <= PIECE);
-	if (off != l->off + l->len || n > PIECE - l->len) {
-		int r = flush_run(l, err);
-
-		if (r)
-			return r;
-		l->off = off;
-	}
-	memcpy(l->buf + l->len, data, n);
-	l->len += n;
-	return IBB_OK;
+	if (r || memcmp(l->a, data, n) == 0)
+		return r;
+	return ibb_disk_differs(l->name, l->base + off, l->a, data, err);
 }
 
-static int each_run(struct ibb_disk *overlay, struct layer *l,
-		    int (*emit)(struct layer *l, struct ibb_error *err), struct ibb_error *err)
+static int compare_disk_run(void *ctx, uint64_t off, IBB_UNUSED const uint8_t *data, size_t n,
+			    struct ibb_error *err)
 {
-	int r;
+	struct layer *l = ctx;
+	int r = ibb_disk_pread(l->want, l->b, n, off, err);
 
-	l->emit = emit;
-	r = ibb_disk_overlay_dirty(overlay, add_block, l, err);
-	return r ? r : flush_run(l, err);
+	if (!r)
+		r = ibb_disk_pread(l->out, l->a, n, off, err);
+	if (r || memcmp(l->a, l->b, n) == 0)
+		return r;
+	return ibb_disk_differs(l->out->name, off, l->a, l->b, err);
 }
 
 int ibb_copy_overlay(struct ibb_disk *overlay, int out_fd, const char *out_name, uint64_t base_off,
 		     struct ibb_copy_stats *stats, struct ibb_error *err)
 {
-	IBB_AUTO_FREE uint8_t *buf = ibb_alloc(PIECE);
 	IBB_AUTO_FREE uint8_t *back = ibb_alloc(PIECE);
-	struct layer l = {
-		.fd = out_fd, .name = out_name, .base = base_off, .buf = buf, .back = back};
+	struct layer l = {.fd = out_fd, .name = out_name, .base = base_off, .a = back};
 	int r;
 
-	if (!buf || !back)
+	if (!back)
 		return ibb_err_nomem(err);
 	l.total = ibb_disk_overlay_dirty_bytes(overlay);
-	r = each_run(overlay, &l, write_run, err);
+	r = ibb_disk_overlay_runs(overlay, PIECE, write_run, &l, err);
 	if (!r)
-		r = each_run(overlay, &l, compare_run, err);
+		r = ibb_disk_overlay_runs(overlay, PIECE, compare_run, &l, err);
 	if (!r)
 		stats->overlay_bytes += l.done;
 	return r;
@@ -161,13 +113,13 @@ int ibb_copy_overlay(struct ibb_disk *overlay, int out_fd, const char *out_name,
 int ibb_copy_check_overlay(struct ibb_disk *overlay, struct ibb_disk *want, struct ibb_disk *out,
 			   struct ibb_error *err)
 {
-	IBB_AUTO_FREE uint8_t *buf = ibb_alloc(PIECE);
-	IBB_AUTO_FREE uint8_t *back = ibb_alloc(PIECE);
-	struct layer l = {.want = want, .out = out, .buf = buf, .back = back};
+	IBB_AUTO_FREE uint8_t *a = ibb_alloc(PIECE);
+	IBB_AUTO_FREE uint8_t *b = ibb_alloc(PIECE);
+	struct layer l = {.want = want, .out = out, .a = a, .b = b};
 
-	if (!buf || !back)
+	if (!a || !b)
 		return ibb_err_nomem(err);
-	return each_run(overlay, &l, compare_disk_run, err);
+	return ibb_disk_overlay_runs(overlay, PIECE, compare_disk_run, &l, err);
 }
 
 /* --- a sample of the whole --- */
@@ -190,7 +142,8 @@ static int compare_at(struct sample *s, uint64_t off, size_t n, struct ibb_error
 	if (r)
 		return r;
 	s->bytes += n;
-	return memcmp(s->a, s->b, n) == 0 ? IBB_OK : differs(s->out->name, s->b, s->a, off, err);
+	return memcmp(s->a, s->b, n) == 0 ? IBB_OK
+					  : ibb_disk_differs(s->out->name, off, s->b, s->a, err);
 }
 
 static int sample_run(void *ctx, const struct ibb_extent *e, struct ibb_error *err)

@@ -107,6 +107,19 @@ int ibb_disk_flush(struct ibb_disk *d, struct ibb_error *err)
 	return keep(d, r, &own, err);
 }
 
+int ibb_disk_differs(const char *name, uint64_t at, const uint8_t *got, const uint8_t *want,
+		     struct ibb_error *err)
+{
+	size_t i = 0;
+
+	while (got[i] == want[i])
+		i++;
+	return ibb_err(err, IBB_E_IO,
+		       "%s: what was written at offset %llu reads back differently: 0x%02x instead "
+		       "of 0x%02x",
+		       name, (unsigned long long)(at + i), got[i], want[i]);
+}
+
 /* Joins neighbouring runs of the same kind and checks that the layer left no gap. */
 struct joiner {
 	struct ibb_disk *d;
@@ -152,6 +165,29 @@ int ibb_disk_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn
 		return ibb_err(err, IBB_E_INTERNAL, "%s: layer %s leaves out its last runs",
 			       d->name, d->ops->name);
 	return fn(ctx, &j.run, err);
+}
+
+struct shift {
+	uint64_t from, to;
+	ibb_extent_fn fn;
+	void *ctx;
+};
+
+static int shift_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
+{
+	const struct shift *s = ctx;
+	struct ibb_extent there = *e;
+
+	there.off_bytes = e->off_bytes - s->from + s->to;
+	return s->fn(s->ctx, &there, err);
+}
+
+int ibb_disk_extents_as(struct ibb_disk *d, uint64_t off, uint64_t n, uint64_t as, ibb_extent_fn fn,
+			void *ctx, struct ibb_error *err)
+{
+	struct shift s = {off, as, fn, ctx};
+
+	return ibb_disk_extents(d, off, n, shift_extent, &s, err);
 }
 
 const char *ibb_disk_spill_dir(const struct ibb_disk *d)

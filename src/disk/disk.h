@@ -71,9 +71,17 @@ int ibb_disk_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off,
 int ibb_disk_pwrite(struct ibb_disk *d, const void *buf, size_t n, uint64_t off,
 		    struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_disk_flush(struct ibb_disk *d, struct ibb_error *err) IBB_MUST_CHECK;
+/* What was written at `at` reads back as `got`, which is not `want`: IBB_E_IO with the first byte.
+ */
+int ibb_disk_differs(const char *name, uint64_t at, const uint8_t *got, const uint8_t *want,
+		     struct ibb_error *err);
 /* Neighbouring runs of the same kind come as one. fn must not write to the disk. */
 int ibb_disk_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn fn, void *ctx,
 		     struct ibb_error *err) IBB_MUST_CHECK;
+
+/* The same, told as runs of [as, as+n): for a disk that shows a piece of another one elsewhere. */
+int ibb_disk_extents_as(struct ibb_disk *d, uint64_t off, uint64_t n, uint64_t as, ibb_extent_fn fn,
+			void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
  * A regular file, opened read-only (also never written through /proc). Takes a shared flock, so
@@ -107,6 +115,9 @@ int ibb_disk_slice_new(struct ibb_disk *lower, uint64_t off, uint64_t len, struc
  * zeros are a hole; nothing can be written.
  */
 int ibb_disk_grow_new(struct ibb_disk *lower, uint64_t size_bytes, struct ibb_disk **ret,
+		      struct ibb_error *err) IBB_MUST_CHECK;
+/* A disk that is long enough: itself, with a reference more, or grown. */
+int ibb_disk_at_least(struct ibb_disk *d, uint64_t size_bytes, struct ibb_disk **ret,
 		      struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
@@ -155,6 +166,9 @@ typedef int (*ibb_dirty_fn)(void *ctx, uint64_t off_bytes, const uint8_t *data, 
 			    struct ibb_error *err);
 int ibb_disk_overlay_dirty(struct ibb_disk *overlay, ibb_dirty_fn fn, void *ctx,
 			   struct ibb_error *err) IBB_MUST_CHECK;
+/* The same with neighbouring blocks as one run, of max_bytes (whole blocks) at most. */
+int ibb_disk_overlay_runs(struct ibb_disk *overlay, size_t max_bytes, ibb_dirty_fn fn, void *ctx,
+			  struct ibb_error *err) IBB_MUST_CHECK;
 
 /* Fault injector: passes through, fails the nth operation of a kind (counting from 0). */
 enum ibb_fault_kind { IBB_FAULT_READ, IBB_FAULT_WRITE, IBB_FAULT_FLUSH };

@@ -38,10 +38,18 @@ static uint64_t last_lba(const struct place *p)
 	return p->d->size_bytes / p->sector - 1;
 }
 
+uint32_t ibb_gpt_header_crc(const uint8_t *b)
+{
+	static const uint8_t no_crc[4];
+	uint32_t crc = ibb_crc32(0, b, 16);
+
+	crc = ibb_crc32(crc, no_crc, 4);
+	return ibb_crc32(crc, b + 20, ibb_get_le32(b + 12) - 20);
+}
+
 static int check_frame(const struct place *p, const uint8_t *b, struct ibb_error *err)
 {
 	const uint32_t size = ibb_get_le32(b + 12), stored = ibb_get_le32(b + 16);
-	static const uint8_t no_crc[4];
 	uint32_t crc;
 
 	if (memcmp(b, "EFI PART", 8) != 0)
@@ -52,9 +60,7 @@ static int check_frame(const struct place *p, const uint8_t *b, struct ibb_error
 		return damaged(p, err, "revision", ibb_get_le32(b + 8), 0x00010000);
 	if (size < IBB_GPT_HEADER_BYTES || size > p->sector)
 		return damaged(p, err, "header size", size, IBB_GPT_HEADER_BYTES);
-	crc = ibb_crc32(0, b, 16);
-	crc = ibb_crc32(crc, no_crc, 4);
-	crc = ibb_crc32(crc, b + 20, size - 20);
+	crc = ibb_gpt_header_crc(b);
 	if (crc != stored)
 		return damaged(p, err, "checksum", stored, crc);
 	if (ibb_get_le64(b + 24) != p->lba)

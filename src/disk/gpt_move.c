@@ -10,7 +10,6 @@
 
 #include "base/le.h"
 #include "base/limits.h"
-#include "disk/crc32.h"
 #include "disk/ptable.h"
 
 /* Offsets in a header, section 5.3.2. */
@@ -36,15 +35,6 @@ struct move {
 	uint8_t header[4096]; /* of the primary, a sector */
 	uint8_t mbr[512];
 };
-
-static uint32_t header_crc(const uint8_t *b)
-{
-	static const uint8_t no_crc[4];
-	uint32_t crc = ibb_crc32(0, b, H_CRC);
-
-	crc = ibb_crc32(crc, no_crc, 4);
-	return ibb_crc32(crc, b + H_CRC + 4, ibb_get_le32(b + H_SIZE) - H_CRC - 4);
-}
 
 /* Is there anything of a GPT? Then a table that cannot be read is one that cannot be moved. */
 static int unreadable(struct ibb_disk *d, uint64_t old_bytes, int why, struct ibb_error *err)
@@ -165,7 +155,7 @@ static int put_header(struct move *m, uint64_t lba, uint64_t other, uint64_t ent
 	ibb_put_le64(h + H_ALTERNATE_LBA, other);
 	ibb_put_le64(h + H_LAST_USABLE, m->new_last - m->entries_sectors - 1);
 	ibb_put_le64(h + H_ENTRIES_LBA, entries_lba);
-	ibb_put_le32(h + H_CRC, header_crc(h));
+	ibb_put_le32(h + H_CRC, ibb_gpt_header_crc(h));
 	return ibb_disk_pwrite(m->d, h, m->sector, lba * m->sector, err);
 }
 

@@ -71,3 +71,12 @@ int ibb_disk_grow_new(struct ibb_disk *lower, uint64_t size_bytes, struct ibb_di
 	*ret = &IBB_TAKE(g)->d;
 	return IBB_OK;
 }
+
+int ibb_disk_at_least(struct ibb_disk *d, uint64_t size_bytes, struct ibb_disk **ret,
+		      struct ibb_error *err)
+{
+	if (d->size_bytes < size_bytes)
+		return ibb_disk_grow_new(d, size_bytes, ret, err);
+	*ret = ibb_disk_ref(d);
+	return IBB_OK;
+}

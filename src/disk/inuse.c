@@ -70,15 +70,8 @@ static int check_locks(int fd, const char *path, struct ibb_error *err)
 
 /* ---- loop devices ---- */
 
-static bool same_as(const char *file, const struct stat *st)
-{
-	struct stat other;
-
-	return stat(file, &other) == 0 && other.st_dev == st->st_dev && other.st_ino == st->st_ino;
-}
-
-static int check_loop(const char *block, const char *name, const char *path, const struct stat *st,
-		      struct ibb_error *err)
+static int check_loop(const char *block, const char *name, const char *path,
+		      const struct ibb_file_id *id, struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *file = ibb_asprintf("%s/%s/loop/backing_file", block, name);
 	IBB_AUTO_FREE char *backing = ibb_zalloc(PATH_MAX);
@@ -94,7 +87,7 @@ static int check_loop(const char *block, const char *name, const char *path, con
 	if (n <= 0)
 		return IBB_OK;
 	backing[strcspn(backing, "\n")] = '\0';
-	if (!same_as(backing, st))
+	if (!ibb_path_is(backing, id))
 		return IBB_OK;
 	snprintf(who, sizeof(who), "it is the backing file of /dev/%.32s (losetup -d ends that)",
 		 name);
@@ -105,20 +98,21 @@ int ibb_inuse_loops(int fd, const char *path, const char *sys, struct ibb_error 
 {
 	IBB_AUTO_FREE char *block = ibb_asprintf("%s/block", sys);
 	struct dirent *e;
-	struct stat st;
+	struct ibb_file_id id;
 	int r = IBB_OK;
 	DIR *d;
 
 	if (!block)
 		return ibb_err_nomem(err);
-	if (fstat(fd, &st))
-		return ibb_err_os(err, errno, "%s: stat", path);
+	r = ibb_file_id_fd(fd, path, &id, err);
+	if (r)
+		return r;
 	d = opendir(block);
 	if (!d)
 		return IBB_OK;
 	while (!r && (e = readdir(d)))
 		if (strncmp(e->d_name, "loop", 4) == 0)
-			r = check_loop(block, e->d_name, path, &st, err);
+			r = check_loop(block, e->d_name, path, &id, err);
 	closedir(d);
 	return r;
 }

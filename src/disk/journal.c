@@ -8,85 +8,47 @@
 #define UNIT  IBB_JOURNAL_UNIT
 #define PIECE IBB_LIMIT_JOURNAL_RECORD
 
-/* ---- neighbouring blocks become one run ---- */
+/* ---- writing the journal ---- */
 
-struct runs {
+struct writing {
 	const struct ibb_journal_change *c;
 	struct ibb_journal_io *io;
-	uint64_t off;
-	size_t len;
 	uint8_t *unit; /* a record as it is written: head, sums, content */
-	uint8_t *data; /* the run's content; moves into its place in `unit` */
-	uint8_t *old;
-	int (*emit)(struct runs *x, struct ibb_error *err);
-	uint64_t pos; /* in the journal */
-	uint64_t end; /* of the last run */
+	uint8_t *old;  /* the content that a record replaces */
+	uint64_t pos;  /* in the journal */
+	uint64_t end;  /* of the last run */
 	struct journal_head head;
 	struct ibb_hasher *all;
 };
 
-static int flush_run(struct runs *x, struct ibb_error *err)
+static int count_run(void *ctx, uint64_t off, IBB_UNUSED const uint8_t *data, size_t n,
+		     IBB_UNUSED struct ibb_error *err)
 {
-	int r = x->len ? x->emit(x, err) : IBB_OK;
+	struct writing *x = ctx;
 
-	x->len = 0;
-	return r;
-}
-
-static int add_block(void *ctx, uint64_t off, const uint8_t *data, size_t n, struct ibb_error *err)
-{
-	struct runs *x = ctx;
-
-	IBB_ASSERT(n <= PIECE && n % UNIT == 0 && off % UNIT == 0);
-	if (off != x->off + x->len || n > PIECE - x->len) {
-		int r = flush_run(x, err);
-
-		if (r)
-			return r;
-		x->off = off;
-	}
-	memcpy(x->data + x->len, data, n);
-	x->len += n;
-	return IBB_OK;
-}
-
-static int each_run(struct runs *x, int (*emit)(struct runs *x, struct ibb_error *err),
-		    struct ibb_error *err)
-{
-	int r;
-
-	x->emit = emit;
-	x->off = 0;
-	r = ibb_disk_overlay_dirty(x->c->overlay, add_block, x, err);
-	return r ? r : flush_run(x, err);
-}
-
-/* ---- writing the journal ---- */
-
-static int count_run(struct runs *x, IBB_UNUSED struct ibb_error *err)
-{
+	IBB_ASSERT(n % UNIT == 0 && off % UNIT == 0);
 	x->head.records++;
-	x->head.data_bytes += x->len;
-	x->head.journal_bytes += ibb_journal_record_bytes(x->len);
-	x->end = x->off + x->len;
+	x->head.data_bytes += n;
+	x->head.journal_bytes += ibb_journal_record_bytes(n);
+	x->end = off + n;
 	return IBB_OK;
 }
 
-static int write_run(struct runs *x, struct ibb_error *err)
+static int write_run(void *ctx, uint64_t off, const uint8_t *data, size_t n, struct ibb_error *err)
 {
-	const size_t all = (size_t)ibb_journal_record_bytes(x->len);
-	struct journal_record rec = {
-		.number = x->head.records++, .off_bytes = x->off, .len_bytes = x->len};
+	struct writing *x = ctx;
+	const size_t all = (size_t)ibb_journal_record_bytes(n);
+	struct journal_record rec = {.number = x->head.records++, .off_bytes = off, .len_bytes = n};
 	uint8_t digest[IBB_SHA256_SIZE];
-	int r = ibb_disk_pread(x->c->lower, x->old, x->len, x->off, err);
+	int r = ibb_disk_pread(x->c->lower, x->old, n, off, err);
 
 	if (r)
 		return r;
-	memset(x->unit, 0, all - x->len);
-	for (size_t i = 0; i < x->len / UNIT; i++)
+	memset(x->unit, 0, all - n);
+	for (size_t i = 0; i < n / UNIT; i++)
 		if (ibb_journal_sum(x->old + i * UNIT, x->unit + UNIT + i * JOURNAL_SUM_BYTES))
 			return ibb_err_nomem(err);
-	memcpy(x->unit + all - x->len, x->data, x->len);
+	memcpy(x->unit + all - n, data, n);
 	if (ibb_journal_put_record(&rec, x->unit, digest) ||
 	    ibb_hasher_update(x->all, digest, sizeof(digest)))
 		return ibb_err_nomem(err);
@@ -96,7 +58,7 @@ static int write_run(struct runs *x, struct ibb_error *err)
 }
 
 /* What the header counts. */
-static int measure(struct runs *x, struct ibb_error *err)
+static int measure(struct writing *x, struct ibb_error *err)
 {
 	const struct ibb_journal_change *c = x->c;
 	const size_t path = c->manifest ? strlen(c->manifest) : 0;
@@ -106,7 +68,7 @@ static int measure(struct runs *x, struct ibb_error *err)
 	if (path > IBB_LIMIT_PATH_CHARS || text > IBB_LIMIT_JSON_BYTES)
 		return ibb_err(err, IBB_E_LIMIT, "%s: the manifest is too large for the journal",
 			       x->io->journal);
-	r = each_run(x, count_run, err);
+	r = ibb_disk_overlay_runs(c->overlay, PIECE, count_run, x, err);
 	if (r)
 		return r;
 	x->head.path_bytes = (uint32_t)path;
@@ -116,7 +78,7 @@ static int measure(struct runs *x, struct ibb_error *err)
 }
 
 /* Header and manifest, in one write. */
-static int write_head(struct runs *x, struct ibb_error *err)
+static int write_head(struct writing *x, struct ibb_error *err)
 {
 	const struct ibb_journal_change *c = x->c;
 	const size_t path = x->head.path_bytes, text = x->head.text_bytes;
@@ -138,7 +100,7 @@ static int write_head(struct runs *x, struct ibb_error *err)
 	return x->io->ops->pwrite(x->io, IBB_JOURNAL_SELF, b, n, 0, err);
 }
 
-static int write_trailer(struct runs *x, struct ibb_error *err)
+static int write_trailer(struct writing *x, struct ibb_error *err)
 {
 	const struct ibb_journal_ops *ops = x->io->ops;
 	uint8_t b[UNIT];
@@ -157,13 +119,13 @@ static int write_trailer(struct runs *x, struct ibb_error *err)
 	return r ? r : ops->sync_dir(x->io, err);
 }
 
-static int write_journal(struct runs *x, struct ibb_error *err)
+static int write_journal(struct writing *x, struct ibb_error *err)
 {
 	int r = write_head(x, err);
 
 	x->head.records = 0;
 	if (!r)
-		r = each_run(x, write_run, err);
+		r = ibb_disk_overlay_runs(x->c->overlay, PIECE, write_run, x, err);
 	return r ? r : write_trailer(x, err);
 }
 
@@ -211,19 +173,12 @@ static int put_record(void *ctx, const struct journal_record *rec, struct ibb_er
 static int compare_record(void *ctx, const struct journal_record *rec, struct ibb_error *err)
 {
 	struct applying *a = ctx;
-	size_t i = 0;
 	int r = a->io->ops->pread(a->io, IBB_JOURNAL_IMAGE, a->buf, rec->len_bytes, rec->off_bytes,
 				  err);
 
 	if (r || memcmp(a->buf, rec->data, rec->len_bytes) == 0)
 		return r;
-	while (a->buf[i] == rec->data[i])
-		i++;
-	return ibb_err(err, IBB_E_IO,
-		       "%s: what was written at offset %llu reads back differently: 0x%02x instead "
-		       "of 0x%02x",
-		       a->io->image, (unsigned long long)(rec->off_bytes + i), a->buf[i],
-		       rec->data[i]);
+	return ibb_disk_differs(a->io->image, rec->off_bytes, a->buf, rec->data, err);
 }
 
 /* ---- the image as it stands to a journal ---- */
@@ -382,7 +337,7 @@ static int give_up(struct ibb_journal_io *io, int r, struct ibb_error *err)
 	return r;
 }
 
-static int change(struct runs *x, struct ibb_journal_stats *ret, struct ibb_error *err)
+static int change(struct writing *x, struct ibb_journal_stats *ret, struct ibb_error *err)
 {
 	struct ibb_journal_io *io = x->io;
 	struct journal j = {0};
@@ -429,16 +384,15 @@ static int manifest_alone(struct ibb_journal_io *io, const struct ibb_journal_ch
 int ibb_journal_change(struct ibb_journal_io *io, const struct ibb_journal_change *c,
 		       struct ibb_journal_stats *ret, struct ibb_error *err)
 {
-	struct runs x = {.c = c, .io = io, .head = {.id = c->id}};
+	struct writing x = {.c = c, .io = io, .head = {.id = c->id}};
 	int r = IBB_OK;
 
 	*ret = (struct ibb_journal_stats){0};
 	if (!ibb_disk_overlay_dirty_bytes(c->overlay))
 		return c->manifest ? manifest_alone(io, c, err) : IBB_OK;
 	x.unit = ibb_alloc((size_t)ibb_journal_record_bytes(PIECE));
-	x.data = ibb_alloc(PIECE);
 	x.old = ibb_alloc(PIECE);
-	if (!x.unit || !x.data || !x.old || ibb_hasher_new(&x.all))
+	if (!x.unit || !x.old || ibb_hasher_new(&x.all))
 		r = ibb_err_nomem(err);
 	if (!r)
 		r = measure(&x, err);
@@ -448,7 +402,6 @@ int ibb_journal_change(struct ibb_journal_io *io, const struct ibb_journal_chang
 		r = change(&x, ret, err);
 	ibb_hasher_free(x.all);
 	free(x.unit);
-	free(x.data);
 	free(x.old);
 	return r;
 }

@@ -300,7 +300,7 @@ int ibb_journal_host_new(const char *image, int image_fd, const struct ibb_file_
 	h->dir_fd = open(h->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (h->dir_fd < 0)
 		return ibb_err_os(err, errno, "%s: open its directory", image);
-	r = ibb_journal_check_place(image, image_fd, err);
+	r = ibb_journal_check_dir(h->dir_fd, image, image_fd, err);
 	if (r)
 		return r;
 	h->io = (struct ibb_journal_io){h->image, h->journal, &host_ops};

@@ -64,6 +64,9 @@ typedef int (*journal_record_fn)(void *ctx, const struct journal_record *r, stru
 int ibb_journal_each(const struct journal *j, journal_record_fn fn, void *ctx,
 		     struct ibb_sha256 *ret_all, struct ibb_error *err) IBB_MUST_CHECK;
 
+/* ibb_journal_check_place() with the journal's directory open. */
+int ibb_journal_check_dir(int dir_fd, const char *image, int image_fd,
+			  struct ibb_error *err) IBB_MUST_CHECK;
 /*
  * Could somebody have written this file who could not as well write to the image? What is wrong
  * with it, for a message; NULL: nothing.

@@ -47,6 +47,18 @@ static bool same_mount(int a, int b)
 	return x.stx_dev_major == y.stx_dev_major && x.stx_dev_minor == y.stx_dev_minor;
 }
 
+int ibb_journal_check_dir(int dir_fd, const char *image, int image_fd, struct ibb_error *err)
+{
+	if (same_mount(dir_fd, image_fd))
+		return IBB_OK;
+	ibb_err(err, IBB_E_UNSUPPORTED,
+		"%s: is mounted here by itself: a journal beside it would not lie beside the image "
+		"that others see",
+		image);
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+			    "mount its directory instead of the file, or make a new image with -o");
+}
+
 int ibb_journal_check_place(const char *image, int image_fd, struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *journal = ibb_journal_path(image);
@@ -58,14 +70,7 @@ int ibb_journal_check_place(const char *image, int image_fd, struct ibb_error *e
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return ibb_err_os(err, errno, "%s: open its directory", image);
-	if (same_mount(dir, image_fd))
-		return IBB_OK;
-	ibb_err(err, IBB_E_UNSUPPORTED,
-		"%s: is mounted here by itself: a journal beside it would not lie beside the image "
-		"that others see",
-		image);
-	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
-			    "mount its directory instead of the file, or make a new image with -o");
+	return ibb_journal_check_dir(dir, image, image_fd, err);
 }
 
 /*

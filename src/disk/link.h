@@ -28,9 +28,11 @@ struct ibb_parent_link {
 	/* VHD: the unique ID in the parent's footer; VHDX: the parent's DataWriteGuid, as bytes of
 	 * the file (for VHDX parsed from the text of parent_linkage into that order) */
 	struct ibb_guid id;
-	bool has_id2; /* VHDX parent_linkage2: the second DataWriteGuid that counts as well */
+	/* VHDX parent_linkage2, unless it is zeros: the second DataWriteGuid that counts as well */
+	bool has_id2;
 	struct ibb_guid id2;
-	bool has_timestamp;   /* VHD: the parent's modification time; hosts do not keep it exact */
+	/* VHD: the parent's modification time, unless it is 0; hosts do not keep it exact */
+	bool has_timestamp;
 	uint32_t timestamp_s; /* seconds since 2000-01-01 UTC */
 	size_t n;
 	struct ibb_locator locators[IBB_PARENT_LOCATORS];

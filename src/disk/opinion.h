@@ -12,7 +12,6 @@ struct ibb_opinion_window;
 struct ibb_opinion_sample {
 	const struct ibb_chain *c;
 	uint32_t block_bytes; /* the smallest of the chain's; the others are multiples of it */
-	uint64_t *bats; /* where a link's block allocation table lies; 0: not known, or none */
 	struct ibb_opinion_window *windows; /* one a link */
 	size_t n;
 	uint64_t at[IBB_OPINION_PIECES]; /* ascending; a piece goes to the disk's end at most */

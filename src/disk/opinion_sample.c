@@ -33,15 +33,12 @@
 #include <string.h>
 
 #include "base/le.h"
+#include "disk/vhd_internal.h"
+#include "disk/vhdx_internal.h"
 
-#define DATA_PIECES  32u
-#define HOLE_PIECES  14u
-#define RUNS_ASKED   65536u	/* blocks of which it is known whether they hold data */
-#define NO_BAT_ENTRY UINT32_MAX /* of a VHD: the block is not in the file */
-
-/* States of a payload block, [MS-VHDX] 2.5.1.1, and of a sector bitmap block, 2.5.1.2. */
-enum { BLOCK_NOT_PRESENT = 0, BLOCK_ZERO = 2, BLOCK_FULL = 6, BLOCK_PARTIAL = 7 };
-enum { BITMAP_PRESENT = 6 };
+#define DATA_PIECES 32u
+#define HOLE_PIECES 14u
+#define RUNS_ASKED  65536u /* blocks of which it is known whether they hold data */
 
 /* A part of a block allocation table. */
 struct ibb_opinion_window {
@@ -60,37 +57,26 @@ static uint32_t block_bytes(const struct ibb_link *l)
 
 /* ---- where libvhdi can be asked ---- */
 
-/* "BAT" in the region table, of which the file has two copies: [MS-VHDX] 2.2.3. */
-static int find_vhdx_bat(const struct ibb_link *l, uint64_t *ret, struct ibb_error *err)
+/* Where the block allocation table begins; 0: it has none. */
+static uint64_t table_of(const struct ibb_link *l)
 {
-	static const uint8_t bat[16] = {0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42,
-					0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08};
-	static const uint32_t copies[] = {192u << 10, 256u << 10};
-	uint8_t b[16 + 32 * 8];
-
-	for (size_t i = 0; i < IBB_ARRAY_SIZE(copies); i++) {
-		int r = ibb_disk_pread(l->file, b, sizeof(b), copies[i], err);
-
-		if (r)
-			return r;
-		for (size_t at = 16; memcmp(b, "regi", 4) == 0 && at < sizeof(b); at += 32)
-			if (memcmp(b + at, bat, 16) == 0) {
-				*ret = ibb_get_le64(b + at + 16);
-				return IBB_OK;
-			}
-	}
-	return IBB_OK;
+	return l->kind == IBB_CONTAINER_VHDX ? l->vhdx.table_off : l->vhd.table_off;
 }
 
-/* "Table Offset" of the dynamic disk header. */
-static int find_vhd_bat(const struct ibb_link *l, uint64_t *ret, struct ibb_error *err)
+/* The block's entry. [MS-VHDX] 2.5: that of a chunk's sector bitmap follows those of its blocks. */
+static uint64_t vhdx_entry_off(const struct ibb_link *l, uint64_t block)
 {
-	uint8_t b[8];
-	int r = ibb_disk_pread(l->file, b, sizeof(b), l->vhd.footer.data_offset + 16, err);
+	const uint32_t ratio = ibb_vhdx_chunk_ratio(l->vhdx.block_bytes, l->disk->sector_bytes);
 
-	if (!r)
-		*ret = ibb_get_be64(b);
-	return r;
+	return l->vhdx.table_off + (block + block / ratio) * 8;
+}
+
+/* The entry of the bitmap of the block's chunk. */
+static uint64_t vhdx_bitmap_off(const struct ibb_link *l, uint64_t block)
+{
+	const uint32_t ratio = ibb_vhdx_chunk_ratio(l->vhdx.block_bytes, l->disk->sector_bytes);
+
+	return l->vhdx.table_off + ((block / ratio + 1) * (ratio + 1ull) - 1) * 8;
 }
 
 /* An entry, a bitmap: what our reader was content with lies inside; else nothing is asked. */
@@ -101,8 +87,7 @@ static int peek(const struct ibb_link *l, uint64_t off, uint8_t *b, size_t n, bo
 	return *ret ? ibb_disk_pread(l->file, b, n, off, err) : IBB_OK;
 }
 
-static int ask_vhd(const struct ibb_link *l, uint64_t bat, uint64_t off, bool *ret,
-		   struct ibb_error *err)
+static int ask_vhd(const struct ibb_link *l, uint64_t off, bool *ret, struct ibb_error *err)
 {
 	const uint64_t block = off / l->vhd.block_bytes;
 	uint8_t entry[4], bits;
@@ -111,8 +96,8 @@ static int ask_vhd(const struct ibb_link *l, uint64_t bat, uint64_t off, bool *r
 	*ret = l->vhd.block_bytes % 4096 == 0; /* else a group of sectors may lie in two blocks */
 	if (!*ret)
 		return IBB_OK;
-	r = peek(l, bat + block * 4, entry, sizeof(entry), ret, err);
-	if (r || !*ret || ibb_get_be32(entry) == NO_BAT_ENTRY)
+	r = peek(l, l->vhd.table_off + block * 4, entry, sizeof(entry), ret, err);
+	if (r || !*ret || ibb_get_be32(entry) == IBB_VHD_UNALLOCATED)
 		return r;
 	r = peek(l, ibb_get_be32(entry) * 512ull + off % l->vhd.block_bytes / 4096, &bits, 1, ret,
 		 err);
@@ -129,41 +114,40 @@ static int ask_vhdx_bitmap(const struct ibb_link *l, uint64_t entry_off, uint64_
 	int r = peek(l, entry_off, entry, sizeof(entry), ret, err);
 
 	e = !r && *ret ? ibb_get_le64(entry) : 0;
-	*ret = (e & 7) == BITMAP_PRESENT;
+	*ret = (e & 7) == IBB_VHDX_FULL;
 	if (r || !*ret)
 		return r;
 	off /= l->disk->sector_bytes;
 	r = peek(l, (e & ~((1ull << 20) - 1)) + off % (1u << 23) / 8, &bits, 1, ret, err);
 	if (!r && *ret)
-		*ret = state != BLOCK_NOT_PRESENT || !bits;
+		*ret = state != IBB_VHDX_NOT_PRESENT || !bits;
 	return r;
 }
 
-static int ask_vhdx(const struct ibb_link *l, uint64_t bat, uint64_t off, bool *ret,
-		    struct ibb_error *err)
+static int ask_vhdx(const struct ibb_link *l, uint64_t off, bool *ret, struct ibb_error *err)
 {
-	const uint64_t chunk_bytes = (uint64_t)l->disk->sector_bytes << 23;
-	const uint64_t ratio = chunk_bytes / l->vhdx.block_bytes, block = off / l->vhdx.block_bytes;
+	const uint64_t block = off / l->vhdx.block_bytes;
 	uint8_t entry[8];
 	unsigned state;
 	int r;
 
 	*ret = false;
-	if (!bat || (l->vhdx.fixed && off >= chunk_bytes))
+	/* of a fixed one only the first chunk, which has 2^23 sectors */
+	if (l->vhdx.fixed && off >> 23 >= l->disk->sector_bytes)
 		return IBB_OK;
-	r = peek(l, bat + (block + block / ratio) * 8, entry, sizeof(entry), ret, err);
+	r = peek(l, vhdx_entry_off(l, block), entry, sizeof(entry), ret, err);
 	if (r || !*ret)
 		return r;
 	state = entry[0] & 7;
 	if (!l->parent.differencing) {
-		*ret = state == BLOCK_NOT_PRESENT || state == BLOCK_ZERO || state == BLOCK_FULL;
+		*ret = state == IBB_VHDX_NOT_PRESENT || state == IBB_VHDX_ZERO ||
+		       state == IBB_VHDX_FULL;
 		return IBB_OK;
 	}
-	*ret = state == BLOCK_NOT_PRESENT || state == BLOCK_FULL || state == BLOCK_PARTIAL;
+	*ret = state == IBB_VHDX_NOT_PRESENT || state == IBB_VHDX_FULL || state == IBB_VHDX_PARTIAL;
 	if (!*ret)
 		return IBB_OK;
-	return ask_vhdx_bitmap(l, bat + ((off / chunk_bytes + 1) * (ratio + 1) - 1) * 8, off, state,
-			       ret, err);
+	return ask_vhdx_bitmap(l, vhdx_bitmap_off(l, block), off, state, ret, err);
 }
 
 int ibb_opinion_may_ask(const struct ibb_opinion_sample *s, uint64_t off, uint64_t n, bool *ret,
@@ -177,9 +161,9 @@ int ibb_opinion_may_ask(const struct ibb_opinion_sample *s, uint64_t off, uint64
 		const struct ibb_link *l = &c->links[i];
 
 		if (l->kind == IBB_CONTAINER_VHDX)
-			r = ask_vhdx(l, s->bats[i], off, &ok, err);
+			r = ask_vhdx(l, off, &ok, err);
 		else if (l->parent.differencing)
-			r = ask_vhd(l, s->bats[i], off, &ok, err);
+			r = ask_vhd(l, off, &ok, err);
 		if (l->kind != IBB_CONTAINER_VHDX)
 			ok = ok && ibb_in_range(off, n, l->vhd.footer.original_size_bytes);
 		if (i + 1 < c->n)
@@ -270,15 +254,15 @@ static int held(struct ibb_opinion_sample *s, uint64_t off, bool *ret, struct ib
 		const struct ibb_link *l = &c->links[i];
 		const bool vhdx = l->kind == IBB_CONTAINER_VHDX;
 		const uint64_t block = off / block_bytes(l);
-		const uint64_t ratio = ((uint64_t)l->disk->sector_bytes << 23) / block_bytes(l);
-		const uint64_t at = s->bats[i] + (vhdx ? (block + block / ratio) * 8 : block * 4);
+		const uint64_t at = vhdx ? vhdx_entry_off(l, block) : table_of(l) + block * 4;
 		const uint8_t *e = NULL;
 
 		if (off >= l->disk->size_bytes)
 			break;
-		if (s->bats[i] && ibb_in_range(at, 8, l->file->size_bytes))
+		if (table_of(l) && ibb_in_range(at, 8, l->file->size_bytes))
 			r = table_entry(s, i, at, vhdx ? 8 : 4, &e, err);
-		is = !e || (vhdx ? (e[0] & 7) >= BLOCK_FULL : ibb_get_be32(e) != NO_BAT_ENTRY);
+		is = !e ||
+		     (vhdx ? (e[0] & 7) >= IBB_VHDX_FULL : ibb_get_be32(e) != IBB_VHD_UNALLOCATED);
 	}
 	*ret = is;
 	return r;
@@ -296,7 +280,7 @@ static int each_run(struct ibb_opinion_sample *s, ibb_extent_fn fn, void *ctx,
 	const uint64_t step = (n / RUNS_ASKED + 1) * block;
 	int r = IBB_OK;
 
-	if (s->c->n == 1 && !s->bats[0])
+	if (s->c->n == 1 && !table_of(&s->c->links[0]))
 		return ibb_disk_extents(s->c->disk, 0, d->size_bytes, fn, ctx, err);
 	for (uint64_t off = 0; off < d->size_bytes && !r; off += step) {
 		const uint64_t left = d->size_bytes - off;
@@ -314,25 +298,6 @@ static int by_offset(const void *a, const void *b)
 	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return x < y ? -1 : x > y;
-}
-
-static int find_tables(struct ibb_opinion_sample *s, struct ibb_error *err)
-{
-	const struct ibb_chain *c = s->c;
-	int r = IBB_OK;
-
-	for (size_t i = 0; i < c->n && !r; i++) {
-		const struct ibb_link *l = &c->links[i];
-		const uint32_t block = block_bytes(l);
-
-		if (!i || block < s->block_bytes)
-			s->block_bytes = block;
-		if (l->kind == IBB_CONTAINER_VHDX)
-			r = find_vhdx_bat(l, &s->bats[i], err);
-		else if (l->kind != IBB_CONTAINER_VHD_FIXED)
-			r = find_vhd_bat(l, &s->bats[i], err);
-	}
-	return r;
 }
 
 static void sort(struct ibb_opinion_sample *s)
@@ -353,13 +318,14 @@ int ibb_opinion_sample(const struct ibb_chain *c, struct ibb_opinion_sample *ret
 	int r;
 
 	ret->c = c;
-	ret->bats = ibb_calloc_array(c->n, sizeof(*ret->bats));
 	ret->windows = ibb_calloc_array(c->n, sizeof(*ret->windows));
-	if (!ret->bats || !ret->windows)
+	if (!ret->windows)
 		return ibb_err_nomem(err);
-	r = find_tables(ret, err);
-	if (!r)
-		r = each_run(ret, sample_run, &p, err);
+	ret->block_bytes = UINT32_MAX;
+	for (size_t i = 0; i < c->n; i++)
+		if (block_bytes(&c->links[i]) < ret->block_bytes)
+			ret->block_bytes = block_bytes(&c->links[i]);
+	r = each_run(ret, sample_run, &p, err);
 	p.picking = true;
 	ret->at[ret->n++] = 0;
 	ret->at[ret->n++] = (c->disk->size_bytes - 1) / IBB_OPINION_PIECE * IBB_OPINION_PIECE;
@@ -371,7 +337,6 @@ int ibb_opinion_sample(const struct ibb_chain *c, struct ibb_opinion_sample *ret
 
 void ibb_opinion_sample_clear(struct ibb_opinion_sample *s)
 {
-	free(s->bats);
 	free(s->windows);
 	*s = (struct ibb_opinion_sample){0};
 }

@@ -409,11 +409,6 @@ struct merge {
 	void *ctx;
 };
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* A run of the lower disk: data stays data; in a hole the dirty blocks are data. */
 static int merge_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
 {
@@ -425,14 +420,14 @@ static int merge_extent(void *ctx, const struct ibb_extent *e, struct ibb_error 
 	if (e->data)
 		return m->fn(m->ctx, e, err);
 	for (size_t i = lower_bound(o, pos / BLOCK); !r && pos < end; i++) {
-		uint64_t at = i < o->n_used ? min_u64(o->order[i] * BLOCK, end) : end;
+		uint64_t at = i < o->n_used ? ibb_min_u64(o->order[i] * BLOCK, end) : end;
 
 		if (at > pos)
 			r = m->fn(m->ctx, &(struct ibb_extent){pos, at - pos, false}, err);
 		else
 			at = pos;
 		if (!r && at < end) {
-			pos = min_u64(o->order[i] * BLOCK + BLOCK, end);
+			pos = ibb_min_u64(o->order[i] * BLOCK + BLOCK, end);
 			r = m->fn(m->ctx, &(struct ibb_extent){at, pos - at, true}, err);
 		} else {
 			pos = at;
@@ -558,4 +553,51 @@ int ibb_disk_overlay_dirty(struct ibb_disk *overlay, ibb_dirty_fn fn, void *ctx,
 			       err);
 	}
 	return r;
+}
+
+/* A run that grows as long as the next block is its neighbour. */
+struct gather {
+	ibb_dirty_fn fn;
+	void *ctx;
+	uint64_t off;
+	size_t len, max;
+	uint8_t *buf;
+};
+
+static int gather_flush(struct gather *g, struct ibb_error *err)
+{
+	const size_t n = g->len;
+
+	g->len = 0;
+	return n ? g->fn(g->ctx, g->off, g->buf, n, err) : IBB_OK;
+}
+
+static int gather_add(void *ctx, uint64_t off, const uint8_t *data, size_t n, struct ibb_error *err)
+{
+	struct gather *g = ctx;
+
+	IBB_ASSERT(n <= g->max);
+	if (off != g->off + g->len || n > g->max - g->len) {
+		int r = gather_flush(g, err);
+
+		if (r)
+			return r;
+		g->off = off;
+	}
+	memcpy(g->buf + g->len, data, n);
+	g->len += n;
+	return IBB_OK;
+}
+
+int ibb_disk_overlay_runs(struct ibb_disk *overlay, size_t max_bytes, ibb_dirty_fn fn, void *ctx,
+			  struct ibb_error *err)
+{
+	IBB_AUTO_FREE uint8_t *buf = ibb_alloc(max_bytes);
+	struct gather g = {.fn = fn, .ctx = ctx, .max = max_bytes, .buf = buf};
+	int r;
+
+	if (!buf)
+		return ibb_err_nomem(err);
+	r = ibb_disk_overlay_dirty(overlay, gather_add, &g, err);
+	return r ? r : gather_flush(&g, err);
 }

@@ -53,11 +53,6 @@ int ibb_ptable_check_overlap(const char *name, const struct ibb_partition *parts
 	return IBB_OK;
 }
 
-static bool power_of_two(uint32_t v)
-{
-	return v && !(v & (v - 1));
-}
-
 /* The BIOS parameter block of FAT, where a partition table's boot code would lie. */
 static bool is_fat(const uint8_t *b)
 {
@@ -65,7 +60,7 @@ static bool is_fat(const uint8_t *b)
 
 	if (b[0] != 0xe9 && (b[0] != 0xeb || b[2] != 0x90))
 		return false;
-	if (sector < 512 || sector > 4096 || !power_of_two(sector) || !power_of_two(b[13]))
+	if (sector < 512 || sector > 4096 || !ibb_power_of_two(sector) || !ibb_power_of_two(b[13]))
 		return false;
 	if (!ibb_get_le16(b + 14) || b[16] < 1 || b[16] > 2 || b[21] < 0xf0)
 		return false;

@@ -15,6 +15,9 @@ int ibb_gpt_read(struct ibb_disk *d, struct ibb_ptable *t, struct ibb_error *err
 int ibb_mbr_read(struct ibb_disk *d, const uint8_t mbr[IBB_MBR_BYTES], struct ibb_ptable *t,
 		 struct ibb_error *err) IBB_MUST_CHECK;
 
+/* The checksum of a header whose size (at byte 12) is IBB_GPT_HEADER_BYTES at least. */
+uint32_t ibb_gpt_header_crc(const uint8_t *b);
+
 /*
  * Is there a GPT header's signature at LBA 1, or else at the last LBA, for one of the two sector
  * sizes? *ret_sector is the one, or that of the disk when there is none.

@@ -29,28 +29,12 @@ static int slice_flush(struct ibb_disk *d, struct ibb_error *err)
 	return ibb_disk_flush(((struct slice *)d)->lower, err);
 }
 
-struct shift {
-	uint64_t base;
-	ibb_extent_fn fn;
-	void *ctx;
-};
-
-static int shift_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
-{
-	const struct shift *s = ctx;
-	struct ibb_extent mine = *e;
-
-	mine.off_bytes -= s->base;
-	return s->fn(s->ctx, &mine, err);
-}
-
 static int slice_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn fn, void *ctx,
 			 struct ibb_error *err)
 {
 	struct slice *s = (struct slice *)d;
-	struct shift shift = {s->base, fn, ctx};
 
-	return ibb_disk_extents(s->lower, s->base + off, n, shift_extent, &shift, err);
+	return ibb_disk_extents_as(s->lower, s->base + off, n, off, fn, ctx, err);
 }
 
 static void slice_close(struct ibb_disk *d)

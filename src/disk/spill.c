@@ -158,6 +158,8 @@ int ibb_disk_memfd_to_file(struct ibb_disk *d, const char *dir, struct ibb_error
 	t->fd = fd;
 	t->in_memory = false;
 	fd = -1;
+	free(d->name);
+	d->name = IBB_TAKE(name);
 	return IBB_OK;
 }
 

@@ -27,8 +27,7 @@ enum {
 };
 
 #define VERSION_1_0	 0x00010000u
-#define FEATURE_RESERVED 2u	     /* "this bit must always be set to 1" */
-#define EPOCH_2000	 946684800ll /* 2000-01-01 00:00:00 UTC */
+#define FEATURE_RESERVED 2u /* "this bit must always be set to 1" */
 
 /*
  * The creator is more than a name. qemu (block/vpc.c) takes a disk's size from its geometry, which
@@ -172,7 +171,7 @@ void ibb_vhd_geometry(uint64_t size_bytes, uint16_t *ret_c, uint8_t *ret_h, uint
 void ibb_vhd_footer_init(struct ibb_vhd_footer *f, uint64_t size_bytes, int64_t unix_time,
 			 const struct ibb_guid *unique_id)
 {
-	int64_t since_2000 = unix_time - EPOCH_2000;
+	int64_t since_2000 = unix_time - IBB_VHD_EPOCH_S;
 
 	if (since_2000 < 0)
 		since_2000 = 0;

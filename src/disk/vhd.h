@@ -10,6 +10,7 @@
 #include "disk/link.h"
 
 #define IBB_VHD_FOOTER_BYTES 512
+#define IBB_VHD_EPOCH_S	     946684800ll /* timestamps count from 2000-01-01 00:00:00 UTC */
 
 enum ibb_vhd_type { IBB_VHD_FIXED = 2, IBB_VHD_DYNAMIC = 3, IBB_VHD_DIFFERENCING = 4 };
 
@@ -65,7 +66,9 @@ int ibb_disk_vhd_fixed_open(struct ibb_disk *file, struct ibb_vhd_footer *ret_fo
  */
 struct ibb_vhd_info {
 	struct ibb_vhd_footer footer;
-	uint32_t block_bytes; /* dynamic and differencing */
+	/* of dynamic and differencing ones; 0 of fixed ones */
+	uint32_t block_bytes;
+	uint64_t table_off; /* where the block allocation table begins in the file */
 	uint64_t allocated_blocks;
 	bool footer_from_copy; /* the footer at the end was damaged */
 };

@@ -87,7 +87,7 @@ int ibb_vhd_header_parse(const char *name, uint64_t off, const uint8_t b[IBB_VHD
 		return ibb_err(err, IBB_E_CORRUPT,
 			       "%s: VHD dynamic disk header at offset %llu: unknown version %u.%u",
 			       name, at, version >> 16, version & 0xffff);
-	if (h.block_bytes < IBB_VHD_SECTOR || (h.block_bytes & (h.block_bytes - 1)) ||
+	if (h.block_bytes < IBB_VHD_SECTOR || !ibb_power_of_two(h.block_bytes) ||
 	    h.block_bytes > IBB_LIMIT_VHD_BLOCK_BYTES)
 		return ibb_err(err, IBB_E_CORRUPT,
 			       "%s: VHD dynamic disk header at offset %llu: a block size of %u "
@@ -164,16 +164,11 @@ static int add(struct ibb_parent_link *l, const char *name, uint64_t off,
 {
 	if (!path)
 		return IBB_OK;
-	for (const char *c = path; *c; c++) {
-		const unsigned char bad = (unsigned char)*c;
-
-		if (bad >= 0x20 && bad != 0x7f)
-			continue;
+	if (!ibb_utf8_is_plain(path, strlen(path))) {
 		free(path);
 		return ibb_err(err, IBB_E_CORRUPT,
-			       "%s: the parent's path at offset %llu has a control character "
-			       "0x%02x in it",
-			       name, (unsigned long long)off, bad);
+			       "%s: the parent's path at offset %llu has a control character in it",
+			       name, (unsigned long long)off);
 	}
 	l->locators[l->n++] = (struct ibb_locator){kind, path};
 	return IBB_OK;
@@ -223,7 +218,8 @@ int ibb_vhd_link_read(struct ibb_disk *file, const struct ibb_vhd_header *h,
 	struct ibb_parent_link l = {
 		.differencing = true,
 		.id = h->parent_id,
-		.has_timestamp = true,
+		/* 0 is what tools write that do not know it */
+		.has_timestamp = h->parent_time_s != 0,
 		.timestamp_s = h->parent_time_s,
 	};
 	int r = IBB_OK;

@@ -2,9 +2,6 @@
 /* Opening a VHD of any type: footer, header, table; all of it is checked before the first read. */
 #include "disk/vhd_sparse.h"
 
-#include <stdlib.h>
-
-#include "base/le.h"
 #include "base/limits.h"
 
 static int parse_at(struct ibb_disk *file, uint64_t at, struct ibb_vhd_footer *ret,
@@ -167,6 +164,7 @@ static int open_sparse(struct ibb_disk *file, struct ibb_vhd_info *info,
 		return r;
 	lay_out(info, &h, end, &layout);
 	info->block_bytes = h.block_bytes;
+	info->table_off = h.table_off;
 	r = ibb_vhd_bat_read(file, h.table_off, n, &layout, &bat, &info->allocated_blocks, err);
 	if (!r)
 		r = ibb_vhd_sparse_new(file, info, bat, n, ret, err);

@@ -16,11 +16,10 @@
 struct vhd {
 	struct ibb_disk d;
 	struct ibb_disk *file;
-	struct ibb_disk *parent; /* NULL until it is set */
+	struct ibb_disk *parent; /* NULL until it is set; at least as long as the disk */
 	bool differencing;
 	uint32_t block_bytes, bitmap_bytes;
 	uint32_t *bat;
-	uint64_t n_blocks;
 	uint8_t *full;	    /* a bit a block: its bitmap was read, and all its bits are set */
 	uint8_t *bitmap;    /* of one block */
 	uint64_t bitmap_of; /* UINT64_MAX: of none */
@@ -36,11 +35,6 @@ struct span {
 	enum source source;
 	uint64_t len, file_off;
 };
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 /* ---- bitmaps ---- */
 
@@ -72,7 +66,7 @@ static uint32_t sectors_of(const struct vhd *v, uint64_t block)
 {
 	const uint64_t left = v->d.size_bytes - block * v->block_bytes;
 
-	return (uint32_t)(min_u64(left, v->block_bytes) / IBB_VHD_SECTOR);
+	return (uint32_t)(ibb_min_u64(left, v->block_bytes) / IBB_VHD_SECTOR);
 }
 
 static int load_bitmap(struct vhd *v, uint64_t block, struct ibb_error *err)
@@ -103,7 +97,7 @@ static void unallocated_span(const struct vhd *v, uint64_t off, uint64_t n, stru
 	do
 		block++;
 	while (block * v->block_bytes < end && v->bat[block] == IBB_VHD_UNALLOCATED);
-	*ret = (struct span){BELOW, min_u64(block * v->block_bytes, end) - off, 0};
+	*ret = (struct span){BELOW, ibb_min_u64(block * v->block_bytes, end) - off, 0};
 }
 
 /* What [off, off+n) begins with. */
@@ -112,7 +106,7 @@ static int next_span(struct vhd *v, uint64_t off, uint64_t n, struct span *ret,
 {
 	const uint64_t block = off / v->block_bytes, at = off % v->block_bytes;
 	const uint32_t sector = (uint32_t)(at / IBB_VHD_SECTOR);
-	struct span s = {.source = WRITTEN, .len = min_u64(n, v->block_bytes - at)};
+	struct span s = {.source = WRITTEN, .len = ibb_min_u64(n, v->block_bytes - at)};
 	uint64_t run;
 	int r;
 
@@ -126,7 +120,7 @@ static int next_span(struct vhd *v, uint64_t off, uint64_t n, struct span *ret,
 		if (r)
 			return r;
 		run = sector + equal_bits(v->bitmap, sector, sectors_of(v, block));
-		s.len = min_u64(s.len, run * IBB_VHD_SECTOR - at);
+		s.len = ibb_min_u64(s.len, run * IBB_VHD_SECTOR - at);
 		if (!is_set(v->bitmap, sector))
 			s.source = v->differencing ? BELOW : UNWRITTEN;
 	}
@@ -136,20 +130,12 @@ static int next_span(struct vhd *v, uint64_t off, uint64_t n, struct span *ret,
 
 /* ---- reading ---- */
 
-/* A parent may be shorter than its child: a disk that was made larger after the snapshot. */
-static uint64_t in_parent(const struct vhd *v, uint64_t off, uint64_t n)
-{
-	const uint64_t end = v->parent ? v->parent->size_bytes : 0;
-
-	return off < end ? min_u64(n, end - off) : 0;
-}
-
 static int read_below(struct vhd *v, uint8_t *buf, uint64_t n, uint64_t off, struct ibb_error *err)
 {
-	const size_t k = (size_t)in_parent(v, off, n);
-
-	memset(buf + k, 0, (size_t)n - k);
-	return k ? ibb_disk_pread(v->parent, buf, k, off, err) : IBB_OK;
+	if (v->parent)
+		return ibb_disk_pread(v->parent, buf, (size_t)n, off, err);
+	memset(buf, 0, (size_t)n);
+	return IBB_OK;
 }
 
 static int check_zeros(const struct vhd *v, const uint8_t *buf, const struct span *s, uint64_t off,
@@ -207,30 +193,12 @@ static int vhd_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off, stru
 
 /* ---- runs ---- */
 
-struct shift {
-	uint64_t from, to;
-	ibb_extent_fn fn;
-	void *ctx;
-};
-
-static int shift_extent(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
-{
-	const struct shift *s = ctx;
-	struct ibb_extent mine = *e;
-
-	mine.off_bytes = mine.off_bytes - s->from + s->to;
-	return s->fn(s->ctx, &mine, err);
-}
-
 static int extents_below(struct vhd *v, uint64_t n, uint64_t off, ibb_extent_fn fn, void *ctx,
 			 struct ibb_error *err)
 {
-	const uint64_t k = in_parent(v, off, n);
-	int r = k ? ibb_disk_extents(v->parent, off, k, fn, ctx, err) : IBB_OK;
-
-	if (r || k == n)
-		return r;
-	return fn(ctx, &(struct ibb_extent){off + k, n - k, false}, err);
+	if (v->parent)
+		return ibb_disk_extents(v->parent, off, n, fn, ctx, err);
+	return fn(ctx, &(struct ibb_extent){off, n, false}, err);
 }
 
 /*
@@ -249,13 +217,10 @@ static int vhd_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_
 		r = next_span(v, off, n, &s, err);
 		if (r)
 			return r;
-		if (s.source == BELOW) {
+		if (s.source == BELOW)
 			r = extents_below(v, s.len, off, fn, ctx, err);
-		} else {
-			struct shift shift = {s.file_off, off, fn, ctx};
-
-			r = ibb_disk_extents(v->file, s.file_off, s.len, shift_extent, &shift, err);
-		}
+		else
+			r = ibb_disk_extents_as(v->file, s.file_off, s.len, off, fn, ctx, err);
 		off += s.len;
 		n -= s.len;
 	}
@@ -300,7 +265,6 @@ int ibb_vhd_sparse_new(struct ibb_disk *file, const struct ibb_vhd_info *info, u
 	v->block_bytes = info->block_bytes;
 	v->bitmap_bytes = bitmap_bytes;
 	v->bat = bat;
-	v->n_blocks = n;
 	v->full = IBB_TAKE(full);
 	v->bitmap = IBB_TAKE(bitmap);
 	v->bitmap_of = UINT64_MAX;
@@ -318,6 +282,5 @@ int ibb_disk_vhd_set_parent(struct ibb_disk *child, struct ibb_disk *parent, str
 		return ibb_err(err, IBB_E_UNSUPPORTED,
 			       "%s: has sectors of %u bytes; a VHD's parent has sectors of 512",
 			       parent->name, parent->sector_bytes);
-	v->parent = ibb_disk_ref(parent);
-	return IBB_OK;
+	return ibb_disk_at_least(parent, child->size_bytes, &v->parent, err);
 }

@@ -10,7 +10,7 @@
 struct vhdx {
 	struct ibb_disk d;
 	struct ibb_disk *file;	 /* its log replayed */
-	struct ibb_disk *parent; /* NULL: none, or not given yet */
+	struct ibb_disk *parent; /* NULL: none, or not given yet; at least as long as the disk */
 	struct ibb_vhdx_bat bat;
 	uint32_t block_bytes;
 	bool differencing;
@@ -24,8 +24,6 @@ struct run {
 	uint64_t len_bytes;
 	uint64_t file_off; /* FROM_FILE */
 };
-
-static const struct ibb_disk_ops vhdx_ops;
 
 static size_t bits_bytes(const struct vhdx *v)
 {
@@ -127,16 +125,6 @@ static int need_parent(const struct vhdx *v, struct ibb_error *err)
 	return ibb_err(err, IBB_E_INTERNAL, "%s: read without its parent disk", v->d.name);
 }
 
-/* How much of [off, off+n) the parent has; zeros follow. */
-static uint64_t in_parent(const struct vhdx *v, uint64_t off, uint64_t n)
-{
-	uint64_t size = v->parent->size_bytes;
-
-	if (off >= size)
-		return 0;
-	return n < size - off ? n : size - off;
-}
-
 static int vhdx_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off, struct ibb_error *err)
 {
 	struct vhdx *v = (struct vhdx *)d;
@@ -150,53 +138,28 @@ static int vhdx_pread(struct ibb_disk *d, void *buf, size_t n, uint64_t off, str
 		r = next_run(v, off, n, &g, err);
 		if (r)
 			break;
-		k = g.from == ZEROS    ? 0
-		    : g.from == PARENT ? (size_t)in_parent(v, off, g.len_bytes)
-				       : (size_t)g.len_bytes;
-		if (k && g.from == PARENT)
+		k = (size_t)g.len_bytes;
+		if (g.from == ZEROS)
+			memset(out, 0, k);
+		else if (g.from == PARENT)
 			r = ibb_disk_pread(v->parent, out, k, off, err);
-		else if (k)
+		else
 			r = ibb_disk_pread(v->file, out, k, g.file_off, err);
-		memset(out + k, 0, (size_t)g.len_bytes - k);
-		out += g.len_bytes;
-		off += g.len_bytes;
-		n -= (size_t)g.len_bytes;
+		out += k;
+		off += k;
+		n -= k;
 	}
 	return r;
-}
-
-/* Runs of the file, told as runs of the disk. */
-struct shift {
-	ibb_extent_fn fn;
-	void *ctx;
-	uint64_t file_off, disk_off;
-};
-
-static int shifted(void *ctx, const struct ibb_extent *e, struct ibb_error *err)
-{
-	const struct shift *s = ctx;
-	struct ibb_extent there = *e;
-
-	there.off_bytes = e->off_bytes - s->file_off + s->disk_off;
-	return s->fn(s->ctx, &there, err);
 }
 
 static int run_extents(struct vhdx *v, uint64_t off, const struct run *g, ibb_extent_fn fn,
 		       void *ctx, struct ibb_error *err)
 {
-	struct shift s = {fn, ctx, g->file_off, off};
-	uint64_t k = 0;
-	int r = IBB_OK;
-
 	if (g->from == FROM_FILE)
-		return ibb_disk_extents(v->file, g->file_off, g->len_bytes, shifted, &s, err);
+		return ibb_disk_extents_as(v->file, g->file_off, g->len_bytes, off, fn, ctx, err);
 	if (g->from == PARENT)
-		k = in_parent(v, off, g->len_bytes);
-	if (k)
-		r = ibb_disk_extents(v->parent, off, k, fn, ctx, err);
-	if (r || k == g->len_bytes)
-		return r;
-	return fn(ctx, &(struct ibb_extent){off + k, g->len_bytes - k, false}, err);
+		return ibb_disk_extents(v->parent, off, g->len_bytes, fn, ctx, err);
+	return fn(ctx, &(struct ibb_extent){off, g->len_bytes, false}, err);
 }
 
 static int vhdx_extents(struct ibb_disk *d, uint64_t off, uint64_t n, ibb_extent_fn fn, void *ctx,
@@ -307,6 +270,7 @@ static void fill_info(const struct ibb_vhdx_header *h, const struct tables *t, u
 		.disk_id = t->meta.disk_id,
 		.data_write_id = h->data_write_id,
 		.allocated_blocks = t->bat.allocated,
+		.table_off = t->regions.bat.off_bytes,
 		.log_replayed = !ibb_guid_is_zero(&h->log_id),
 		.log_bytes = log_bytes,
 		.bad_header_at = h->bad_at,
@@ -348,6 +312,8 @@ int ibb_disk_vhdx_open(struct ibb_disk *file, struct ibb_vhdx_info *ret_info,
 int ibb_disk_vhdx_set_parent(struct ibb_disk *child, struct ibb_disk *parent, struct ibb_error *err)
 {
 	struct vhdx *v = (struct vhdx *)child;
+	struct ibb_disk *long_enough = NULL;
+	int r;
 
 	IBB_ASSERT(child->ops == &vhdx_ops);
 	if (!v->differencing)
@@ -357,8 +323,10 @@ int ibb_disk_vhdx_set_parent(struct ibb_disk *child, struct ibb_disk *parent, st
 			       "%s: has logical sectors of %u bytes, its parent %s of %u",
 			       child->name, child->sector_bytes, parent->name,
 			       parent->sector_bytes);
-	ibb_disk_ref(parent);
+	r = ibb_disk_at_least(parent, child->size_bytes, &long_enough, err);
+	if (r)
+		return r;
 	ibb_disk_unref(v->parent);
-	v->parent = parent;
+	v->parent = long_enough;
 	return IBB_OK;
 }

@@ -16,6 +16,7 @@ struct ibb_vhdx_info {
 	struct ibb_guid disk_id;       /* virtual disk ID (page 83 data), bytes of the file */
 	struct ibb_guid data_write_id; /* of the current header: what a child's linkage names */
 	uint64_t allocated_blocks;
+	uint64_t table_off; /* where the block allocation table begins in the file */
 	bool log_replayed;  /* the log was not empty: its entries were laid over the file, in memory
 			     */
 	uint64_t log_bytes; /* how many bytes of the file it brought */
@@ -32,8 +33,9 @@ struct ibb_vhdx_info {
  * that is not known: IBB_E_UNSUPPORTED. A log that is not empty is replayed in memory, in an
  * overlay over the file; the file is never written. A log without a valid sequence of entries, or
  * of a file that is shorter than the log knows it: IBB_E_CORRUPT. More blocks than
- * IBB_LIMIT_VHDX_BLOCKS: IBB_E_LIMIT. The disk's sector_bytes are the logical ones. Parent as for
- * VHD; its logical sectors have to be the child's (IBB_E_UNSUPPORTED).
+ * IBB_LIMIT_VHDX_BLOCKS, or a log made to be searched for hours: IBB_E_LIMIT. The disk's
+ * sector_bytes are the logical ones. Parent as for VHD; its logical sectors have to be the child's
+ * (IBB_E_UNSUPPORTED).
  */
 int ibb_disk_vhdx_open(struct ibb_disk *file, struct ibb_vhdx_info *ret_info,
 		       struct ibb_parent_link *ret_link, struct ibb_disk **ret,

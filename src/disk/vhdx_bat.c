@@ -52,7 +52,6 @@ static int take_place(struct reader *t, uint64_t i, uint64_t e, uint64_t need, u
 	if (!ibb_vhdx_map_take(t->map, mib, whole / IBB_VHDX_MIB))
 		return entry_err(t, i, e,
 				 "overlaps another block, a region, the log or the headers", err);
-	t->bat.allocated++;
 	return IBB_OK;
 }
 
@@ -76,6 +75,7 @@ static int take_payload(struct reader *t, uint64_t i, uint64_t block, uint64_t e
 	r = take_place(t, i, e, left < m->block_bytes ? left : m->block_bytes, m->block_bytes, err);
 	if (r)
 		return r;
+	t->bat.allocated++;
 	t->bat.blocks[block] = (uint32_t)(e >> 20 << 3) | state;
 	t->partial |= state == IBB_VHDX_PARTIAL;
 	return IBB_OK;
@@ -107,7 +107,6 @@ static int take_bitmap(struct reader *t, uint64_t i, uint64_t chunk, uint64_t e,
 	if (r)
 		return r;
 	t->bat.bitmaps[chunk] = (uint32_t)(e >> 20);
-	t->bat.allocated--; /* counts payload */
 	t->partial = false;
 	return IBB_OK;
 }

@@ -9,7 +9,6 @@
 enum {
 	H_CHECKSUM = 4,
 	H_SEQUENCE = 8,
-	H_FILE_WRITE = 16,
 	H_DATA_WRITE = 32,
 	H_LOG_ID = 48,
 	H_LOG_VERSION = 64,
@@ -35,7 +34,6 @@ bool ibb_vhdx_sum_ok(const uint8_t *b, size_t n)
 static void decode(const uint8_t *b, struct ibb_vhdx_header *h)
 {
 	h->sequence = ibb_get_le64(b + H_SEQUENCE);
-	memcpy(h->file_write_id.b, b + H_FILE_WRITE, 16);
 	memcpy(h->data_write_id.b, b + H_DATA_WRITE, 16);
 	memcpy(h->log_id.b, b + H_LOG_ID, 16);
 	h->log_version = ibb_get_le16(b + H_LOG_VERSION);

@@ -58,7 +58,7 @@ bool ibb_vhdx_map_take(struct ibb_vhdx_map *m, uint64_t first, uint64_t n);
 struct ibb_vhdx_header {
 	uint64_t at; /* which of the two */
 	uint64_t sequence;
-	struct ibb_guid file_write_id, data_write_id, log_id;
+	struct ibb_guid data_write_id, log_id;
 	uint16_t log_version, version;
 	struct ibb_vhdx_range log;
 	uint32_t bad_at; /* where the other one is when that is damaged, else 0 */
@@ -84,6 +84,9 @@ struct ibb_vhdx_regions {
 	struct ibb_vhdx_range bat, metadata;
 	uint32_t bad_at; /* where the damaged one of the two tables is, else 0 */
 };
+/* An entry of a region or metadata table, which begins with an identifier, `what` is wrong. */
+int ibb_vhdx_entry_err(const char *name, const char *kind, const uint8_t *e, uint64_t at, int code,
+		       const char *what, struct ibb_error *err);
 /* Both tables; every region is taken in the map. */
 int ibb_vhdx_region_read(struct ibb_disk *file, struct ibb_vhdx_map *map,
 			 struct ibb_vhdx_regions *ret, struct ibb_error *err) IBB_MUST_CHECK;
@@ -118,7 +121,7 @@ struct ibb_vhdx_bat {
 		bitmaps; /* mapped; MiB of each chunk's sector bitmap, 0: none. Differencing only */
 	uint64_t n_chunks;
 	uint32_t chunk_ratio; /* payload blocks of one sector bitmap */
-	uint64_t allocated;
+	uint64_t allocated;   /* payload blocks */
 };
 /* 2.4.5: how many payload blocks one sector bitmap of 1 MiB describes. */
 static inline uint32_t ibb_vhdx_chunk_ratio(uint32_t block_bytes, uint32_t logical_bytes)

@@ -12,7 +12,10 @@
 #include "disk/crc32c.h"
 #include "disk/vhdx_internal.h"
 
-#define SECTOR 4096u
+#define SECTOR	     4096u
+#define SEARCH_TIMES 8u /* how often the log may be read to find its valid entries */
+
+static const char let_windows[] = "let Windows replay it: mount the disk once and detach it";
 
 enum {
 	/* entry header */
@@ -51,12 +54,6 @@ struct entry {
 	uint32_t tail;	/* sector */
 	uint32_t count; /* of descriptors */
 	uint64_t sequence, flushed, last;
-};
-
-/* From the entry where replaying begins to the newest one. */
-struct sequence {
-	struct entry head;
-	uint32_t tail;
 };
 
 static const uint8_t *sector(const struct log *l, const struct entry *e, uint32_t i)
@@ -126,12 +123,9 @@ static bool body_ok(const struct log *l, const struct entry *e)
 
 static bool sum_ok(const struct log *l, const struct entry *e)
 {
-	static const uint8_t zero[4];
 	const uint8_t *h = sector(l, e, 0);
-	uint32_t crc = ibb_crc32c(0, h, E_CHECKSUM);
+	uint32_t crc = ibb_vhdx_sum(h, SECTOR); /* E_CHECKSUM is where a header has it, too */
 
-	crc = ibb_crc32c(crc, zero, sizeof(zero));
-	crc = ibb_crc32c(crc, h + E_CHECKSUM + 4, SECTOR - E_CHECKSUM - 4);
 	for (uint32_t i = 1; i < e->n; i++)
 		crc = ibb_crc32c(crc, sector(l, e, i), SECTOR);
 	return crc == ibb_get_le32(h + E_CHECKSUM);
@@ -184,7 +178,7 @@ static uint32_t follow(struct log *l, const struct entry *first, struct entry *r
  * 2.3.3: of all sequences whose newest entry names a tail that is one of them, the newest. One that
  * goes on at the ring's begin is met there without its tail first, which does not count.
  */
-static bool find_active(struct log *l, struct sequence *ret)
+static bool find_active(struct log *l, struct entry *ret_head)
 {
 	bool found = false;
 	uint32_t at = 0;
@@ -198,8 +192,8 @@ static bool find_active(struct log *l, struct sequence *ret)
 		}
 		at += follow(l, &first, &head);
 		if (has_tail(l, first.at, &head) &&
-		    (!found || head.sequence > ret->head.sequence)) {
-			*ret = (struct sequence){head, head.tail};
+		    (!found || head.sequence > ret_head->sequence)) {
+			*ret_head = head;
 			found = true;
 		}
 	}
@@ -235,8 +229,7 @@ static int spend(struct replay *p, uint64_t n, struct ibb_error *err)
 	}
 	ibb_err(err, IBB_E_LIMIT, "%s: to replay the VHDX log takes more than %u MiB of writes",
 		p->log->name, IBB_LIMIT_VHDX_REPLAY_WORK >> 20);
-	return ibb_err_hint(err, IBB_E_LIMIT,
-			    "let Windows replay it: mount the disk once and detach it");
+	return ibb_err_hint(err, IBB_E_LIMIT, "%s", let_windows);
 }
 
 static int write_err(const struct replay *p, int code, struct ibb_error *err)
@@ -245,7 +238,7 @@ static int write_err(const struct replay *p, int code, struct ibb_error *err)
 		return code;
 	ibb_err(err, code, "%s: the VHDX log changes more than %u MiB", p->log->name,
 		IBB_LIMIT_VHDX_REPLAY >> 20);
-	return ibb_err_hint(err, code, "let Windows replay it: mount the disk once and detach it");
+	return ibb_err_hint(err, code, "%s", let_windows);
 }
 
 static int place_err(const struct log *l, const struct entry *e, uint64_t off, uint64_t n,
@@ -316,19 +309,19 @@ static int replay_zero(struct replay *p, const uint8_t *d, struct ibb_error *err
 typedef int (*entry_fn)(const struct log *l, const struct entry *e, void *ctx,
 			struct ibb_error *err);
 
-/* Every entry of the sequence, the oldest first. */
-static int each_entry(const struct log *l, const struct sequence *s, entry_fn fn, void *ctx,
+/* Every entry of the sequence, from the head's tail, the oldest, to the head. */
+static int each_entry(const struct log *l, const struct entry *head, entry_fn fn, void *ctx,
 		      struct ibb_error *err)
 {
 	struct entry e = {0};
-	uint32_t at = s->tail;
+	uint32_t at = head->tail;
 	int r;
 
 	do {
 		(void)decode(l, at, &e); /* it is valid: find_active() */
 		r = fn(l, &e, ctx, err);
 		at = (at + e.n) % l->n;
-	} while (!r && e.at != s->head.at);
+	} while (!r && e.at != head->at);
 	return r;
 }
 
@@ -423,19 +416,19 @@ static int new_overlay(struct ibb_disk *file, const struct entry *head, uint64_t
 	return r ? r : ibb_disk_overlay_new(grown, IBB_LIMIT_VHDX_REPLAY, ret, err);
 }
 
-static int replay_sequence(struct ibb_disk *file, const struct log *l, const struct sequence *s,
+static int replay_sequence(struct ibb_disk *file, const struct log *l, const struct entry *head,
 			   struct ibb_disk **ret, uint64_t *ret_bytes, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *o = NULL;
 	struct replay p = {.log = l, .work = IBB_LIMIT_VHDX_REPLAY_WORK};
 	struct extent_of_log x = {0};
-	int r = each_entry(l, s, measure_entry, &x, err);
+	int r = each_entry(l, head, measure_entry, &x, err);
 
 	if (!r)
-		r = new_overlay(file, &s->head, x.end, &o, err);
+		r = new_overlay(file, head, x.end, &o, err);
 	p.to = o;
 	if (!r)
-		r = each_entry(l, s, replay_entry, &p, err);
+		r = each_entry(l, head, replay_entry, &p, err);
 	if (!r) {
 		*ret_bytes = covered_bytes(&x);
 		*ret = IBB_TAKE(o);
@@ -448,9 +441,17 @@ static int replay_sequence(struct ibb_disk *file, const struct log *l, const str
 static int replay_ring(struct ibb_disk *file, struct log *l, struct ibb_disk **ret,
 		       uint64_t *ret_bytes, struct ibb_error *err)
 {
-	struct sequence s = {0};
+	struct entry head = {0};
+	const bool found = find_active(l, &head);
 
-	if (!find_active(l, &s) || l->gave_up) {
+	if (l->gave_up) {
+		ibb_err(err, IBB_E_LIMIT,
+			"%s: the VHDX log is made of entries over entries: to find the valid ones "
+			"takes more than %u times its length",
+			file->name, SEARCH_TIMES);
+		return ibb_err_hint(err, IBB_E_LIMIT, "%s", let_windows);
+	}
+	if (!found) {
 		ibb_err(err, IBB_E_CORRUPT,
 			"%s: the VHDX log is not empty, but holds no valid sequence of entries",
 			file->name);
@@ -458,7 +459,7 @@ static int replay_ring(struct ibb_disk *file, struct log *l, struct ibb_disk **r
 				    "the file was damaged when it was written or copied: take "
 				    "another copy of it");
 	}
-	return replay_sequence(file, l, &s, ret, ret_bytes, err);
+	return replay_sequence(file, l, &head, ret, ret_bytes, err);
 }
 
 int ibb_vhdx_log_replay(struct ibb_disk *file, const struct ibb_vhdx_header *h,
@@ -487,6 +488,6 @@ int ibb_vhdx_log_replay(struct ibb_disk *file, const struct ibb_vhdx_header *h,
 	l.b = b;
 	l.n = (uint32_t)(h->log.len_bytes / SECTOR);
 	/* a log that is what it should be is read twice; one made to keep us busy is given up */
-	l.budget = 8 * h->log.len_bytes;
+	l.budget = SEARCH_TIMES * h->log.len_bytes;
 	return replay_ring(file, &l, ret, ret_bytes, err);
 }

@@ -57,13 +57,8 @@ struct reader {
 static int entry_err(const struct reader *m, uint32_t in, int code, const uint8_t *e,
 		     const char *what, struct ibb_error *err)
 {
-	char text[IBB_GUID_STR_SIZE];
-	struct ibb_guid id;
-
-	memcpy(id.b, e, 16);
-	ibb_guid_format(&id, text);
-	return ibb_err(err, code, "%s: metadata item %s (table entry at offset %llu) %s",
-		       m->file->name, text, (unsigned long long)(m->region.off_bytes + in), what);
+	return ibb_vhdx_entry_err(m->file->name, "metadata item", e, m->region.off_bytes + in, code,
+				  what, err);
 }
 
 static enum item which(const uint8_t *e)
@@ -164,7 +159,7 @@ static int read_file_parameters(const struct reader *m, struct ibb_vhdx_meta *v,
 	v->fixed = ibb_get_le32(b + 4) & LEAVE_BLOCKS;
 	v->has_parent = ibb_get_le32(b + 4) & HAS_PARENT;
 	if (v->block_bytes < IBB_VHDX_MIB || v->block_bytes > BLOCK_MAX ||
-	    v->block_bytes & (v->block_bytes - 1))
+	    !ibb_power_of_two(v->block_bytes))
 		return value_err(m, FILE_PARAMETERS, v->block_bytes,
 				 "a power of two from 1 to 256 MiB", err);
 	return IBB_OK;

@@ -57,7 +57,10 @@ static int take_entry(struct locator *l, const uint8_t *e, struct ibb_error *err
 		return IBB_OK;
 	if (l->value[i])
 		return loc_err(l, IBB_E_CORRUPT, "has the same key twice", err);
-	return text(l, ibb_get_le32(e + 4), ibb_get_le16(e + 10), &l->value[i], err);
+	r = text(l, ibb_get_le32(e + 4), ibb_get_le16(e + 10), &l->value[i], err);
+	if (!r && !ibb_utf8_is_plain(l->value[i], strlen(l->value[i])))
+		return loc_err(l, IBB_E_CORRUPT, "has a control character in a value", err);
+	return r;
 }
 
 static int read_entries(struct locator *l, struct ibb_error *err)
@@ -91,9 +94,9 @@ static int fill_link(struct locator *l, struct ibb_parent_link *k, struct ibb_er
 		return loc_err(l, IBB_E_CORRUPT, "lacks the key parent_linkage", err);
 	if (!ibb_guid_parse(l->value[LINKAGE], &k->id))
 		return loc_err(l, IBB_E_CORRUPT, "has a parent_linkage that is no GUID", err);
-	k->has_id2 = l->value[LINKAGE2] != NULL;
-	if (k->has_id2 && !ibb_guid_parse(l->value[LINKAGE2], &k->id2))
+	if (l->value[LINKAGE2] && !ibb_guid_parse(l->value[LINKAGE2], &k->id2))
 		return loc_err(l, IBB_E_CORRUPT, "has a parent_linkage2 that is no GUID", err);
+	k->has_id2 = !ibb_guid_is_zero(&k->id2); /* Hyper-V writes one of zeros: that is none */
 	k->differencing = true;
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(paths); i++) {
 		char **v = &l->value[paths[i].key];

@@ -45,16 +45,22 @@ static int choose(struct ibb_disk *file, uint8_t *one, uint8_t *two, const uint8
 	return IBB_OK;
 }
 
-static int entry_err(const struct ibb_disk *file, uint64_t at, int code, const uint8_t *e,
-		     const char *what, struct ibb_error *err)
+int ibb_vhdx_entry_err(const char *name, const char *kind, const uint8_t *e, uint64_t at, int code,
+		       const char *what, struct ibb_error *err)
 {
 	char text[IBB_GUID_STR_SIZE];
 	struct ibb_guid id;
 
 	memcpy(id.b, e, 16);
 	ibb_guid_format(&id, text);
-	return ibb_err(err, code, "%s: region %s (table entry at offset %llu) %s", file->name, text,
+	return ibb_err(err, code, "%s: %s %s (table entry at offset %llu) %s", name, kind, text,
 		       (unsigned long long)at, what);
+}
+
+static int entry_err(const struct ibb_disk *file, uint64_t at, int code, const uint8_t *e,
+		     const char *what, struct ibb_error *err)
+{
+	return ibb_vhdx_entry_err(file->name, "region", e, at, code, what, err);
 }
 
 static int take_entry(const struct ibb_disk *file, struct ibb_vhdx_map *map, uint64_t at,

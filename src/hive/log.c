@@ -27,14 +27,6 @@ void hv_log_why(struct hv_log *log, const char *fmt, ...)
 
 /* ---- what there is ---- */
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i])
-			return false;
-	return true;
-}
-
 /*
  * Only the first "Clustering factor * 512" bytes of a base block are in a log. Since Windows 8 the
  * factor is 1 whatever the sector size ("Sector size and clustering factor").
@@ -107,7 +99,7 @@ static void read_log(struct hv_log *log, uint32_t *max)
 
 	log->start = HV_SECTOR;
 	r->format = IBB_HIVE_LOG_UNKNOWN;
-	if (is_zero(b.data, head)) {
+	if (ibb_all_zero(b.data, head)) {
 		r->format = IBB_HIVE_LOG_EMPTY;
 		/* entries may still stand behind a base block that was wiped */
 		log->damaged = b.len > HV_SECTOR;

@@ -31,14 +31,6 @@ static void close_files(struct files *f)
 	ibb_volume_close(f->ntfs);
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i])
-			return false;
-	return true;
-}
-
 enum answer { MISSING, DAMAGED, FOUND };
 
 static int read_head(struct files *f, const char *path, uint32_t limit, struct ibb_buf *ret,
@@ -135,7 +127,7 @@ static int look_at_active(struct ibb_boot *b, struct ibb_disk *slice, struct fil
 	if (r)
 		return r;
 	code = f->ntfs ? NTFS_CODE_OFF : FAT_CODE_OFF;
-	b->boot_sector = !all_zero(sector + code, SIGNATURE_OFF - code);
+	b->boot_sector = !ibb_all_zero(sector + code, SIGNATURE_OFF - code);
 	r = take(b, f, "bootmgr", "", MANAGER_BYTES, &b->manager);
 	return r ? r : take(b, f, "Boot/BCD", "regf", STORE_BYTES, &b->store);
 }
@@ -231,7 +223,7 @@ int ibb_boot_read(struct ibb_disk *d, const struct ibb_ptable *t, struct ibb_boo
 	int r = ibb_disk_pread(d, mbr, sizeof(mbr), 0, err);
 
 	if (!r)
-		b.mbr_code = !all_zero(mbr, MBR_CODE_BYTES);
+		b.mbr_code = !ibb_all_zero(mbr, MBR_CODE_BYTES);
 	for (size_t i = 0; i < t->n && !r; i++)
 		r = look_at_partition(&b, d, t, i, &cap, err);
 	if (r)

@@ -17,11 +17,6 @@ static int bad_boot(const struct ibb_disk *d, struct ibb_error *err, const char 
 		       (unsigned long long)v);
 }
 
-static bool power_of_two(uint32_t v)
-{
-	return v && !(v & (v - 1));
-}
-
 /* Does it claim to be FAT? Other file systems keep zeros, or something else, in these fields. */
 static bool looks_like_fat(const uint8_t *b)
 {
@@ -58,9 +53,9 @@ static void parse_boot(const uint8_t *b, struct boot *ret)
 
 static int check_boot(const struct ibb_disk *d, const struct boot *b, struct ibb_error *err)
 {
-	if (!power_of_two(b->sector) || b->sector < 512 || b->sector > 4096)
+	if (!ibb_power_of_two(b->sector) || b->sector < 512 || b->sector > 4096)
 		return bad_boot(d, err, "bytes per sector", b->sector);
-	if (!power_of_two(b->per_cluster))
+	if (!ibb_power_of_two(b->per_cluster))
 		return bad_boot(d, err, "sectors per cluster", b->per_cluster);
 	if (!b->reserved)
 		return bad_boot(d, err, "reserved sectors", b->reserved);

@@ -75,10 +75,29 @@ static int code_of_errno(int e)
 	}
 }
 
+/*
+ * The library allocates as much as a table of the volume says, and calls it EIO in one place and
+ * ENOMEM in another when that fails; but it always logs how much it was. Nothing of a sound volume
+ * takes more than ALLOC_MAX at once.
+ */
+#define ALLOC_MAX (16u << 20)
+
+static bool failed_to_allocate(const char *log, bool *ret_absurd)
+{
+	long long n;
+
+	if (sscanf(log, "Failed to malloc %lld bytes", &n) != 1 &&
+	    sscanf(log, "Failed to calloc %lld bytes", &n) != 1)
+		return false;
+	*ret_absurd = n < 0 || n > ALLOC_MAX;
+	return true;
+}
+
 int ibb_ntfs_fail(struct ntfs_be *n, int os_errno, struct ibb_error *err, const char *fmt, ...)
 {
 	char what[IBB_LIMIT_PATH_CHARS + 128];
-	const char *log = ibb_ntfs_log_line();
+	const char *log = ibb_ntfs_log_line(), *why = os_errno ? strerror(os_errno) : "failed";
+	bool absurd = false;
 	va_list ap;
 	int code;
 
@@ -90,12 +109,15 @@ int ibb_ntfs_fail(struct ntfs_be *n, int os_errno, struct ibb_error *err, const 
 			*err = n->dev.first;
 		return ibb_err_prefix(err, n->dev.code, "%.700s", what);
 	}
-	code = code_of_errno(os_errno);
-	if (code == IBB_E_NOMEM)
+	code = failed_to_allocate(log, &absurd) ? IBB_E_NOMEM : code_of_errno(os_errno);
+	if (code == IBB_E_NOMEM && !absurd)
 		return ibb_err_nomem(err);
-	ibb_err_lib(err, code, "ntfs-3g", "NTFS of %s: %.700s: %s%s%s%s", n->lower->name, what,
-		    os_errno ? strerror(os_errno) : "failed", *log ? " (" : "", log,
-		    *log ? ")" : "");
+	if (absurd) {
+		code = IBB_E_CORRUPT;
+		why = "a damaged table asks for more memory than any needs";
+	}
+	ibb_err_lib(err, code, "ntfs-3g", "NTFS of %s: %.700s: %s%s%s%s", n->lower->name, what, why,
+		    *log ? " (" : "", log, *log ? ")" : "");
 	if (err)
 		err->os_errno = os_errno;
 	if (code == IBB_E_CORRUPT)

@@ -16,14 +16,6 @@
 static const uint8_t bitlocker_to_go[16] = {0x3b, 0xd6, 0x67, 0x49, 0x29, 0x2e, 0xd8, 0x4a,
 					    0x83, 0x99, 0xf6, 0xa3, 0x39, 0xe3, 0xd0, 0x01};
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i])
-			return false;
-	return true;
-}
-
 static bool is_bitlocker(const uint8_t *b)
 {
 	return !memcmp(b + 3, "-FVE-FS-", 8) || !memcmp(b + 0x1a8, bitlocker_to_go, 16);
@@ -49,7 +41,7 @@ static int refuse_other(const struct ibb_disk *d, const uint8_t *b, struct ibb_e
 		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
 				    "decrypt it in Windows with 'manage-bde -off'");
 	}
-	if (all_zero(b, 3) && !memcmp(b + 3, "ReFS\0\0\0\0", 8))
+	if (ibb_all_zero(b, 3) && !memcmp(b + 3, "ReFS\0\0\0\0", 8))
 		return ibb_err(err, IBB_E_UNSUPPORTED, "%s: the volume is ReFS, not NTFS", d->name);
 	if (!memcmp(b + 3, "EXFAT   ", 8))
 		return ibb_err(err, IBB_E_UNSUPPORTED, "%s: the volume is exFAT, not NTFS",
@@ -57,7 +49,7 @@ static int refuse_other(const struct ibb_disk *d, const uint8_t *b, struct ibb_e
 	if (!memcmp(b + 0x36, "FAT12   ", 8) || !memcmp(b + 0x36, "FAT16   ", 8) ||
 	    !memcmp(b + 0x52, "FAT32   ", 8))
 		return ibb_err(err, IBB_E_UNSUPPORTED, "%s: the volume is FAT, not NTFS", d->name);
-	if (all_zero(b, BOOT_BYTES))
+	if (ibb_all_zero(b, BOOT_BYTES))
 		return ibb_err(err, IBB_E_NOTFOUND, "%s: no file system, the boot sector is empty",
 			       d->name);
 	return ibb_err(err, IBB_E_NOTFOUND, "%s: no NTFS, and no other known file system", d->name);
@@ -69,7 +61,7 @@ static int check_geometry(const struct ibb_disk *d, const uint8_t *b, struct ibb
 	uint32_t sector = ibb_get_le16(b + 11);
 	uint64_t n_sectors = ibb_get_le64(b + 40), size = 0;
 
-	if (sector < 256 || sector > 4096 || (sector & (sector - 1)))
+	if (sector < 256 || sector > 4096 || !ibb_power_of_two(sector))
 		return ibb_err(err, IBB_E_CORRUPT, "%s: NTFS boot sector: %u bytes per sector",
 			       d->name, sector);
 	if (!n_sectors || !ibb_mul_u64(n_sectors, sector, &size) || size > d->size_bytes)

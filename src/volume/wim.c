@@ -1,109 +1,46 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "volume/wim_internal.h"
 
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
-#include "base/utf16.h"
-
-/* ---- errors of wimlib ---- */
-
-static const struct {
-	int lib, code;
-	const char *words; /* NULL: wimlib's own */
-} codes[] = {
-	{WIMLIB_ERR_DECOMPRESSION, IBB_E_CORRUPT, "compressed data is damaged"},
-	{WIMLIB_ERR_IMAGE_COUNT, IBB_E_CORRUPT,
-	 "header, XML data and metadata disagree about how many images there are"},
-	{WIMLIB_ERR_INTEGRITY, IBB_E_CORRUPT, "does not match its integrity table"},
-	{WIMLIB_ERR_INVALID_CHUNK_SIZE, IBB_E_CORRUPT, "impossible chunk size"},
-	{WIMLIB_ERR_INVALID_COMPRESSION_TYPE, IBB_E_CORRUPT, "unknown compression"},
-	{WIMLIB_ERR_INVALID_HEADER, IBB_E_CORRUPT, "the header is damaged"},
-	{WIMLIB_ERR_INVALID_INTEGRITY_TABLE, IBB_E_CORRUPT, "the integrity table is damaged"},
-	{WIMLIB_ERR_INVALID_LOOKUP_TABLE_ENTRY, IBB_E_CORRUPT, "the table of contents is damaged"},
-	{WIMLIB_ERR_INVALID_METADATA_RESOURCE, IBB_E_CORRUPT, "the list of files is damaged"},
-	{WIMLIB_ERR_INVALID_PART_NUMBER, IBB_E_CORRUPT, "impossible part number"},
-	{WIMLIB_ERR_INVALID_PIPABLE_WIM, IBB_E_CORRUPT, "damaged pipable WIM"},
-	{WIMLIB_ERR_INVALID_REPARSE_DATA, IBB_E_CORRUPT, "damaged reparse point"},
-	{WIMLIB_ERR_INVALID_RESOURCE_HASH, IBB_E_CORRUPT,
-	 "content does not have the digest that the WIM has for it"},
-	{WIMLIB_ERR_INVALID_UTF16_STRING, IBB_E_CORRUPT, "a text is no UTF-16"},
-	{WIMLIB_ERR_INVALID_UTF8_STRING, IBB_E_CORRUPT, "a text is no UTF-8"},
-	{WIMLIB_ERR_NOT_A_WIM_FILE, IBB_E_CORRUPT, "is no WIM file"},
-	{WIMLIB_ERR_RESOURCE_NOT_FOUND, IBB_E_CORRUPT, "content of a file is missing in the WIM"},
-	{WIMLIB_ERR_SPLIT_INVALID, IBB_E_CORRUPT, "the parts of the split WIM do not fit"},
-	{WIMLIB_ERR_UNEXPECTED_END_OF_FILE, IBB_E_CORRUPT, "ends too early: it is truncated"},
-	{WIMLIB_ERR_XML, IBB_E_CORRUPT, "the XML data is damaged"},
-	{WIMLIB_ERR_INVALID_XATTR, IBB_E_CORRUPT, NULL},
-	{WIMLIB_ERR_WIM_IS_INCOMPLETE, IBB_E_CORRUPT, "is not whole"},
-	{WIMLIB_ERR_METADATA_NOT_FOUND, IBB_E_UNSUPPORTED,
-	 "has no metadata: it is not the first part of a split WIM, or holds content only"},
-	{WIMLIB_ERR_UNKNOWN_VERSION, IBB_E_UNSUPPORTED, "unknown version of WIM"},
-	{WIMLIB_ERR_IS_SPLIT_WIM, IBB_E_UNSUPPORTED, "is a part of a split WIM"},
-	{WIMLIB_ERR_UNSUPPORTED, IBB_E_UNSUPPORTED, NULL},
-	{WIMLIB_ERR_UNSUPPORTED_FILE, IBB_E_UNSUPPORTED, NULL},
-	{WIMLIB_ERR_NOT_A_REGULAR_FILE, IBB_E_UNSUPPORTED, NULL},
-	{WIMLIB_ERR_COMPACTION_NOT_POSSIBLE, IBB_E_UNSUPPORTED, NULL},
-	{WIMLIB_ERR_WIM_IS_READONLY, IBB_E_READONLY, "is marked read-only, or may not be written"},
-	{WIMLIB_ERR_PATH_DOES_NOT_EXIST, IBB_E_NOTFOUND, "is not in the image"},
-	{WIMLIB_ERR_NOTDIR, IBB_E_CONFLICT, NULL},
-	{WIMLIB_ERR_IS_DIRECTORY, IBB_E_CONFLICT, NULL},
-	{WIMLIB_ERR_ALREADY_LOCKED, IBB_E_CONFLICT, "another program is writing it"},
-	{WIMLIB_ERR_CONCURRENT_MODIFICATION_DETECTED, IBB_E_CHANGED,
-	 "a file changed while it was read"},
-	{WIMLIB_ERR_ABORTED_BY_PROGRESS, IBB_E_CANCELLED, "stopped"},
-	{WIMLIB_ERR_OPEN, IBB_E_IO, NULL},
-	{WIMLIB_ERR_READ, IBB_E_IO, NULL},
-	{WIMLIB_ERR_WRITE, IBB_E_IO, NULL},
-	{WIMLIB_ERR_STAT, IBB_E_IO, NULL},
-	{WIMLIB_ERR_RENAME, IBB_E_IO, NULL},
-	{WIMLIB_ERR_NTFS_3G, IBB_E_IO, NULL},
-};
-
-static int code_of(int lib, const char **ret_words)
-{
-	*ret_words = wimlib_get_error_string((enum wimlib_error_code)lib);
-	for (size_t i = 0; i < IBB_ARRAY_SIZE(codes); i++) {
-		if (codes[i].lib != lib)
-			continue;
-		if (codes[i].words)
-			*ret_words = codes[i].words;
-		return codes[i].code;
-	}
-	return IBB_E_INTERNAL;
-}
-
-int ibb_wim_fail(const struct ibb_wim *w, int code, struct ibb_error *err, const char *fmt, ...)
-{
-	int e = errno, rc;
-	char what[600];
-	const char *words;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
-	if (code == WIMLIB_ERR_NOMEM)
-		return ibb_err_nomem(err);
-	rc = code_of(code, &words);
-	if (code == WIMLIB_ERR_WIM_IS_ENCRYPTED) {
-		(void)ibb_err_lib(err, IBB_E_UNSUPPORTED, "libwim",
-				  "%s: is an encrypted ESD, as Windows Update delivers them; what "
-				  "it holds cannot be read without Microsoft's key",
-				  w->name);
-		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
-				    "use an install.wim or install.esd of installation media");
-	}
-	if (code == WIMLIB_ERR_WRITE && (e == ENOSPC || e == EDQUOT))
-		rc = IBB_E_NOSPACE;
-	return ibb_err_lib(err, rc, "libwim", "%s: %s: %s", w->name, what, words);
-}
 
 /* ---- the library ---- */
+
+/*
+ * wimlib before 1.14 reads XML with libxml2, which prints what it does not like on stderr unless
+ * told otherwise. We neither link nor need it: it is there when libwim brought it.
+ */
+typedef void (*xml_error_fn)(void *ctx, const char *fmt, ...);
+void xmlSetGenericErrorFunc(void *ctx, xml_error_fn fn) __attribute__((weak));
+xml_error_fn *__xmlGenericError(void) __attribute__((weak));
+void **__xmlGenericErrorContext(void) __attribute__((weak));
+
+static IBB_PRINTF(2, 3) void say_nothing(void *ctx, const char *fmt, ...)
+{
+	(void)ctx;
+	(void)fmt;
+}
+
+/* wimlib_open_wim() without a word; what the program had set is set again. */
+static int open_quietly(const char *path, WIMStruct **ret)
+{
+	xml_error_fn fn = NULL;
+	void *ctx = NULL;
+	bool xml = xmlSetGenericErrorFunc && __xmlGenericError && __xmlGenericErrorContext;
+	int code;
+
+	if (xml) {
+		fn = *__xmlGenericError();
+		ctx = *__xmlGenericErrorContext();
+		xmlSetGenericErrorFunc(NULL, say_nothing);
+	}
+	code = wimlib_open_wim(path, 0, ret);
+	if (xml)
+		xmlSetGenericErrorFunc(ctx, fn);
+	return code;
+}
 
 static int count_entry(const struct wimlib_dir_entry *e, void *ctx)
 {
@@ -158,95 +95,6 @@ static int init_library(const struct ibb_wim *w, struct ibb_error *err)
 			    "WIMLIB_INIT_FLAG_DEFAULT_CASE_INSENSITIVE, or not at all");
 }
 
-/* ---- XML data ---- */
-
-/* Texts reach messages and terminals: what is not plain, or endless, is as if it were not said. */
-static int text_of(const struct ibb_wim *w, unsigned index, const char *property, char **ret)
-{
-	const char *s = wimlib_get_image_property(w->lib, (int)index, property);
-
-	if (!s || !*s || strlen(s) > IBB_LIMIT_WIM_TEXT || !ibb_utf8_is_plain(s, strlen(s)))
-		return IBB_OK;
-	*ret = ibb_strdup(s);
-	return *ret ? IBB_OK : IBB_E_NOMEM;
-}
-
-static bool number_of(const struct ibb_wim *w, unsigned index, const char *property, uint64_t max,
-		      uint64_t *ret)
-{
-	const char *s = wimlib_get_image_property(w->lib, (int)index, property);
-	uint64_t v = 0;
-
-	if (!s || !*s)
-		return false;
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9' || !ibb_mul_u64(v, 10, &v) ||
-		    !ibb_add_u64(v, (uint64_t)(*s - '0'), &v))
-			return false;
-	}
-	if (v > max)
-		return false;
-	*ret = v;
-	return true;
-}
-
-static unsigned small_number(const struct ibb_wim *w, unsigned index, const char *property)
-{
-	uint64_t v = 0;
-
-	(void)number_of(w, index, property, UINT32_MAX, &v);
-	return (unsigned)v;
-}
-
-static int read_texts(const struct ibb_wim *w, struct ibb_wim_image *im)
-{
-	const struct {
-		const char *property;
-		char **to;
-	} texts[] = {
-		{"NAME", &im->name},
-		{"DESCRIPTION", &im->description},
-		{"DISPLAYNAME", &im->display_name},
-		{"FLAGS", &im->flags},
-		{"WINDOWS/PRODUCTNAME", &im->product_name},
-		{"WINDOWS/EDITIONID", &im->edition},
-		{"WINDOWS/INSTALLATIONTYPE", &im->installation_type},
-	};
-	int rc = IBB_OK;
-
-	for (size_t i = 0; !rc && i < IBB_ARRAY_SIZE(texts); i++)
-		rc = text_of(w, im->index, texts[i].property, texts[i].to);
-	return rc;
-}
-
-static void read_numbers(const struct ibb_wim *w, struct ibb_wim_image *im)
-{
-	uint64_t arch = 0;
-
-	im->major = small_number(w, im->index, "WINDOWS/VERSION/MAJOR");
-	im->minor = small_number(w, im->index, "WINDOWS/VERSION/MINOR");
-	im->build = small_number(w, im->index, "WINDOWS/VERSION/BUILD");
-	im->spbuild = small_number(w, im->index, "WINDOWS/VERSION/SPBUILD");
-	im->arch = number_of(w, im->index, "WINDOWS/ARCH", UINT16_MAX, &arch) ? (int)arch : -1;
-	(void)number_of(w, im->index, "FILECOUNT", UINT64_MAX, &im->files);
-	(void)number_of(w, im->index, "DIRCOUNT", UINT64_MAX, &im->directories);
-	(void)number_of(w, im->index, "TOTALBYTES", UINT64_MAX, &im->total_bytes);
-}
-
-static int read_images(struct ibb_wim *w, struct ibb_error *err)
-{
-	w->images = ibb_calloc_array(w->info.images, sizeof(*w->images));
-	if (!w->images)
-		return ibb_err_nomem(err);
-	for (unsigned i = 0; i < w->info.images; i++) {
-		w->images[i].index = i + 1;
-		if (read_texts(w, &w->images[i]))
-			return ibb_err_nomem(err);
-		read_numbers(w, &w->images[i]);
-	}
-	return IBB_OK;
-}
-
 /* ---- open ---- */
 
 static const char *compression_name(int type)
@@ -264,10 +112,13 @@ static int read_info(struct ibb_wim *w, struct ibb_error *err)
 	if (code)
 		return ibb_wim_fail(w, code, err, "header");
 	/* what was checked has to be what wimlib has */
-	if (in.image_count != w->header.images || in.part_number != w->header.part ||
-	    in.total_parts != w->header.parts || in.pipable != w->header.pipable ||
+	if (in.part_number != w->header.part || in.total_parts != w->header.parts ||
+	    in.pipable != w->header.pipable ||
 	    memcmp(in.guid, w->header.guid.b, sizeof(in.guid)) != 0)
 		return ibb_err(err, IBB_E_CHANGED, "%s: changed while it was opened", w->name);
+	/* it leaves out images that it finds no metadata of */
+	if (in.image_count != w->header.images)
+		return ibb_wim_fail(w, WIMLIB_ERR_IMAGE_COUNT, err, "header");
 	w->info = (struct ibb_wim_info){
 		.file_bytes = w->file->size_bytes,
 		.guid = w->header.guid,
@@ -293,9 +144,22 @@ static int read_info(struct ibb_wim *w, struct ibb_error *err)
 }
 
 struct table {
+	const struct ibb_wim *w;
 	uint64_t metadata_bytes; /* of the largest image */
-	bool solid;
+	bool solid, outside;
 };
+
+/* Does the resource lie in its file? */
+static bool is_inside(const struct ibb_wim *w, const struct wimlib_resource_entry *e)
+{
+	uint64_t off = e->packed ? e->raw_resource_offset_in_wim : e->offset;
+	uint64_t n = e->packed ? e->raw_resource_compressed_size : e->compressed_size;
+
+	if (e->part_number < 1 || e->part_number > w->header.parts)
+		return false;
+	return ibb_in_range(
+		off, n, w->parts ? w->parts[e->part_number - 1]->size_bytes : w->file->size_bytes);
+}
 
 static int on_blob(const struct wimlib_resource_entry *e, void *ctx)
 {
@@ -304,16 +168,22 @@ static int on_blob(const struct wimlib_resource_entry *e, void *ctx)
 	if (e->is_metadata && e->uncompressed_size > t->metadata_bytes)
 		t->metadata_bytes = e->uncompressed_size;
 	t->solid |= e->packed;
+	t->outside |= !is_inside(t->w, e);
 	return 0;
 }
 
 static int check_table(struct ibb_wim *w, struct ibb_error *err)
 {
-	struct table t = {0};
+	struct table t = {.w = w};
 	int code = wimlib_iterate_lookup_table(w->lib, 0, on_blob, &t);
 
 	if (code)
 		return ibb_wim_fail(w, code, err, "table of contents");
+	if (t.outside)
+		return ibb_err(err, IBB_E_CORRUPT,
+			       "%s: its table of contents leads outside of the file: it is "
+			       "truncated or damaged",
+			       w->name);
 	/* wimlib holds the metadata of an image in memory, as large as it says that it is */
 	if (t.metadata_bytes > IBB_LIMIT_WIM_METADATA)
 		return ibb_err(err, IBB_E_LIMIT, "%s: an image has %llu bytes of names (limit %u)",
@@ -362,7 +232,7 @@ static int open_library(struct ibb_wim *w, struct ibb_error *err)
 
 	if (rc)
 		return rc;
-	code = wimlib_open_wim(w->path, 0, &w->lib);
+	code = open_quietly(w->path, &w->lib);
 	if (code)
 		return ibb_wim_fail(w, code, err, "open");
 	rc = read_info(w, err);
@@ -398,7 +268,7 @@ static int open_wim(const char *path, const char *sibling_of, bool held, struct 
 	if (!rc)
 		rc = check_table(w, err);
 	if (!rc)
-		rc = read_images(w, err);
+		rc = ibb_wim_images_read(w, err);
 	if (rc)
 		return rc;
 	w->changed = ibb_calloc_array(w->info.images, sizeof(*w->changed));
@@ -420,24 +290,13 @@ int ibb_wim_open_held(const char *path, const char *sibling_of, struct ibb_wim *
 	return open_wim(path, sibling_of, true, ret, err);
 }
 
-static void image_clear(struct ibb_wim_image *im)
-{
-	free(im->name);
-	free(im->description);
-	free(im->display_name);
-	free(im->flags);
-	free(im->product_name);
-	free(im->edition);
-	free(im->installation_type);
-}
-
 void ibb_wim_close(struct ibb_wim *w)
 {
 	if (!w)
 		return;
 	wimlib_free(w->lib);
 	for (unsigned i = 0; w->images && i < w->info.images; i++)
-		image_clear(&w->images[i]);
+		ibb_wim_image_clear(&w->images[i]);
 	for (unsigned i = 1; w->parts && i < w->header.parts; i++)
 		ibb_disk_unref(w->parts[i]);
 	for (size_t i = 0; i < w->n_staged_fds; i++)
@@ -449,6 +308,7 @@ void ibb_wim_close(struct ibb_wim *w)
 	free(w->part_ids);
 	free(w->images);
 	free(w->changed);
+	free(w->counted);
 	free(w->path);
 	free(w->name);
 	free(w);
@@ -459,11 +319,6 @@ void ibb_wim_close(struct ibb_wim *w)
 const struct ibb_wim_info *ibb_wim_info(const struct ibb_wim *w)
 {
 	return &w->info;
-}
-
-const struct ibb_wim_image *ibb_wim_image(const struct ibb_wim *w, unsigned index)
-{
-	return index >= 1 && index <= w->info.images ? &w->images[index - 1] : NULL;
 }
 
 const char *ibb_wim_path(const struct ibb_wim *w)
@@ -481,81 +336,7 @@ const struct ibb_file_id *ibb_wim_file_id(const struct ibb_wim *w)
 	return &w->id;
 }
 
-/* ---- which image ---- */
-
-static bool index_of(const char *s, unsigned images, unsigned *ret)
-{
-	unsigned v = 0;
-
-	if (!*s)
-		return false;
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9' || v > IBB_LIMIT_WIM_IMAGES)
-			return false;
-		v = v * 10 + (unsigned)(*s - '0');
-	}
-	*ret = v;
-	return v >= 1 && v <= images;
-}
-
-/* "1 'Windows 11 Pro', 2 'Windows 11 Home'": of those named `which`, or of all. */
-static int list_images(const struct ibb_wim *w, const char *which, struct ibb_buf *out)
-{
-	const char *comma = "";
-	int rc = IBB_OK;
-
-	for (unsigned i = 0; !rc && i < w->info.images; i++) {
-		const char *name = w->images[i].name;
-
-		if (which && !(name && ibb_caseeq(name, which)))
-			continue;
-		rc = ibb_buf_printf(out, "%s%u", comma, i + 1);
-		if (!rc && name && !which)
-			rc = ibb_buf_printf(out, " '%s'", name);
-		comma = ", ";
-	}
-	return rc;
-}
-
-static int find_failed(const struct ibb_wim *w, const char *which, unsigned found,
-		       struct ibb_error *err)
-{
-	IBB_AUTO_BUF struct ibb_buf names = {0};
-	bool plain = ibb_utf8_is_plain(which, strlen(which));
-	const char *list;
-
-	if (list_images(w, found ? which : NULL, &names))
-		return ibb_err_nomem(err);
-	list = ibb_buf_cstr(&names);
-	if (!list)
-		return ibb_err_nomem(err);
-	if (!found)
-		return ibb_err(err, IBB_E_NOTFOUND, "%s: no image '%s'; it has: %s", w->name,
-			       plain ? which : "?", list);
-	(void)ibb_err(err, IBB_E_CONFLICT, "%s: several images are named '%s': %s", w->name,
-		      plain ? which : "?", list);
-	return ibb_err_hint(err, IBB_E_CONFLICT, "choose the image by its number");
-}
-
-int ibb_wim_find(const struct ibb_wim *w, const char *which, unsigned *ret, struct ibb_error *err)
-{
-	unsigned found = 0, index = 0;
-
-	if (index_of(which, w->info.images, &index)) {
-		*ret = index;
-		return IBB_OK;
-	}
-	for (unsigned i = 0; i < w->info.images; i++) {
-		if (!w->images[i].name || !ibb_caseeq(w->images[i].name, which))
-			continue;
-		index = i + 1;
-		found++;
-	}
-	if (found != 1)
-		return find_failed(w, which, found, err);
-	*ret = index;
-	return IBB_OK;
-}
+/* ---- may it be changed ---- */
 
 int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place, struct ibb_error *err)
 {

@@ -123,7 +123,7 @@ static int check_gone(struct wim_be *b, const char *path, struct ibb_error *err)
 	struct wim_node got = {0};
 	int rc;
 
-	if (wim_names_has(&b->staged, path))
+	if (wim_paths_has(&b->staged, path))
 		return IBB_OK;
 	rc = ibb_wim_lookup(b->wim, b->index, path, &got, err);
 	ibb_wim_node_clear(&got);

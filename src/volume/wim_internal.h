@@ -2,10 +2,13 @@
 /*
  * The WIM back end; included by wim*.c only.
  *
- * wim.c        open, XML data, errors of wimlib
+ * wim.c        open and close
+ * wim_error.c  errors of wimlib
+ * wim_images.c XML data
  * wim_header.c the header, checked before wimlib sees the file
  * wim_parts.c  the other files of a split WIM
  * wim_tree.c   names: lookup and list, over wimlib_iterate_dir_tree()
+ * wim_names.c  names that wimlib would leave out without a word
  * wim_blob.c   content of a file from its resource
  * wim_volume.c an image as a volume: what is staged, laid over what the image has
  * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
@@ -59,6 +62,7 @@ struct ibb_wim {
 	struct ibb_file_id *part_ids;
 	struct wim_chunk chunk;
 	bool *changed; /* per image: something was committed */
+	bool *counted; /* and wimlib has counted its files; NULL: none */
 	/* scratch volumes that committed content is still read from, until it is written */
 	int *staged_fds;
 	size_t n_staged_fds, cap_staged_fds;
@@ -69,6 +73,10 @@ struct ibb_wim {
 /* The error of a wimlib call, with what it means for `what`. Always negative. */
 int ibb_wim_fail(const struct ibb_wim *w, int code, struct ibb_error *err, const char *fmt, ...)
 	IBB_PRINTF(4, 5);
+
+/* Fills w->images, for which info.images is known. IBB_E_NOMEM. */
+int ibb_wim_images_read(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_wim_image_clear(struct ibb_wim_image *im);
 
 /* Finds, opens and checks the parts beside the first one, and gives them to wimlib. */
 int ibb_wim_parts_open(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
@@ -105,6 +113,12 @@ int ibb_wim_lookup(struct ibb_wim *w, unsigned index, const char *path, struct w
 /* Names in a directory. */
 int ibb_wim_children(struct ibb_wim *w, unsigned index, const char *dir, struct ibb_dirents *out,
 		     struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Is every name of the image one that a file can have, and no two of a directory the same? wimlib
+ * leaves others out without a word. IBB_E_CORRUPT.
+ */
+int ibb_wim_check_names(struct ibb_wim *w, unsigned index, struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ---- content; wim_blob.c ---- */
 
@@ -151,7 +165,7 @@ int ibb_wim_xml_canonical(const char *xml, size_t n, unsigned index, bool counts
 /* ---- the volume; wim_stage.c has what changes it ---- */
 
 /* Paths, sorted by ibb_casecmp(), so that a directory comes before what lies below it. */
-struct wim_names {
+struct wim_paths {
 	char **items;
 	size_t n, cap;
 };
@@ -170,9 +184,9 @@ struct wim_be {
 	struct ibb_volume *scratch;
 	uint64_t scratch_memory; /* its share of wim->staged_memory */
 	/* what the scratch volume holds that is new, and which of its directories are copies */
-	struct wim_names staged, copies;
+	struct wim_paths staged, copies;
 	/* paths of the image, as spelt there, that are gone, or hidden by what is staged */
-	struct wim_names removed;
+	struct wim_paths removed;
 };
 
 static inline struct wim_be *to_wim(struct ibb_volume *v)
@@ -188,6 +202,21 @@ bool ibb_wim_is_removed(const struct wim_be *b, const char *path);
 /* The same of what is staged: nothing of the image is there either. */
 bool ibb_wim_is_staged(const struct wim_be *b, const char *path);
 
+/* What there is at a path: something staged, or of the image. */
+struct wim_seen {
+	char *path; /* without aliases of 8.3 characters; what is staged lies there in `scratch` */
+	bool staged;
+	struct ibb_stat st;   /* either way */
+	struct wim_node node; /* when it is of the image */
+};
+/*
+ * IBB_E_NOTFOUND; then too *ret is set, to the path where it would come to be. ibb_wim_seen_clear()
+ * in any case. IBB_E_UNSUPPORTED as ibb_wim_lookup().
+ */
+int ibb_wim_look(struct wim_be *b, const char *path, struct wim_seen *ret,
+		 struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_wim_seen_clear(struct wim_seen *s);
+
 int ibb_wim_put(struct ibb_volume *v, const char *path, struct ibb_bytes content,
 		enum ibb_put_mode mode, const struct ibb_meta *meta, struct ibb_error *err);
 int ibb_wim_mkdir(struct ibb_volume *v, const char *path, const struct ibb_meta *meta,
@@ -200,11 +229,9 @@ int ibb_wim_commit(struct ibb_volume *v, struct ibb_error *err);
 void ibb_wim_stage_clear(struct wim_be *b);
 
 /*
- * Of the staged state alone: IBB_E_NOTFOUND when nothing is staged at `path` (a directory that is
- * only a copy of the image's counts as not staged).
+ * What is staged in a directory, a copied one too: IBB_E_NOTFOUND when nothing is. A directory that
+ * is only a copy of the image's counts as not staged.
  */
-int ibb_wim_staged_stat(struct wim_be *b, const char *path, struct ibb_stat *ret,
-			struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_wim_staged_list(struct wim_be *b, const char *dir, struct ibb_dirents *out,
 			struct ibb_error *err) IBB_MUST_CHECK;
 

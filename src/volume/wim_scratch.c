@@ -24,7 +24,7 @@
 /* ---- paths ---- */
 
 /* Where it is, or where it belongs. */
-static size_t names_at(const struct wim_names *l, const char *path, bool *ret_found)
+static size_t paths_at(const struct wim_paths *l, const char *path, bool *ret_found)
 {
 	size_t lo = 0, hi = l->n;
 
@@ -43,19 +43,19 @@ static size_t names_at(const struct wim_names *l, const char *path, bool *ret_fo
 	return lo;
 }
 
-bool wim_names_has(const struct wim_names *l, const char *path)
+bool wim_paths_has(const struct wim_paths *l, const char *path)
 {
 	bool found;
 
-	(void)names_at(l, path, &found);
+	(void)paths_at(l, path, &found);
 	return found;
 }
 
-int wim_names_add(struct wim_names *l, const char *path, struct ibb_error *err)
+int wim_paths_add(struct wim_paths *l, const char *path, struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *copy = NULL;
 	bool found;
-	size_t at = names_at(l, path, &found);
+	size_t at = paths_at(l, path, &found);
 
 	if (found)
 		return IBB_OK;
@@ -68,10 +68,10 @@ int wim_names_add(struct wim_names *l, const char *path, struct ibb_error *err)
 	return IBB_OK;
 }
 
-void wim_names_drop(struct wim_names *l, const char *path)
+void wim_paths_drop(struct wim_paths *l, const char *path)
 {
 	bool found;
-	size_t at = names_at(l, path, &found);
+	size_t at = paths_at(l, path, &found);
 
 	if (!found)
 		return;
@@ -90,7 +90,7 @@ static bool lies_below(const char *path, const char *dir)
 	return path[n] && !ibb_ncasecmp(path, n, dir, strlen(dir));
 }
 
-bool wim_names_below(const struct wim_names *l, const char *dir)
+bool wim_paths_below(const struct wim_paths *l, const char *dir)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (lies_below(l->items[i], dir))
@@ -98,15 +98,15 @@ bool wim_names_below(const struct wim_names *l, const char *dir)
 	return false;
 }
 
-void wim_names_clear(struct wim_names *l)
+void wim_paths_clear(struct wim_paths *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		free(l->items[i]);
 	free(l->items);
-	*l = (struct wim_names){0};
+	*l = (struct wim_paths){0};
 }
 
-bool wim_names_cover(const struct wim_names *l, const char *path)
+bool wim_paths_cover(const struct wim_paths *l, const char *path)
 {
 	char prefix[IBB_LIMIT_PATH_CHARS + 1];
 
@@ -114,7 +114,7 @@ bool wim_names_cover(const struct wim_names *l, const char *path)
 		return false;
 	for (size_t n = strcspn(path, "/");; n += 1 + strcspn(path + n + 1, "/")) {
 		snprintf(prefix, sizeof(prefix), "%.*s", (int)n, path);
-		if (wim_names_has(l, prefix))
+		if (wim_paths_has(l, prefix))
 			return true;
 		if (!path[n])
 			return false;
@@ -123,12 +123,12 @@ bool wim_names_cover(const struct wim_names *l, const char *path)
 
 bool ibb_wim_is_removed(const struct wim_be *b, const char *path)
 {
-	return wim_names_cover(&b->removed, path);
+	return wim_paths_cover(&b->removed, path);
 }
 
 bool ibb_wim_is_staged(const struct wim_be *b, const char *path)
 {
-	return wim_names_cover(&b->staged, path);
+	return wim_paths_cover(&b->staged, path);
 }
 
 /* ---- the volume ---- */
@@ -213,6 +213,13 @@ static int make_room(struct wim_be *b, uint64_t bytes, struct ibb_error *err)
 	return IBB_OK;
 }
 
+/* The scratch volume is sound, and takes every other descriptor. */
+int wim_bad_security(const struct wim_be *b, const struct wim_node *node, struct ibb_error *err)
+{
+	return ibb_err(err, IBB_E_CORRUPT, "%s, image %u: %s: its security descriptor is damaged",
+		       b->wim->name, b->index, *node->path ? node->path : "the root directory");
+}
+
 /* The descriptor of a directory that has none: one from which the same is inherited. */
 static int import(struct wim_be *b, const struct wim_node *node, struct ibb_error *err)
 {
@@ -225,10 +232,10 @@ static int import(struct wim_be *b, const struct wim_node *node, struct ibb_erro
 		sd = ibb_buf_bytes(&made);
 	}
 	if (!rc)
-		rc = wim_names_add(&b->copies, node->path, err);
+		rc = wim_paths_add(&b->copies, node->path, err);
 	if (!rc)
 		rc = wim_scratch_changed(b, ibb_ntfs_import_dir(b->scratch, node->path, sd, err));
-	return rc;
+	return rc == IBB_E_CORRUPT ? wim_bad_security(b, node, err) : rc;
 }
 
 static int copy_root(struct wim_be *b, struct ibb_error *err)
@@ -244,11 +251,12 @@ static int copy_root(struct wim_be *b, struct ibb_error *err)
 
 static int open_scratch(struct wim_be *b, struct ibb_error *err)
 {
-	IBB_AUTO_FREE char *name = ibb_asprintf("changes of %s, image %u", b->wim->name, b->index);
+	IBB_AUTO_FREE char *name = NULL;
 	int rc;
 
 	if (b->scratch)
 		return IBB_OK;
+	name = ibb_asprintf("changes of %s, image %u", b->wim->name, b->index);
 	if (!name)
 		return ibb_err_nomem(err);
 	rc = ibb_disk_memfd_new(name, ibb_wim_template_bytes, &b->scratch_disk, err);
@@ -270,8 +278,8 @@ void wim_scratch_clear(struct wim_be *b)
 	ibb_volume_close(IBB_TAKE(b->scratch));
 	ibb_disk_unref(IBB_TAKE(b->scratch_disk));
 	account(b);
-	wim_names_clear(&b->copies);
-	wim_names_clear(&b->staged);
+	wim_paths_clear(&b->copies);
+	wim_paths_clear(&b->staged);
 }
 
 int wim_scratch_changed(struct wim_be *b, int rc)
@@ -282,31 +290,50 @@ int wim_scratch_changed(struct wim_be *b, int rc)
 	return rc;
 }
 
+static int no_directory(const char *path, const char *dir, struct ibb_error *err)
+{
+	return ibb_err(err, IBB_E_NOTFOUND, "%s: no directory '%s'", path, dir);
+}
+
+/* "$Secure" and its like, which an image may hold as plain names. */
+static int check_free_name(struct wim_be *b, const char *path, const char *dir,
+			   struct ibb_error *err)
+{
+	struct ibb_error e = {0};
+	struct ibb_stat st;
+	int rc = ibb_volume_stat(b->scratch, dir, &st, &e);
+
+	if (rc == IBB_E_NOTFOUND)
+		return IBB_OK;
+	if (!rc)
+		return ibb_err(err, IBB_E_UNSUPPORTED, "%s: NTFS keeps the name '%s' for itself",
+			       path, dir);
+	if (err)
+		*err = e;
+	return rc;
+}
+
 /* One directory of the image whose parent has been copied. */
 static int copy_dir(struct wim_be *b, const char *path, const char *dir, struct ibb_error *err)
 {
 	struct wim_node node = {0};
-	struct ibb_stat st;
-	int rc;
+	int rc = IBB_E_NOTFOUND;
 
-	if (ibb_wim_is_removed(b, dir))
-		return ibb_err(err, IBB_E_NOTFOUND, "%s: no directory '%s'", path, dir);
-	rc = ibb_wim_lookup(b->wim, b->index, dir, &node, err);
+	if (!ibb_wim_is_removed(b, dir))
+		rc = ibb_wim_lookup(b->wim, b->index, dir, &node, err);
 	if (rc == IBB_E_NOTFOUND)
-		return ibb_err(err, rc, "%s: no directory '%s'", path, dir);
+		return no_directory(path, dir, err);
 	if (rc)
 		return rc;
 	if (ibb_wim_is_removed(b, node.path))
-		rc = ibb_err(err, IBB_E_NOTFOUND, "%s: no directory '%s'", path, dir);
+		rc = no_directory(path, dir, err);
 	else if (node.st.reparse_tag)
-		rc = ibb_err(err, IBB_E_UNSUPPORTED, "%s: %s is a reparse point (tag 0x%08x)", path,
-			     node.path, node.st.reparse_tag);
+		rc = ibb_wim_check_plain(&node, err);
 	else if (node.st.type != IBB_FILE_DIRECTORY)
 		rc = ibb_err(err, IBB_E_NOTFOUND, "%s: %s is no directory", path, node.path);
-	else if (!ibb_volume_stat(b->scratch, node.path, &st, NULL))
-		rc = ibb_err(err, IBB_E_UNSUPPORTED, "%s: NTFS keeps the name '%s' for itself",
-			     path, node.path);
 	else
+		rc = check_free_name(b, path, node.path, err);
+	if (!rc)
 		rc = import(b, &node, err);
 	ibb_wim_node_clear(&node);
 	return rc;
@@ -317,9 +344,9 @@ static int prepare_dir(struct wim_be *b, const char *path, const char *dir, stru
 	struct ibb_stat st = {0};
 	int rc;
 
-	if (wim_names_has(&b->copies, dir))
+	if (wim_paths_has(&b->copies, dir))
 		return IBB_OK;
-	if (!wim_names_has(&b->staged, dir))
+	if (!wim_paths_has(&b->staged, dir))
 		return copy_dir(b, path, dir, err);
 	rc = ibb_volume_stat(b->scratch, dir, &st, err);
 	if (!rc && st.type != IBB_FILE_DIRECTORY)
@@ -335,7 +362,7 @@ int wim_scratch_prepare(struct wim_be *b, const char *path, uint64_t bytes, stru
 
 	snprintf(dir, sizeof(dir), "%.*s", (int)len, path);
 	/* the usual case: it is there, so all above it are */
-	if (!rc && len && wim_names_has(&b->copies, dir))
+	if (!rc && len && wim_paths_has(&b->copies, dir))
 		len = 0;
 	for (size_t n = 0; !rc && n < len; n++) {
 		n += strcspn(path + n, "/");

@@ -12,55 +12,109 @@
 #include "base/path.h"
 #include "volume/security.h"
 
-#define TAG_WOF 0x80000017u
-
-/* What there is at a path. */
-struct seen {
-	bool staged;
-	struct ibb_stat st;   /* of what is staged */
-	struct wim_node node; /* of the image */
-};
-
-static void seen_clear(struct seen *s)
+void ibb_wim_seen_clear(struct wim_seen *s)
 {
+	free(s->path);
 	ibb_wim_node_clear(&s->node);
+	*s = (struct wim_seen){0};
 }
 
-static const struct ibb_stat *seen_stat(const struct seen *s)
+/* One more component; what is staged, or copied, is known by its long name. */
+static int longer(struct wim_be *b, struct ibb_buf *path, const char *name, size_t n,
+		  struct ibb_error *err)
 {
-	return s->staged ? &s->st : &s->node.st;
-}
-
-static int look(struct wim_be *b, const char *path, struct seen *ret, struct ibb_error *err)
-{
+	struct wim_node node = {0};
+	const char *s;
 	int rc;
 
-	/* below what is staged there is nothing of the image */
-	*ret = (struct seen){.staged = ibb_wim_is_staged(b, path)};
-	if (ret->staged)
-		return ibb_volume_stat(b->scratch, path, &ret->st, err);
-	if (ibb_wim_is_removed(b, path))
-		return ibb_err(err, IBB_E_NOTFOUND, "%s: not found", path);
-	rc = ibb_wim_lookup(b->wim, b->index, path, &ret->node, err);
-	/* it may have been asked for by its short name */
-	if (!rc && ibb_wim_is_removed(b, ret->node.path)) {
-		seen_clear(ret);
-		*ret = (struct seen){0};
-		return ibb_err(err, IBB_E_NOTFOUND, "%s: not found", path);
+	if ((path->len && ibb_buf_append(path, "/", 1)) || ibb_buf_append(path, name, n))
+		return ibb_err_nomem(err);
+	s = ibb_buf_cstr(path);
+	if (!s)
+		return ibb_err_nomem(err);
+	if (!memchr(name, '~', n) || ibb_wim_is_staged(b, s) || wim_paths_has(&b->copies, s))
+		return IBB_OK;
+	rc = ibb_wim_lookup(b->wim, b->index, s, &node, err);
+	if (!rc) {
+		path->len = 0;
+		if (ibb_buf_append_str(path, node.path))
+			rc = ibb_err_nomem(err);
 	}
+	ibb_wim_node_clear(&node);
+	return rc == IBB_E_NOTFOUND ? IBB_OK : rc;
+}
+
+/* The path with its directories' long names. Windows makes no alias without a '~'. */
+static int long_path(struct wim_be *b, const char *path, char **ret, struct ibb_error *err)
+{
+	const size_t dir = ibb_path_dir_len(path);
+	IBB_AUTO_BUF struct ibb_buf out = {0};
+	int rc = IBB_OK;
+
+	for (size_t at = 0, n; !rc && at < dir && memchr(path, '~', dir); at += n + 1) {
+		n = strcspn(path + at, "/");
+		rc = longer(b, &out, path + at, n, err);
+	}
+	if (rc)
+		return rc;
+	if (out.len)
+		*ret = ibb_asprintf("%.*s/%s", (int)out.len, (const char *)out.data,
+				    ibb_path_base(path));
+	else
+		*ret = ibb_strdup(path);
+	return *ret ? IBB_OK : ibb_err_nomem(err);
+}
+
+static int no_such_file(const char *path, struct ibb_error *err)
+{
+	return ibb_err(err, IBB_E_NOTFOUND, "%s: no such file", path);
+}
+
+/* The image has a file of this alias, but it is gone or replaced: what is in its place? */
+static int look_at_alias(struct wim_be *b, struct wim_seen *s, struct ibb_error *err)
+{
+	int rc = IBB_E_NOTFOUND;
+
+	/* a file that was changed in place has kept its alias */
+	s->staged = ibb_wim_is_staged(b, s->node.path);
+	if (s->staged)
+		rc = ibb_volume_stat(b->scratch, s->path, &s->st, err);
+	else
+		rc = no_such_file(s->path, err);
+	if (!rc) {
+		free(s->path);
+		s->path = IBB_TAKE(s->node.path);
+	}
+	ibb_wim_node_clear(&s->node);
 	return rc;
 }
 
-static int refuse_reparse(const struct ibb_stat *st, const char *path, struct ibb_error *err)
+int ibb_wim_look(struct wim_be *b, const char *path, struct wim_seen *ret, struct ibb_error *err)
 {
-	return ibb_err(err, IBB_E_UNSUPPORTED, "%s: a reparse point (tag 0x%08x)", path,
-		       st->reparse_tag);
+	int rc;
+
+	*ret = (struct wim_seen){0};
+	rc = long_path(b, path, &ret->path, err);
+	if (rc)
+		return rc;
+	ret->staged = ibb_wim_is_staged(b, ret->path);
+	if (ret->staged)
+		return ibb_volume_stat(b->scratch, ret->path, &ret->st, err);
+	if (ibb_wim_is_removed(b, ret->path))
+		return no_such_file(path, err);
+	rc = ibb_wim_lookup(b->wim, b->index, ret->path, &ret->node, err);
+	if (rc)
+		return rc;
+	if (ibb_wim_is_removed(b, ret->node.path))
+		return look_at_alias(b, ret, err);
+	ret->st = ret->node.st;
+	return IBB_OK;
 }
 
 /* It is new: nothing of the image shines through. */
 static int note_staged(struct wim_be *b, const char *path, struct ibb_error *err)
 {
-	int rc = wim_names_add(&b->staged, path, err);
+	int rc = wim_paths_add(&b->staged, path, err);
 
 	if (rc)
 		b->base.changed = true;
@@ -107,7 +161,7 @@ static int check_in_place(const struct wim_node *node, struct ibb_error *err)
 	const char *why = NULL;
 
 	if (node->st.reparse_tag)
-		return refuse_reparse(&node->st, node->path, err);
+		return ibb_wim_check_plain(node, err);
 	if (node->st.encrypted)
 		why = "encrypted (EFS)";
 	else if (node->st.links > 1)
@@ -175,12 +229,14 @@ static int import_changed(struct wim_be *b, const struct wim_node *node, struct 
 	if (!rc)
 		rc = security_of(b, node, &made, &m.security, err);
 	if (!rc)
-		rc = wim_names_add(&b->removed, node->path, err);
+		rc = wim_paths_add(&b->removed, node->path, err);
 	if (rc)
 		return rc;
 	rc = wim_scratch_changed(b, ibb_ntfs_import_file(b->scratch, node->path, content, &m, err));
 	if (rc && !b->base.changed)
-		wim_names_drop(&b->removed, node->path);
+		wim_paths_drop(&b->removed, node->path);
+	if (rc == IBB_E_CORRUPT)
+		return wim_bad_security(b, node, err);
 	return rc ? rc : note_staged(b, node->path, err);
 }
 
@@ -204,35 +260,36 @@ static int put_new(struct wim_be *b, const char *path, bool hides, struct ibb_by
 	int rc = wim_scratch_prepare(b, path, content.len, err);
 
 	if (!rc && hides)
-		rc = wim_names_add(&b->removed, path, err);
+		rc = wim_paths_add(&b->removed, path, err);
 	if (rc)
 		return rc;
 	rc = wim_scratch_changed(
 		b, ibb_volume_put(b->scratch, path, content, IBB_PUT_REPLACE, meta, err));
 	if (rc && hides && !b->base.changed)
-		wim_names_drop(&b->removed, path);
+		wim_paths_drop(&b->removed, path);
 	return rc ? rc : note_staged(b, path, err);
 }
 
-static int put_over(struct wim_be *b, const char *path, const struct seen *s,
+static int put_over(struct wim_be *b, const char *path, const struct wim_seen *s,
 		    struct ibb_bytes content, enum ibb_put_mode mode, const struct ibb_meta *meta,
 		    struct ibb_error *err)
 {
-	const struct ibb_stat *st = seen_stat(s);
+	const struct ibb_stat *st = &s->st;
 	int rc;
 
 	if (st->type == IBB_FILE_DIRECTORY)
 		return ibb_err(err, IBB_E_CONFLICT, "%s: is a directory", path);
 	if (s->staged) {
-		rc = wim_scratch_prepare(b, path, content.len, err);
-		return rc ? rc
-			  : wim_scratch_changed(
-				    b, ibb_volume_put(b->scratch, path, content, mode, meta, err));
+		rc = wim_scratch_prepare(b, s->path, content.len, err);
+		if (!rc)
+			rc = wim_scratch_changed(
+				b, ibb_volume_put(b->scratch, s->path, content, mode, meta, err));
+		return rc;
 	}
 	if (mode == IBB_PUT_IN_PLACE)
 		return put_in_place(b, &s->node, content, meta, err);
-	if (st->reparse_tag && st->reparse_tag != TAG_WOF)
-		return refuse_reparse(st, s->node.path, err);
+	if (st->reparse_tag && st->reparse_tag != WIMLIB_REPARSE_TAG_WOF)
+		return ibb_wim_check_plain(&s->node, err);
 	return put_new(b, s->node.path, true, content, meta, err);
 }
 
@@ -240,43 +297,40 @@ int ibb_wim_put(struct ibb_volume *v, const char *path, struct ibb_bytes content
 		enum ibb_put_mode mode, const struct ibb_meta *meta, struct ibb_error *err)
 {
 	struct wim_be *b = to_wim(v);
-	struct ibb_error e = {0};
-	struct seen s;
-	int rc = look(b, path, &s, &e);
+	struct wim_seen s;
+	int rc = ibb_wim_look(b, path, &s, err);
 
-	if (!rc) {
+	if (!rc)
 		rc = put_over(b, path, &s, content, mode, meta, err);
-		seen_clear(&s);
-		return rc;
-	}
-	if (rc == IBB_E_NOTFOUND && mode == IBB_PUT_REPLACE)
-		return put_new(b, path, false, content, meta, err);
-	if (err)
-		*err = e;
+	else if (rc == IBB_E_NOTFOUND && mode == IBB_PUT_REPLACE)
+		rc = put_new(b, s.path, false, content, meta, err);
+	ibb_wim_seen_clear(&s);
 	return rc;
+}
+
+static int make_dir(struct wim_be *b, const char *path, const struct ibb_meta *meta,
+		    struct ibb_error *err)
+{
+	int rc = wim_scratch_prepare(b, path, 0, err);
+
+	if (!rc)
+		rc = wim_scratch_changed(b, ibb_volume_mkdir(b->scratch, path, meta, err));
+	return rc ? rc : note_staged(b, path, err);
 }
 
 int ibb_wim_mkdir(struct ibb_volume *v, const char *path, const struct ibb_meta *meta,
 		  struct ibb_error *err)
 {
 	struct wim_be *b = to_wim(v);
-	struct ibb_error e = {0};
-	struct seen s;
-	int rc = look(b, path, &s, &e);
+	struct wim_seen s;
+	int rc = ibb_wim_look(b, path, &s, err);
 
-	if (!rc) {
-		seen_clear(&s);
-		return ibb_err(err, IBB_E_EXISTS, "%s: exists already", path);
-	}
-	if (rc != IBB_E_NOTFOUND) {
-		if (err)
-			*err = e;
-		return rc;
-	}
-	rc = wim_scratch_prepare(b, path, 0, err);
 	if (!rc)
-		rc = wim_scratch_changed(b, ibb_volume_mkdir(b->scratch, path, meta, err));
-	return rc ? rc : note_staged(b, path, err);
+		rc = ibb_err(err, IBB_E_EXISTS, "%s: exists already", path);
+	else if (rc == IBB_E_NOTFOUND)
+		rc = make_dir(b, s.path, meta, err);
+	ibb_wim_seen_clear(&s);
+	return rc;
 }
 
 /* Is nothing left of what the image has in this directory? */
@@ -290,11 +344,11 @@ static int check_empty(struct wim_be *b, const char *dir, struct ibb_error *err)
 
 		if (!path)
 			rc = ibb_err_nomem(err);
-		else if (!wim_names_has(&b->removed, path))
+		else if (!wim_paths_has(&b->removed, path))
 			rc = ibb_err(err, IBB_E_CONFLICT, "%s: the directory is not empty", dir);
 	}
 	ibb_dirents_clear(&l);
-	if (!rc && wim_names_below(&b->staged, dir))
+	if (!rc && wim_paths_below(&b->staged, dir))
 		rc = ibb_err(err, IBB_E_CONFLICT, "%s: the directory is not empty", dir);
 	return rc;
 }
@@ -304,7 +358,7 @@ static int remove_staged(struct wim_be *b, const char *path, struct ibb_error *e
 	int rc = wim_scratch_changed(b, ibb_volume_remove(b->scratch, path, err));
 
 	if (!rc)
-		wim_names_drop(&b->staged, path);
+		wim_paths_drop(&b->staged, path);
 	return rc;
 }
 
@@ -314,13 +368,13 @@ static int remove_old(struct wim_be *b, const struct wim_node *node, struct ibb_
 	const char *path = node->path;
 	int rc = IBB_OK;
 
-	if (st->reparse_tag && st->reparse_tag != TAG_WOF)
-		return refuse_reparse(st, path, err);
+	if (st->reparse_tag && st->reparse_tag != WIMLIB_REPARSE_TAG_WOF)
+		return ibb_wim_check_plain(node, err);
 	if (st->type == IBB_FILE_DIRECTORY)
 		rc = check_empty(b, path, err);
 	if (!rc)
-		rc = wim_names_add(&b->removed, path, err);
-	if (rc || !wim_names_has(&b->copies, path))
+		rc = wim_paths_add(&b->removed, path, err);
+	if (rc || !wim_paths_has(&b->copies, path))
 		return rc;
 	rc = wim_scratch_changed(b, ibb_volume_remove(b->scratch, path, err));
 	if (rc) {
@@ -328,20 +382,19 @@ static int remove_old(struct wim_be *b, const struct wim_node *node, struct ibb_
 		b->base.changed = true;
 		return rc;
 	}
-	wim_names_drop(&b->copies, path);
+	wim_paths_drop(&b->copies, path);
 	return IBB_OK;
 }
 
 int ibb_wim_remove(struct ibb_volume *v, const char *path, struct ibb_error *err)
 {
 	struct wim_be *b = to_wim(v);
-	struct seen s;
-	int rc = look(b, path, &s, err);
+	struct wim_seen s;
+	int rc = ibb_wim_look(b, path, &s, err);
 
-	if (rc)
-		return rc;
-	rc = s.staged ? remove_staged(b, path, err) : remove_old(b, &s.node, err);
-	seen_clear(&s);
+	if (!rc)
+		rc = s.staged ? remove_staged(b, s.path, err) : remove_old(b, &s.node, err);
+	ibb_wim_seen_clear(&s);
 	return rc;
 }
 
@@ -349,30 +402,20 @@ int ibb_wim_touch(struct ibb_volume *v, const char *path, const struct ibb_meta 
 		  struct ibb_error *err)
 {
 	struct wim_be *b = to_wim(v);
-	struct seen s;
-	int rc = look(b, path, &s, err);
+	struct wim_seen s;
+	int rc = ibb_wim_look(b, path, &s, err);
 
-	if (rc)
-		return rc;
-	if (s.staged)
-		rc = wim_scratch_changed(b, ibb_volume_touch(b->scratch, path, meta, err));
-	else if (s.node.st.type != IBB_FILE_DIRECTORY)
+	if (!rc && s.staged)
+		rc = wim_scratch_changed(b, ibb_volume_touch(b->scratch, s.path, meta, err));
+	else if (!rc && s.st.type != IBB_FILE_DIRECTORY)
 		rc = ibb_err(err, IBB_E_UNSUPPORTED,
 			     "%s: the times of a file that stays as it is cannot be set in a WIM",
 			     path);
-	seen_clear(&s);
+	ibb_wim_seen_clear(&s);
 	return rc;
 }
 
 /* ---- what is staged, for the reading side ---- */
-
-int ibb_wim_staged_stat(struct wim_be *b, const char *path, struct ibb_stat *ret,
-			struct ibb_error *err)
-{
-	if (!ibb_wim_is_staged(b, path))
-		return ibb_err(err, IBB_E_NOTFOUND, "%s: not found", path);
-	return ibb_volume_stat(b->scratch, path, ret, err);
-}
 
 struct staged_names {
 	struct wim_be *b;
@@ -387,7 +430,7 @@ static int staged_name(void *ctx, const char *name, enum ibb_file_type type, str
 
 	if (!path)
 		return ibb_err_nomem(err);
-	if (!wim_names_has(&l->b->staged, path))
+	if (!wim_paths_has(&l->b->staged, path))
 		return IBB_OK;
 	return ibb_dirents_add(l->out, ibb_strdup(name), type, err);
 }
@@ -397,7 +440,7 @@ int ibb_wim_staged_list(struct wim_be *b, const char *dir, struct ibb_dirents *o
 {
 	struct staged_names l = {b, dir, out};
 
-	if (!wim_names_has(&b->staged, dir) && !wim_names_has(&b->copies, dir))
+	if (!wim_paths_has(&b->staged, dir) && !wim_paths_has(&b->copies, dir))
 		return ibb_err(err, IBB_E_NOTFOUND, "%s: not found", dir);
 	return ibb_volume_list(b->scratch, dir, staged_name, &l, err);
 }
@@ -405,5 +448,5 @@ int ibb_wim_staged_list(struct wim_be *b, const char *dir, struct ibb_dirents *o
 void ibb_wim_stage_clear(struct wim_be *b)
 {
 	wim_scratch_clear(b);
-	wim_names_clear(&b->removed);
+	wim_paths_clear(&b->removed);
 }

@@ -6,15 +6,15 @@
 #include "volume/ntfs_import.h"
 #include "volume/wim_internal.h"
 
-bool wim_names_has(const struct wim_names *l, const char *path);
+bool wim_paths_has(const struct wim_paths *l, const char *path);
 /* One that is there already stays as it is. */
-int wim_names_add(struct wim_names *l, const char *path, struct ibb_error *err) IBB_MUST_CHECK;
-void wim_names_drop(struct wim_names *l, const char *path);
+int wim_paths_add(struct wim_paths *l, const char *path, struct ibb_error *err) IBB_MUST_CHECK;
+void wim_paths_drop(struct wim_paths *l, const char *path);
 /* Is this path there, or a directory on its way? */
-bool wim_names_cover(const struct wim_names *l, const char *path);
+bool wim_paths_cover(const struct wim_paths *l, const char *path);
 /* Is there a path below this one? */
-bool wim_names_below(const struct wim_names *l, const char *dir);
-void wim_names_clear(struct wim_names *l);
+bool wim_paths_below(const struct wim_paths *l, const char *dir);
+void wim_paths_clear(struct wim_paths *l);
 
 /*
  * The directory that `path` lies in becomes one of the scratch volume, with all on its way, and
@@ -24,6 +24,8 @@ int wim_scratch_prepare(struct wim_be *b, const char *path, uint64_t bytes,
 			struct ibb_error *err) IBB_MUST_CHECK;
 /* After every change of the scratch volume; passes rc on. */
 int wim_scratch_changed(struct wim_be *b, int rc);
+/* What it means when an object of the image cannot be made in it. */
+int wim_bad_security(const struct wim_be *b, const struct wim_node *node, struct ibb_error *err);
 void wim_scratch_clear(struct wim_be *b);
 
 #endif

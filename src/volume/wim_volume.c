@@ -17,22 +17,6 @@ static bool has_changes(const struct wim_be *b)
 	return b->scratch || b->removed.n;
 }
 
-/* Sets *ret_staged; IBB_E_NOTFOUND when it is neither staged nor in the image any more. */
-static int find_staged(struct wim_be *b, const char *path, struct ibb_stat *st, bool *ret_staged,
-		       struct ibb_error *err)
-{
-	*ret_staged = false;
-	if (ibb_wim_is_staged(b, path)) {
-		int rc = ibb_wim_staged_stat(b, path, st, err);
-
-		*ret_staged = !rc;
-		return rc;
-	}
-	if (ibb_wim_is_removed(b, path))
-		return ibb_err(err, IBB_E_NOTFOUND, "%s: no such file", path);
-	return IBB_OK;
-}
-
 static int wim_info(struct ibb_volume *v, struct ibb_volume_info *ret, struct ibb_error *err)
 {
 	struct wim_be *b = to_wim(v);
@@ -65,35 +49,26 @@ static int wim_info(struct ibb_volume *v, struct ibb_volume_info *ret, struct ib
 static int wim_stat(struct ibb_volume *v, const char *path, struct ibb_stat *ret,
 		    struct ibb_error *err)
 {
-	struct wim_be *b = to_wim(v);
-	struct wim_node n = {0};
-	bool staged = false;
-	int rc = find_staged(b, path, ret, &staged, err);
+	struct wim_seen s;
+	int rc = ibb_wim_look(to_wim(v), path, &s, err);
 
-	if (rc || staged)
-		return rc;
-	rc = ibb_wim_lookup(b->wim, b->index, path, &n, err);
 	if (!rc)
-		*ret = n.st;
-	ibb_wim_node_clear(&n);
+		*ret = s.st;
+	ibb_wim_seen_clear(&s);
 	return rc;
 }
 
 static int wim_spelling(struct ibb_volume *v, const char *path, char **ret, struct ibb_error *err)
 {
 	struct wim_be *b = to_wim(v);
-	struct wim_node n = {0};
-	struct ibb_stat st;
-	bool staged = false;
-	int rc = find_staged(b, path, &st, &staged, err);
+	struct wim_seen s;
+	int rc = ibb_wim_look(b, path, &s, err);
 
-	if (!rc && staged)
-		return ibb_volume_spelling(b->scratch, path, ret, err);
-	if (!rc)
-		rc = ibb_wim_lookup(b->wim, b->index, path, &n, err);
-	if (!rc)
-		*ret = IBB_TAKE(n.path);
-	ibb_wim_node_clear(&n);
+	if (!rc && s.staged)
+		rc = ibb_volume_spelling(b->scratch, s.path, ret, err);
+	else if (!rc)
+		*ret = IBB_TAKE(s.node.path);
+	ibb_wim_seen_clear(&s);
 	return rc;
 }
 
@@ -158,50 +133,46 @@ static int wim_list(struct ibb_volume *v, const char *dir, struct ibb_dirents *o
 		    struct ibb_error *err)
 {
 	struct wim_be *b = to_wim(v);
-	struct ibb_stat st = {0};
-	bool staged = false;
-	int rc = find_staged(b, dir, &st, &staged, err);
+	struct wim_seen s;
+	int rc = ibb_wim_look(b, dir, &s, err);
 
-	if (rc)
-		return rc;
-	if (staged)
-		return ibb_wim_staged_list(b, dir, out, err);
-	rc = ibb_wim_children(b->wim, b->index, dir, out, err);
-	return rc || !has_changes(b) ? rc : add_staged(b, dir, out, err);
+	if (!rc && s.staged) {
+		rc = ibb_wim_staged_list(b, s.path, out, err);
+	} else if (!rc) {
+		rc = ibb_wim_children(b->wim, b->index, s.node.path, out, err);
+		if (!rc && has_changes(b))
+			rc = add_staged(b, s.node.path, out, err);
+	}
+	ibb_wim_seen_clear(&s);
+	return rc;
 }
 
 /* ---- content ---- */
 
-/* The file's node in the image, when it is there and can be read. */
-static int readable(struct wim_be *b, const char *path, struct wim_node *ret, bool *ret_staged,
-		    struct ibb_error *err)
+/* What is at the path, when it can be read; ibb_wim_seen_clear() in any case. */
+static int readable(struct wim_be *b, const char *path, struct wim_seen *ret, struct ibb_error *err)
 {
-	struct ibb_stat st;
-	int rc = find_staged(b, path, &st, ret_staged, err);
+	int rc = ibb_wim_look(b, path, ret, err);
 
-	if (rc || *ret_staged)
-		return rc;
-	rc = ibb_wim_lookup(b->wim, b->index, path, ret, err);
-	if (rc)
+	if (rc || ret->staged)
 		return rc;
 	if (ret->st.type == IBB_FILE_DIRECTORY)
 		return ibb_err(err, IBB_E_CONFLICT, "%s: is a directory", path);
-	return ibb_wim_check_plain(ret, err);
+	return ibb_wim_check_plain(&ret->node, err);
 }
 
 static int wim_read(struct ibb_volume *v, const char *path, uint64_t limit, struct ibb_buf *ret,
 		    struct ibb_error *err)
 {
 	struct wim_be *b = to_wim(v);
-	struct wim_node n = {0};
-	bool staged = false;
-	int rc = readable(b, path, &n, &staged, err);
+	struct wim_seen s;
+	int rc = readable(b, path, &s, err);
 
-	if (!rc && staged)
-		return ibb_volume_read(b->scratch, path, limit, ret, err);
-	if (!rc)
-		rc = ibb_wim_blob_read(b->wim, path, &n.data, limit, ret, err);
-	ibb_wim_node_clear(&n);
+	if (!rc && s.staged)
+		rc = ibb_volume_read(b->scratch, s.path, limit, ret, err);
+	else if (!rc)
+		rc = ibb_wim_blob_read(b->wim, path, &s.node.data, limit, ret, err);
+	ibb_wim_seen_clear(&s);
 	return rc;
 }
 
@@ -209,15 +180,14 @@ static int wim_stream(struct ibb_volume *v, const char *path, uint64_t limit, ib
 		      void *ctx, struct ibb_error *err)
 {
 	struct wim_be *b = to_wim(v);
-	struct wim_node n = {0};
-	bool staged = false;
-	int rc = readable(b, path, &n, &staged, err);
+	struct wim_seen s;
+	int rc = readable(b, path, &s, err);
 
-	if (!rc && staged)
-		return ibb_volume_stream(b->scratch, path, limit, fn, ctx, err);
-	if (!rc)
-		rc = ibb_wim_blob_stream(b->wim, path, &n.data, limit, fn, ctx, err);
-	ibb_wim_node_clear(&n);
+	if (!rc && s.staged)
+		rc = ibb_volume_stream(b->scratch, s.path, limit, fn, ctx, err);
+	else if (!rc)
+		rc = ibb_wim_blob_stream(b->wim, path, &s.node.data, limit, fn, ctx, err);
+	ibb_wim_seen_clear(&s);
 	return rc;
 }
 
@@ -225,23 +195,19 @@ static int wim_security(struct ibb_volume *v, const char *path, struct ibb_buf *
 			struct ibb_error *err)
 {
 	struct wim_be *b = to_wim(v);
-	struct wim_node n = {0};
-	struct ibb_stat st;
-	bool staged = false;
-	int rc = find_staged(b, path, &st, &staged, err);
+	struct wim_seen s;
+	int rc = ibb_wim_look(b, path, &s, err);
 
-	if (!rc && staged)
-		return ibb_volume_security(b->scratch, path, ret, err);
-	if (!rc)
-		rc = ibb_wim_lookup(b->wim, b->index, path, &n, err);
-	if (!rc && !n.security.len)
+	if (!rc && s.staged) {
+		rc = ibb_volume_security(b->scratch, s.path, ret, err);
+	} else if (!rc && !s.node.security.len) {
 		rc = ibb_err(err, IBB_E_UNSUPPORTED, "%s: has no security descriptor", path);
-	if (!rc) {
+	} else if (!rc) {
 		ibb_buf_clear(ret);
-		*ret = n.security;
-		n.security = (struct ibb_buf){0};
+		*ret = s.node.security;
+		s.node.security = (struct ibb_buf){0};
 	}
-	ibb_wim_node_clear(&n);
+	ibb_wim_seen_clear(&s);
 	return rc;
 }
 
@@ -306,6 +272,8 @@ int ibb_volume_open_wim(struct ibb_wim *w, unsigned index, bool writable, const 
 
 	if (!rc)
 		rc = check_root(w, index, err);
+	if (!rc)
+		rc = ibb_wim_check_names(w, index, err);
 	if (rc)
 		return rc;
 	b = ibb_zalloc(sizeof(*b));

@@ -139,14 +139,18 @@ static int settle_counts(struct ibb_wim *w, struct ibb_error *err)
 			    "count the files of its images");
 }
 
+/* Of the images that were changed and not counted yet: when a write failed, it may be tried again.
+ */
 static int set_times(struct ibb_wim *w, const struct ibb_wim_write_opts *o, struct ibb_error *err)
 {
 	int r = IBB_OK;
 
 	if (!any_changed(w))
 		return IBB_OK;
+	if (!w->counted && !(w->counted = ibb_calloc_array(w->info.images, sizeof(*w->counted))))
+		return ibb_err_nomem(err);
 	for (unsigned i = 0; !r && i < w->info.images; i++)
-		if (w->changed[i])
+		if (w->changed[i] && !w->counted[i])
 			r = set_time(w, i + 1, 0, err);
 	if (!r)
 		r = settle_counts(w, err);
@@ -154,12 +158,13 @@ static int set_times(struct ibb_wim *w, const struct ibb_wim_write_opts *o, stru
 		if (!w->changed[i])
 			continue;
 		/* also what keeps it from writing over its XML data, see ibb_wim_append() */
-		if (!has_time(w, i + 1))
+		if (!w->counted[i] && !has_time(w, i + 1))
 			r = ibb_err(err, IBB_E_INTERNAL,
 				    "%s: image %u was changed, and wimlib does not know of it",
 				    w->name, i + 1);
 		else
 			r = set_time(w, i + 1, ibb_filetime_from_unix(o->unix_time), err);
+		w->counted[i] = !r;
 	}
 	return r;
 }

@@ -24,6 +24,7 @@ struct canonical {
 	unsigned depth;
 	unsigned wanted_at; /* elements from this depth on are written; 0: none */
 	unsigned muted_at;  /* but not from this one on; 0: all */
+	bool quoted;	    /* an attribute's value is being written */
 	int oom;
 };
 
@@ -74,8 +75,8 @@ static void emit_code(struct canonical *c, uint32_t u)
 	static const uint8_t lead[] = {0, 0xc0, 0xe0, 0xf0};
 	char s[4];
 
-	if (u == '<' || u == '>' || u == '&') {
-		emit_str(c, u == '<' ? "&lt;" : u == '>' ? "&gt;" : "&amp;");
+	if (u == '<' || u == '>' || u == '&' || (u == '"' && c->quoted)) {
+		emit_str(c, u == '<' ? "&lt;" : u == '>' ? "&gt;" : u == '&' ? "&amp;" : "&quot;");
 		return;
 	}
 	s[0] = (char)(lead[more] | u >> 6 * more);
@@ -127,8 +128,8 @@ static void emit_text(struct canonical *c, struct text t)
 		    reference((struct text){t.p + 1, (size_t)(semicolon - t.p) - 1}, &u)) {
 			n = (size_t)(semicolon - t.p) + 1;
 			emit_code(c, u);
-		} else if (*t.p == '>') {
-			emit_str(c, "&gt;");
+		} else if (*t.p == '>' || *t.p == '"') {
+			emit_code(c, (uint32_t)*t.p);
 		} else if (*t.p != '\r') {
 			emit(c, t.p, 1);
 		}
@@ -251,7 +252,9 @@ static void open_element(struct canonical *c, struct text t)
 		emit_str(c, " ");
 		emit(c, key.p, key.n);
 		emit_str(c, "=\"");
+		c->quoted = true;
 		emit_text(c, value);
+		c->quoted = false;
 		emit_str(c, "\"");
 	}
 	emit_str(c, ">");

@@ -206,10 +206,13 @@ int ibb_wof_decompress(struct ibb_bytes stream, enum ibb_wof_algorithm algorithm
 	IBB_AUTO(ibb_wof_close) struct ibb_wof *w = NULL;
 	int rc = ibb_wof_open(stream, algorithm, size, path, &w, err);
 
-	if (!rc && (size > SIZE_MAX || ibb_buf_append_zero(&out, (size_t)size)))
-		rc = ibb_err_nomem(err);
-	for (uint64_t i = 0; !rc && i < w->n_chunks; i++)
-		rc = ibb_wof_read_chunk(w, i, out.data + i * w->chunk, err);
+	/* memory grows with what was decompressed: the size is only what the file says of itself */
+	for (uint64_t i = 0; !rc && i < w->n_chunks; i++) {
+		const size_t n = ibb_wof_chunk_bytes(w, i), at = out.len;
+
+		rc = ibb_buf_append_zero(&out, n) ? ibb_err_nomem(err)
+						  : ibb_wof_read_chunk(w, i, out.data + at, err);
+	}
 	if (rc)
 		return rc;
 	ibb_buf_clear(ret);

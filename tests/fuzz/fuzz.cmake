@@ -21,12 +21,13 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/src/authenticode/cat.c)
 endif()
 set(vhd_targets vhd_footer vhd_header vhd_bat)
 list(APPEND mkcorpus_sources fuzz/mkcorpus_vhd.c support/mkvhd.c support/imgfile.c)
-list(APPEND mkcorpus_sources fuzz/mkcorpus_fat.c support/mkfat.c)
+list(APPEND mkcorpus_sources fuzz/mkcorpus_fat.c support/mkfat.c fuzz/mkcorpus_wim.c)
 
 list(APPEND mkcorpus_sources fuzz/mkcorpus_vhdx.c fuzz/fuzz_vhdx_file.c support/mkvhdx.c)
 
 add_executable(ibb-mkcorpus ${mkcorpus_sources})
 ibb_objects(ibb-mkcorpus base disk hive)
+target_link_libraries(ibb-mkcorpus PRIVATE ibb_wimlib)
 if(cat_targets)
 	target_compile_definitions(ibb-mkcorpus PRIVATE IBB_FUZZ_CAT)
 	target_link_libraries(ibb-mkcorpus PRIVATE OpenSSL::Crypto)
@@ -87,6 +88,7 @@ foreach(target ${vhd_targets})
 	endif()
 endforeach()
 ibb_fuzz_target(fat SOURCES fuzz/fuzz_fat.c LAYERS base disk volume)
+ibb_fuzz_target(wim_blob SOURCES fuzz/fuzz_wim_blob.c LAYERS base disk volume)
 
 # One program, which damages another structure in each target.
 set(vhdx_part 0)

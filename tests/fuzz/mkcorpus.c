@@ -329,6 +329,7 @@ int main(int argc, char **argv)
 	mkcorpus_catalogs();
 #endif
 	mkcorpus_fat();
+	mkcorpus_wim();
 	mkcorpus_vhdx();
 	printf("%u seeds in %s\n", n_written, out_dir);
 	return 0;

@@ -242,6 +242,10 @@ static void test_identity(void **state)
 	assert_true(ibb_path_is("soft", &a));
 	assert_false(ibb_path_is("other", &a));
 	assert_false(ibb_path_is("none", &a));
+	assert_true(ibb_same_path("f", "soft") && ibb_same_path("hard", "./f"));
+	assert_true(ibb_same_path(".", "./."));
+	assert_false(ibb_same_path("f", "other") || ibb_same_path("f", "."));
+	assert_false(ibb_same_path("f", "none") || ibb_same_path("none", "none"));
 	assert_ok(ibb_file_id_fd(fd, "f", &b, &err), err);
 	assert_true(ibb_same_file(&a, &b) && ibb_same_state(&a, &b));
 	assert_int_equal(futimens(fd, times), 0);
@@ -409,7 +413,8 @@ static void test_failing_disk(void **state)
 		assert_ok(ibb_atomic_begin(&a, "out", replace, &err), err);
 		sim.linkat_errno = ENOSPC;
 		assert_fails(ibb_atomic_commit(&a, &err), IBB_E_NOSPACE, err,
-			     "out: link into place: No space left");
+			     replace ? "out: create a file in .: No space left"
+				     : "out: link into place: No space left");
 		sim.linkat_errno = 0;
 		assert_int_equal(count_names(), 0);
 	}
@@ -501,21 +506,20 @@ static void test_killed(void **state)
 }
 
 /* What a killed run left has our process id, as it has in a container: the next run goes on. */
-static void test_left_behind(void **state)
+static void left_behind(bool replace)
 {
 	struct ibb_error err = {0};
 	struct ibb_atomic a;
 	char first[64], second[64];
 
-	(void)state;
-	sim.tmpfile_errno = EOPNOTSUPP;
 	snprintf(first, sizeof(first), ".out.ibbake-%ld.tmp", (long)getpid());
 	snprintf(second, sizeof(second), ".out.ibbake-%ld-1.tmp", (long)getpid());
 	write_text(first, "left");
-	assert_ok(ibb_atomic_begin(&a, "out", false, &err), err);
-	assert_text(first, "left");
-	assert_int_equal(access(second, F_OK), 0);
+	assert_ok(ibb_atomic_begin(&a, "out", replace, &err), err);
 	assert_ok(ibb_pwrite_full(a.fd, "new", 3, 0, "out", &err), err);
+	assert_ok(ibb_atomic_prepare(&a, &err), err);
+	assert_text(first, "left");
+	assert_int_equal(access(second, F_OK), replace || sim.tmpfile_errno ? 0 : -1);
 	assert_ok(ibb_atomic_commit(&a, &err), err);
 	assert_text("out", "new");
 	assert_text(first, "left");
@@ -524,17 +528,29 @@ static void test_left_behind(void **state)
 	assert_int_equal(unlink("out"), 0);
 }
 
+static void left_behind_both(void)
+{
+	left_behind(false);
+	left_behind(true);
+}
+
+static void test_left_behind(void **state)
+{
+	(void)state;
+	each_route(left_behind_both);
+}
+
 static void aside(void)
 {
 	struct ibb_error err = {0};
 	struct ibb_aside a, b;
-	char hidden[64];
+	char hidden[64], hint[160];
 
 	snprintf(hidden, sizeof(hidden), ".old.ibbake-%ld-0.old", (long)getpid());
 	/* nothing there */
 	assert_ok(ibb_aside_put(&a, "old", &err), err);
 	assert_null(a.tmp);
-	ibb_aside_back(&a);
+	ibb_aside_back(&a, &err);
 	ibb_aside_drop(&a);
 	assert_int_equal(count_names(), 0);
 	/* away, back, away for good */
@@ -542,7 +558,8 @@ static void aside(void)
 	assert_ok(ibb_aside_put(&a, "old", &err), err);
 	assert_int_equal(access("old", F_OK), -1);
 	assert_text(hidden, "one");
-	ibb_aside_back(&a);
+	ibb_aside_back(&a, &err);
+	assert_string_equal(err.hint, "");
 	assert_text("old", "one");
 	assert_ok(ibb_aside_put(&a, "old", &err), err);
 	ibb_aside_drop(&a);
@@ -553,8 +570,14 @@ static void aside(void)
 	write_text("old", "three");
 	assert_ok(ibb_aside_put(&b, "old", &err), err);
 	assert_text(hidden, "two");
-	ibb_aside_back(&b);
-	ibb_aside_back(&a);
+	ibb_aside_back(&b, &err);
+	assert_string_equal(err.hint, "");
+	ibb_err(&err, IBB_E_IO, "what went wrong");
+	ibb_aside_back(&a, &err);
+	assert_string_equal(err.msg, "what went wrong");
+	snprintf(hint, sizeof(hint),
+		 "old is ./%s now, and could not get its name back: File exists", hidden);
+	assert_string_equal(err.hint, hint);
 	assert_text("old", "three");
 	assert_text(hidden, "two");
 	assert_int_equal(unlink(hidden), 0);
@@ -662,7 +685,11 @@ static void test_lock(void **state)
 	assert_fails(ibb_lock_take(&l, "img", &err), IBB_E_IO, err,
 		     "img: lock file .img.ibbake-lock");
 	assert_int_equal(access("victim", F_OK), -1);
-	assert_fails(ibb_lock_take(&l, "none/img", &err), IBB_E_IO, err, "No such file");
+	assert_fails(ibb_lock_take(&l, "none/img", &err), IBB_E_IO, err,
+		     "none/img: its directory none: No such file or directory");
+	write_text("file", "");
+	assert_fails(ibb_lock_take(&l, "file/img", &err), IBB_E_IO, err,
+		     "file/img: its directory file: Not a directory");
 }
 
 /* Many processes, one lock: never two inside at once. */

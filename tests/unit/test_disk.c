@@ -442,6 +442,63 @@ static void test_overlay_clean_write(void **state)
 	ibb_disk_unref(low);
 }
 
+struct runs_seen {
+	unsigned n, stop_at;
+	uint64_t off[8];
+	size_t len[8];
+	uint8_t first[8], last[8];
+};
+
+static int see_run(void *ctx, uint64_t off, const uint8_t *data, size_t n, struct ibb_error *err)
+{
+	struct runs_seen *s = ctx;
+
+	assert_true(s->n < 8);
+	s->off[s->n] = off;
+	s->len[s->n] = n;
+	s->first[s->n] = data[0];
+	s->last[s->n] = data[n - 1];
+	return s->n++ == s->stop_at ? ibb_err(err, IBB_E_CANCELLED, "enough") : IBB_OK;
+}
+
+/* Blocks 1 2 3 and 5 and 6: runs of two blocks at most. */
+static void test_overlay_runs(void **state)
+{
+	struct ibb_disk *d = NULL, *ov = NULL;
+	struct runs_seen s = {.stop_at = 8};
+	struct ibb_error err = {0};
+	uint8_t b[4096];
+
+	(void)state;
+	assert_ok(ibb_disk_mem_new(65536, 512, &d, &err), err);
+	assert_ok(ibb_disk_overlay_new(d, 65536, &ov, &err), err);
+	assert_ok(ibb_disk_overlay_runs(ov, 8192, see_run, &s, &err), err);
+	assert_int_equal(s.n, 0);
+	for (uint8_t i = 6; i; i--) {
+		memset(b, i, sizeof(b));
+		if (i != 4)
+			assert_ok(ibb_disk_pwrite(ov, b, sizeof(b), i * 4096u, &err), err);
+	}
+	assert_ok(ibb_disk_overlay_runs(ov, 8192, see_run, &s, &err), err);
+	assert_int_equal(s.n, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint8_t first[] = {1, 3, 5}, last[] = {2, 3, 6};
+
+		assert_int_equal(s.off[i], first[i] * 4096u);
+		assert_int_equal(s.len[i], (last[i] - first[i] + 1) * 4096u);
+		assert_int_equal(s.first[i], first[i]);
+		assert_int_equal(s.last[i], last[i]);
+	}
+	for (s.stop_at = 0; s.stop_at < 3; s.stop_at++) {
+		s.n = 0;
+		assert_fails(ibb_disk_overlay_runs(ov, 8192, see_run, &s, &err), IBB_E_CANCELLED,
+			     err, "enough");
+		assert_int_equal(s.n, s.stop_at + 1);
+	}
+	ibb_disk_unref(ov);
+	ibb_disk_unref(d);
+}
+
 static void test_overlay_limit(void **state)
 {
 	struct ibb_error err = {0};
@@ -724,6 +781,7 @@ int main(void)
 		cmocka_unit_test(test_file_extents),
 		cmocka_unit_test(test_overlay_model),
 		cmocka_unit_test(test_overlay_clean_write),
+		cmocka_unit_test(test_overlay_runs),
 		cmocka_unit_test(test_overlay_limit),
 		cmocka_unit_test(test_overlay_many_blocks),
 		cmocka_unit_test(test_overlay_over_faulty_disk),

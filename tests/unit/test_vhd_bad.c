@@ -213,11 +213,13 @@ static void test_locators(void **state)
 		{HEADER, 600 + 16, 8, "\0\0\0\0\0\0\x18\0", true, IBB_E_CORRUPT,
 		 "block 0 at offset 6144 overlaps the parent locator at offset 6144"},
 		{FILE_, 2048 + 4, 2, "\n", false, IBB_E_CORRUPT,
-		 "the parent's path at offset 2048 has a control character 0x0a in it"},
+		 "the parent's path at offset 2048 has a control character in it"},
 		{FILE_, 4096, 1, "\033", false, IBB_E_CORRUPT,
-		 "path at offset 4096 has a control character 0x1b"},
+		 "path at offset 4096 has a control character in it"},
 		{HEADER, 64, 2, "\0\177", true, IBB_E_CORRUPT,
-		 "path at offset 576 has a control character 0x7f"},
+		 "path at offset 576 has a control character in it"},
+		{HEADER, 64, 2, "\x20\x2e", true, IBB_E_CORRUPT, /* right to left from here on */
+		 "path at offset 576 has a control character in it"},
 		/* kinds of locators that nobody knows point anywhere */
 		{HEADER, 576, 24,
 		 "XXXX\377\377\377\377\377\377\377\377\0\0\0\0\377\377\377\377\377\377"

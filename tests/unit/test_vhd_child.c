@@ -291,9 +291,11 @@ static void test_link(void **state)
 	/* no locator, no name: still a child */
 	memset(v.locators, 0, sizeof(v.locators));
 	v.parent_name = NULL;
+	v.parent_time_s = 0; /* nor a time */
 	o = make_vhd(&v);
 	assert_true(o.link.differencing);
 	assert_int_equal(o.link.n, 0);
+	assert_false(o.link.has_timestamp);
 	close_vhd(&o);
 }
 
@@ -368,7 +370,7 @@ static void test_real_orphan(void **state)
 	assert_true(o.link.differencing);
 	assert_memory_equal(&o.link.id, &parent, 16);
 	assert_false(o.link.has_id2);
-	assert_true(o.link.has_timestamp);
+	assert_false(o.link.has_timestamp); /* it is 0 */
 	assert_int_equal(o.link.timestamp_s, 0);
 	assert_int_equal(o.link.n, 3);
 	assert_int_equal(o.link.locators[0].kind, IBB_LOCATOR_ABSOLUTE);

@@ -74,13 +74,35 @@ static void test_link(void **state)
 	assert_string_equal(o.link.locators[2].path, "C:\\base.vhdx");
 	vhdx_close(&o);
 	mkvhdx_clear(&m);
-	m = vhdx_make(
-		&(struct mkvhdx_opts){.disk_bytes = MIB, .differencing = true, .relative = ""});
+	m = vhdx_make(&(struct mkvhdx_opts){.disk_bytes = MIB,
+					    .differencing = true,
+					    .linkage2 = "{00000000-0000-0000-0000-000000000000}",
+					    .relative = ""});
 	assert_ok(vhdx_open(m.file, &o, &err), err);
 	assert_false(o.link.has_id2);
 	assert_int_equal(o.link.n, 0);
 	vhdx_close(&o);
 	mkvhdx_clear(&m);
+}
+
+/* They reach messages and documents. */
+static void test_path_is_plain(void **state)
+{
+	static const char *const bad[] = {"a\nb.vhdx", "\x1b[2J.vhdx", "a\x7f.vhdx",
+					  "\xe2\x80\xaexdhv.vhdx"};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(bad); i++) {
+		struct mkvhdx m = vhdx_make(&(struct mkvhdx_opts){
+			.disk_bytes = MIB, .differencing = true, .absolute = bad[i]});
+		struct ibb_error err = {0};
+		struct vhdx_opened o;
+
+		assert_fails(vhdx_open(m.file, &o, &err), IBB_E_CORRUPT, err,
+			     "the VHDX parent locator at offset 2183168 has a control character in "
+			     "a value");
+		mkvhdx_clear(&m);
+	}
 }
 
 static void test_without_parent(void **state)
@@ -356,7 +378,7 @@ static void test_real_link(void **state)
 	assert_true(o.link.differencing);
 	ibb_guid_format(&o.link.id, text);
 	assert_string_equal(text, "{ff34003b-11ed-4cf8-a166-b2be05e20b80}");
-	assert_true(o.link.has_id2);
+	assert_false(o.link.has_id2); /* it is zeros */
 	assert_int_equal(o.link.n, 3);
 	assert_string_equal(o.link.locators[0].path,
 			    ".\\Generation 1_49C4BAF3-4B25-4406-8C4B-D39E65C32385.avhdx");
@@ -371,6 +393,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_link),
+		cmocka_unit_test(test_path_is_plain),
 		cmocka_unit_test(test_without_parent),
 		cmocka_unit_test(test_bitmap_patterns),
 		cmocka_unit_test(test_no_bitmap_block),

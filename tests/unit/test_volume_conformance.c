@@ -92,10 +92,12 @@ static void wim_make_it(struct backend *b)
 /* What was committed is written first. */
 static struct ibb_volume *wim_open_it(struct backend *b)
 {
+	const char *old = wim_path(b);
+
 	if (b->wim->changed[0]) {
-		unlink(wim_path(b));
 		b->written++;
 		stage_write(b->wim, wim_path(b));
+		unlink(old);
 	}
 	ibb_wim_close(b->wim);
 	b->wim = wim_open(wim_path(b));

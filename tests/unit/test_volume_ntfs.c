@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The rules of libntfs-3g, each with the case that a broken rule would spoil. */
+#include <sys/resource.h>
+
 #include "ntfs_raw.h"
 
 static void expect_spelling(struct ibb_volume *v, const char *path, const char *want)
@@ -555,20 +557,77 @@ static void wrong_link_count(void **state)
 	ibb_disk_unref(d);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define HAVE_ASAN true
+#elif defined(__has_feature)
+#define HAVE_ASAN __has_feature(address_sanitizer)
+#else
+#define HAVE_ASAN false
+#endif
+
+static void set_index_block_bytes(struct ibb_disk *d, const char *dir, uint32_t bytes)
+{
+	struct raw *r = raw_open(d);
+	ntfs_inode *ni = raw_inode(r, dir);
+	ntfs_attr_search_ctx *ctx = ntfs_attr_get_search_ctx(ni, NULL);
+
+	assert_non_null(ctx);
+	assert_int_equal(
+		ntfs_attr_lookup(AT_INDEX_ROOT, NTFS_INDEX_I30, 4, CASE_SENSITIVE, 0, NULL, 0, ctx),
+		0);
+	ibb_put_le32((uint8_t *)ctx->attr + le16_to_cpu(ctx->attr->value_offset) + 8, bytes);
+	ntfs_attr_put_search_ctx(ctx);
+	ntfs_inode_mark_dirty(ni);
+	raw_done(ni);
+	raw_close(r);
+}
+
+/* A size that no memory has: the volume is damaged, and the machine is not to blame. */
+static void index_blocks_of_2_gib(void **state)
+{
+	const char *why = HAVE_ASAN ? "" : "asks for more memory than any needs (Failed to malloc";
+	struct rlimit was, less = {(rlim_t)1 << 30, RLIM_INFINITY};
+	struct ibb_disk *d = make_ntfs(16, 512, 4096);
+	struct ibb_volume *v = open_rw(d);
+	struct ibb_error err = {0};
+	struct ibb_stat st;
+	unsigned n = 0;
+
+	(void)state;
+	make_dir(v, "many");
+	for (unsigned i = 0; i < 50; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "many/some longer name for a file %u", i);
+		put(v, path, "x");
+	}
+	commit_close(v);
+	set_index_block_bytes(d, "many", 1u << 31);
+	v = open_rw(d);
+	assert_int_equal(getrlimit(RLIMIT_AS, &was), 0);
+	less.rlim_max = was.rlim_max;
+	if (!HAVE_ASAN) /* whose shadow takes terabytes */
+		assert_int_equal(setrlimit(RLIMIT_AS, &less), 0);
+	assert_fails(ibb_volume_list(v, "many", count_name, &n, &err), IBB_E_CORRUPT, err,
+		     "many: reading the directory: ");
+	assert_non_null(strstr(err.msg, why));
+	assert_non_null(strstr(err.hint, "chkdsk"));
+	assert_fails(ibb_volume_stat(v, "many/some longer name for a file 7", &st, &err),
+		     IBB_E_CORRUPT, err, "many/some longer name for a file 7: looking it up: ");
+	assert_non_null(strstr(err.msg, why));
+	assert_int_equal(setrlimit(RLIMIT_AS, &was), 0);
+	ibb_volume_close(v);
+	ibb_disk_unref(d);
+}
+
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(names_and_case),
-	cmocka_unit_test(expected_codes),
-	cmocka_unit_test(dos_names),
-	cmocka_unit_test(wrong_link_count),
-	cmocka_unit_test(hard_link_replaced),
-	cmocka_unit_test(hard_link_in_place),
-	cmocka_unit_test(in_place_is_delta),
-	cmocka_unit_test(in_place_patterns),
-	cmocka_unit_test(sizes),
-	cmocka_unit_test(large_directory),
-	cmocka_unit_test(compressed_directory),
-	cmocka_unit_test(wof_and_efs),
-	cmocka_unit_test(reparse_in_path),
+	cmocka_unit_test(index_blocks_of_2_gib), cmocka_unit_test(names_and_case),
+	cmocka_unit_test(expected_codes),	 cmocka_unit_test(dos_names),
+	cmocka_unit_test(wrong_link_count),	 cmocka_unit_test(hard_link_replaced),
+	cmocka_unit_test(hard_link_in_place),	 cmocka_unit_test(in_place_is_delta),
+	cmocka_unit_test(in_place_patterns),	 cmocka_unit_test(sizes),
+	cmocka_unit_test(large_directory),	 cmocka_unit_test(compressed_directory),
+	cmocka_unit_test(wof_and_efs),		 cmocka_unit_test(reparse_in_path),
 };
 
 int main(void)

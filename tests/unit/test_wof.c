@@ -487,6 +487,19 @@ static void read_errors(void **state)
 	free(p);
 }
 
+/* No memory for what a file says of itself: a TiB of chunks that are not there. */
+static void size_is_a_claim(void **state)
+{
+	const size_t size = (size_t)1 << 40;
+	const size_t n = ibb_wof_max_stream(IBB_WOF_LZX, size) - size + (size >> 15);
+	struct ibb_buf s = {calloc(1, n), n, n};
+
+	(void)state;
+	assert_non_null(s.data);
+	expect_bad(&s, 1, size, "wrong place of chunk 0 of 33554432");
+	ibb_buf_clear(&s);
+}
+
 static void out_of_memory(void **state)
 {
 	struct ibb_error err = {0};
@@ -515,17 +528,12 @@ static void out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_algorithms_and_sizes),
-		cmocka_unit_test(read_then_replace),
-		cmocka_unit_test(reparse_points),
-		cmocka_unit_test(reparse_lengths),
-		cmocka_unit_test(streams_that_do_not_fit),
-		cmocka_unit_test(hostile_tables),
-		cmocka_unit_test(damaged_chunks),
-		cmocka_unit_test(beyond_4_gib),
-		cmocka_unit_test(as_windows_wrote_it),
-		cmocka_unit_test(read_errors),
-		cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(all_algorithms_and_sizes), cmocka_unit_test(read_then_replace),
+		cmocka_unit_test(reparse_points),	    cmocka_unit_test(reparse_lengths),
+		cmocka_unit_test(streams_that_do_not_fit),  cmocka_unit_test(hostile_tables),
+		cmocka_unit_test(damaged_chunks),	    cmocka_unit_test(beyond_4_gib),
+		cmocka_unit_test(as_windows_wrote_it),	    cmocka_unit_test(read_errors),
+		cmocka_unit_test(size_is_a_claim),	    cmocka_unit_test(out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, img_teardown) ? 1 : 0;

@@ -32,3 +32,15 @@ add_test(NAME test_wim_template_again COMMAND ${CMAKE_COMMAND} -DEMBED=$<TARGET_
 set_tests_properties(test_wim_template_again PROPERTIES LABELS unit TIMEOUT 60)
 ibb_unit_test(test_wim_read LABEL unit SOURCES unit/test_wim_read.c support/mkwim.c support/mksd.c
 	${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_bad LABEL bad SOURCES unit/test_wim_bad.c support/mkwim.c support/mksd.c
+	${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_stage LABEL unit SOURCES unit/test_wim_stage.c support/mkwim.c support/mksd.c
+	${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_write LABEL fault SOURCES unit/test_wim_write.c support/mkwim.c support/mksd.c
+	${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_stage_fault LABEL fault SOURCES unit/test_wim_stage_fault.c support/mkwim.c
+	support/mksd.c ${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_compare LABEL unit SOURCES unit/test_wim_compare.c support/mkwim.c
+	support/mksd.c ${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_kill LABEL fault SOURCES unit/test_wim_kill.c support/mkwim.c support/mksd.c
+	${ntfscheck} LAYERS base disk volume)

@@ -19,10 +19,13 @@ static inline struct ibb_volume *stage_open(struct ibb_wim *w, const char *temp_
 /* What was committed, to a file. */
 static inline void stage_write(struct ibb_wim *w, const char *path)
 {
-	int code = wimlib_write(w->lib, path, WIMLIB_ALL_IMAGES, WIMLIB_WRITE_FLAG_RETAIN_GUID, 1);
+	const struct ibb_wim_write_opts opts = {.threads = 1, .unix_time = 1700000000};
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	struct ibb_error err = {0};
 
-	if (code)
-		fail_msg("%s: %s", path, wimlib_get_error_string((enum wimlib_error_code)code));
+	assert_true(fd >= 0);
+	assert_ok(ibb_wim_write(w, fd, path, &opts, &err), err);
+	close(fd);
 }
 
 /* Commit, write, close both; the written one is opened. */
