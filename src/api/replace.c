@@ -229,7 +229,7 @@ int ibb_replace_manifest(const struct ibb_request *q, const char *text,
 	if (!r) {
 		r = seal(ctx, err);
 		if (r)
-			ibb_aside_back(&old);
+			ibb_aside_back(&old, err);
 	}
 	if (!r && text) {
 		r = ibb_atomic_commit(&man, err);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/inplace.h"
 #include "api/trust.h"
 #include "api/winre.h"
 #include "base/limits.h"
@@ -55,211 +54,12 @@ int ibb_session_catalog(const struct ibb_request *q, struct ibb_catalog **ret,
 	return r ? r : ibb_catalog_load(q->catalog, text.data, text.len, ret, err);
 }
 
-static int warn_table(struct ibb_session *s, struct ibb_error *err)
-{
-	const struct ibb_ptable *t = &s->image->table;
-	int r = IBB_OK;
-
-	if (t->primary_damaged)
-		r = ibb_session_warn(
-			s, err,
-			"the primary GPT is damaged; the partitions were read from the "
-			"backup GPT, and the output keeps the damage");
-	if (!r && t->backup_damaged)
-		r = ibb_session_warn(s, err,
-				     "the backup GPT is missing, damaged or not at the end of the "
-				     "disk; the output keeps that");
-	return r;
-}
-
-/* With one Windows in sight, a partition that cannot be looked into may hold the one that is meant.
- */
-static int warn_unseen(struct ibb_session *s, struct ibb_error *err)
-{
-	const struct ibb_image *im = s->image;
-	int r = IBB_OK;
-
-	for (size_t i = 0; i < im->table.n && !s->q->partition && !r; i++)
-		if (i != im->windows && im->found[i].problem.code)
-			r = ibb_session_warn(
-				s, err,
-				"partition %u could not be looked into, so the Windows of "
-				"partition %u was taken: %s",
-				im->table.parts[i].number, im->table.parts[im->windows].number,
-				im->found[i].problem.msg);
-	return r;
-}
-
-static int warn_link(struct ibb_session *s, const struct ibb_link *l, struct ibb_error *err)
-{
-	int r = IBB_OK;
-
-	if (l->vhdx.log_replayed)
-		r = ibb_session_warn(s, err,
-				     "%s was not cleanly closed: %llu bytes of its log were "
-				     "replayed in memory; the file stays as it is",
-				     l->path, (unsigned long long)l->vhdx.log_bytes);
-	if (!r && l->vhd.footer_from_copy)
-		r = ibb_session_warn(s, err,
-				     "%s: the footer at the end is damaged or missing; the copy "
-				     "at its beginning was used",
-				     l->path);
-	if (!r && l->vhdx.bad_header_at)
-		r = ibb_session_warn(s, err,
-				     "%s: the VHDX header at offset %u is damaged; the other one "
-				     "was used",
-				     l->path, l->vhdx.bad_header_at);
-	if (!r && l->vhdx.bad_region_at)
-		r = ibb_session_warn(s, err,
-				     "%s: the VHDX region table at offset %u is damaged; the other "
-				     "one was used",
-				     l->path, l->vhdx.bad_region_at);
-	return r;
-}
-
-int ibb_session_warn_chain(struct ibb_session *s, const struct ibb_chain *c,
-			   const struct ibb_opinion_result *said, struct ibb_error *err)
-{
-	struct ibb_identity_opinion o;
-	int r = IBB_OK;
-
-	for (size_t i = 0; i < c->n && !r; i++)
-		r = warn_link(s, &c->links[i], err);
-	for (size_t i = 0; i + 1 < c->n && !r; i++)
-		if (ibb_link_time_later(&c->links[i], &c->links[i + 1]))
-			r = ibb_session_warn(s, err,
-					     "%s was changed after its child %s was made; going on "
-					     "because of --accept-changed-parent",
-					     c->links[i + 1].path, c->links[i].path);
-	ibb_image_opinion(c, s->q->second_opinion_off, said, &o);
-	if (r || c->links[0].kind == IBB_CONTAINER_RAW)
-		return r;
-	if (strcmp(o.result, "off") == 0)
-		return ibb_session_warn(
-			s, err, "no second opinion of the container was asked for (%s)", o.reason);
-	if (strcmp(o.result, "not-asked") == 0)
-		return ibb_session_warn(s, err, "there is no second opinion of the container: %s",
-					o.reason);
-	if (strcmp(o.result, "agrees-in-part") == 0)
-		return ibb_session_warn(s, err,
-					"the second opinion of the container is not of all of it: "
-					"%s",
-					o.reason);
-	return IBB_OK;
-}
-
 void ibb_session_warnings_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj)
 {
 	struct ibb_json *list = ibb_jb_array(b, obj, "warnings");
 
 	for (size_t i = 0; i < s->n_warnings; i++)
 		ibb_jb_str(b, list, NULL, s->warnings[i]);
-}
-
-void ibb_session_source_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj)
-{
-	struct ibb_identity_opinion o;
-
-	ibb_image_opinion(&s->image->chain, s->q->second_opinion_off, &s->image->opinion, &o);
-	ibb_opinion_json(&o, b, obj);
-	ibb_session_warnings_json(s, b, obj);
-}
-
-static int spill_somewhere(struct ibb_session *s, struct ibb_error *err)
-{
-	IBB_AUTO_FREE char *dir = ibb_spill_dir(s->q);
-
-	return dir ? ibb_disk_overlay_spill(s->image->overlay, dir, err) : ibb_err_nomem(err);
-}
-
-static int read_facts(struct ibb_session *s, struct ibb_error *err)
-{
-	return ibb_facts_read(s->volume, s->q->accept_dirty_hives, &s->facts, err);
-}
-
-static int warn_facts(struct ibb_session *s, struct ibb_error *err)
-{
-	int r = IBB_OK;
-
-	for (size_t i = 0; !r && i < s->facts->n_warnings; i++)
-		r = ibb_session_warn(s, err, "%s", s->facts->warnings[i]);
-	return r;
-}
-
-static int open_windows(struct ibb_session *s, bool writable, struct ibb_error *err)
-{
-	int r = ibb_image_open_windows(s->image, s->q->partition, writable, err);
-
-	if (r)
-		return r;
-	s->volume = s->image->volume;
-	s->info = s->image->info;
-	return IBB_OK;
-}
-
-int ibb_session_open(struct ibb_session *s, bool writable, struct ibb_error *err)
-{
-	const struct ibb_image_opts o = {.second_opinion_off = s->q->second_opinion_off,
-					 .accept_changed_parent = s->q->accept_changed_parent};
-	int r = ibb_session_phase(s->q, "inspect", 0, 0, err);
-
-	if (!r)
-		r = ibb_image_open(s->q->image, &o, &s->image, err);
-	if (!r)
-		r = ibb_session_warn_chain(s, &s->image->chain, &s->image->opinion, err);
-	if (!r)
-		r = spill_somewhere(s, err);
-	if (!r)
-		r = open_windows(s, writable, err);
-	if (!r)
-		r = read_facts(s, err);
-	if (!r)
-		r = warn_table(s, err);
-	if (!r)
-		r = warn_unseen(s, err);
-	return r ? r : warn_facts(s, err);
-}
-
-int ibb_session_reopen(struct ibb_session *s, struct ibb_error *err)
-{
-	int r = ibb_image_reopen(s->image, err);
-
-	s->volume = s->image->volume;
-	return r;
-}
-
-/* A missing hive is expected, so that what else is missing must not be taken for that. */
-static int find_system_hive(struct ibb_volume *v, struct ibb_error *err)
-{
-	struct ibb_stat st;
-	int r = ibb_volume_stat(v, IBB_SYSTEM_HIVE, &st, err);
-
-	if (!r && st.type != IBB_FILE_REGULAR)
-		r = IBB_E_NOTFOUND;
-	return r == IBB_E_NOTFOUND ? ibb_err(err, r, "holds no Windows (no " IBB_SYSTEM_HIVE ")")
-				   : r;
-}
-
-int ibb_session_open_wim(struct ibb_session *s, struct ibb_wim *w, unsigned index, bool writable,
-			 const char *temp_dir, struct ibb_error *err)
-{
-	int r = ibb_session_phase(s->q, "inspect", 0, 0, err);
-
-	s->wim = w;
-	s->index = index;
-	if (!r)
-		r = ibb_volume_open_wim(w, index, writable, temp_dir, &s->volume, err);
-	if (!r)
-		r = ibb_volume_info(s->volume, &s->info, err);
-	if (r)
-		return r == IBB_E_NOTFOUND ? ibb_err_prefix(err, IBB_E_CORRUPT, "open") : r;
-	r = find_system_hive(s->volume, err);
-	if (r)
-		return r;
-	r = read_facts(s, err);
-	if (r == IBB_E_NOTFOUND)
-		r = ibb_err_prefix(err, IBB_E_CORRUPT, "read Windows");
-	return r ? r : warn_facts(s, err);
 }
 
 void ibb_session_windows(const struct ibb_session *s, struct ibb_windows *ret)
@@ -523,89 +323,6 @@ static int select_all(struct ibb_session *s, struct ibb_error *err)
 	return r;
 }
 
-/* ---- packages that are staged already ---- */
-
-static int damaged(const struct ibb_plan_package *pp, struct ibb_error *err, const char *fmt, ...)
-	IBB_PRINTF(3, 4);
-static int damaged(const struct ibb_plan_package *pp, struct ibb_error *err, const char *fmt, ...)
-{
-	char text[768];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	ibb_err(err, IBB_E_CONFLICT,
-		"%s is staged in the image as %s, but %s: the driver store is damaged",
-		pp->package->inf_name, pp->published, text);
-	return ibb_err_hint(err, IBB_E_CONFLICT,
-			    "in Windows: pnputil /delete-driver %s; then bake again",
-			    pp->published);
-}
-
-/* Is the file of the image the one of the package? What WOF compressed is at least there. */
-static int check_staged_file(const struct ibb_session *s, const struct ibb_plan_package *pp,
-			     const char *path, struct ibb_bytes want, struct ibb_error *err)
-{
-	IBB_AUTO_BUF struct ibb_buf have = {0};
-	struct ibb_error sub = {0};
-	int r = ibb_volume_read(s->volume, path, want.len, &have, &sub);
-
-	if (r == IBB_E_UNSUPPORTED)
-		return IBB_OK;
-	if (r == IBB_E_NOTFOUND)
-		return damaged(pp, err, "%s is missing", path);
-	if (r == IBB_E_LIMIT || (!r && (have.len != want.len ||
-					(want.len && memcmp(have.data, want.data, want.len) != 0))))
-		return damaged(pp, err, "%s is not the package's", path);
-	if (r && err)
-		*err = sub;
-	return r;
-}
-
-static int check_staged_files(const struct ibb_session *s, const struct ibb_plan_package *pp,
-			      struct ibb_error *err)
-{
-	const struct ibb_package *p = pp->package;
-	IBB_AUTO_FREE char *inf = ibb_asprintf("%s/%s", IBB_STORE_INF_DIR, pp->published);
-	int r;
-
-	if (!inf)
-		return ibb_err_nomem(err);
-	r = check_staged_file(s, pp, inf, ibb_buf_bytes(&p->files[0].bytes), err);
-	for (size_t i = 0; i < p->n_files && !r; i++) {
-		IBB_AUTO_FREE char *path =
-			ibb_asprintf("%s/%s/%s", IBB_STORE_DIR, pp->name, p->files[i].path);
-
-		r = path ? check_staged_file(s, pp, path, ibb_buf_bytes(&p->files[i].bytes), err)
-			 : ibb_err_nomem(err);
-	}
-	return r;
-}
-
-/* "Nothing to do" is said only of a package that is there as a whole. */
-static int check_staged(const struct ibb_session *s, struct ibb_error *err)
-{
-	const struct ibb_facts *f = s->facts;
-	int r = IBB_OK;
-
-	for (size_t i = 0; i < s->plan->n_packages && !r; i++) {
-		const struct ibb_plan_package *pp = &s->plan->packages[i];
-
-		if (!pp->existing)
-			continue;
-		if (!pp->existing->active)
-			return damaged(pp, err,
-				       "DriverInfFiles\\%s does not make it the active one",
-				       pp->published);
-		if (f->oem_map_present &&
-		    !ibb_oem_map_get(ibb_buf_bytes(&f->oem_map), pp->oem_number))
-			return damaged(pp, err, "OemInfMap says that its number is free");
-		r = check_staged_files(s, pp, err);
-	}
-	return r;
-}
-
 static int check_required(const struct ibb_session *s, struct ibb_error *err)
 {
 	for (size_t i = 0; i < s->n_targets; i++) {
@@ -631,13 +348,6 @@ static int check_required(const struct ibb_session *s, struct ibb_error *err)
 				       s->resolutions[i]->size->name, line, why);
 	}
 	return IBB_OK;
-}
-
-int ibb_session_check_plan(struct ibb_session *s, struct ibb_error *err)
-{
-	int r = check_staged(s, err);
-
-	return r ? r : ibb_plan_check_space(s->plan, &s->info, err);
 }
 
 int ibb_session_check(struct ibb_session *s, struct ibb_error *err)

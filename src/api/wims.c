@@ -72,6 +72,12 @@ int ibb_wims_asked(const struct ibb_request *q, bool part, bool *ret, struct ibb
 	*ret = false;
 	if (r == IBB_E_NOMEM)
 		return ibb_err_nomem(err);
+	/* what lies beside it, or who is at it, comes before what the output is called */
+	if (r == IBB_E_CONFLICT) {
+		if (err)
+			*err = unopened;
+		return r;
+	}
 	if (r)
 		return IBB_OK;
 	*ret = ibb_wim_is(file);
@@ -179,6 +185,11 @@ int ibb_wims_open_as(const struct ibb_request *q, const char *name, bool all_by_
 	r = ibb_wim_open(q->image, name, &ret->wim, err);
 	if (!r)
 		r = make_items(ret, all_by_default, err);
+	if (!r && ibb_wim_info(ret->wim)->write_in_progress)
+		r = ibb_session_warn(&ret->common, err,
+				     "%s: a program that changed it was interrupted; it holds what "
+				     "it held before, and maybe data that nothing refers to",
+				     q->image);
 	if (r)
 		ibb_wims_close(ret);
 	return r;
@@ -236,6 +247,14 @@ int ibb_wims_fail(const struct ibb_wims *set, const struct ibb_wim_item *it, int
 			      name && *name ? ")" : "");
 }
 
+static int warn_skipped(struct ibb_wims *set, const struct ibb_wim_item *it, struct ibb_error *err)
+{
+	const char *name = ibb_wim_image(set->wim, it->index)->name;
+
+	return ibb_session_warn(&set->common, err, "image %u (%s) was skipped: %s", it->index,
+				name ? name : "no name", it->skipped);
+}
+
 int ibb_wims_enter(struct ibb_wims *set, struct ibb_wim_item *it, bool writable,
 		   struct ibb_error *err)
 {
@@ -246,7 +265,7 @@ int ibb_wims_enter(struct ibb_wims *set, struct ibb_wim_item *it, bool writable,
 	if (r == IBB_E_NOTFOUND && !it->named) {
 		it->skipped = ibb_strdup(err->msg);
 		ibb_wims_leave(set, it);
-		return it->skipped ? IBB_OK : ibb_err_nomem(err);
+		return it->skipped ? warn_skipped(set, it, err) : ibb_err_nomem(err);
 	}
 	if (r == IBB_E_NOTFOUND)
 		r = IBB_E_UNSUPPORTED;

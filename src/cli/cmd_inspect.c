@@ -188,15 +188,16 @@ static void disk(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 
 static void wim_image(const struct cli *c, const struct ibb_json *i, struct ibb_buf *out)
 {
+	static const char *const keys[] = {"display_name", "installation_type", "version", "arch"};
 	const struct ibb_json *x = ibb_json_get(i, "xml"), *p = ibb_json_get(i, "problem");
 	char bytes[32];
 
 	cli_bytes(ibb_json_str(x, "bytes"), bytes);
-	cli_printf(out, "says     %s %s, %s, %s, %s in %s files\n",
-		   ibb_json_str(x, "display_name") ? cli_str(x, "display_name")
-						   : cli_str(x, "product"),
-		   ibb_json_str(x, "installation_type") ? cli_str(x, "installation_type") : "",
-		   cli_str(x, "version"), cli_str(x, "arch"), bytes, cli_str(x, "files"));
+	cli_printf(out, "says     ");
+	for (size_t k = 0; k < IBB_ARRAY_SIZE(keys); k++)
+		if (ibb_json_str(x, keys[k]))
+			cli_printf(out, "%s, ", ibb_json_str(x, keys[k]));
+	cli_printf(out, "%s in %s files\n", bytes, cli_str(x, "files"));
 	windows(c, i, out);
 	cli_render_warnings(i, out);
 	if (ibb_json_str(p, "message"))

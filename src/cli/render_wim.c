@@ -99,6 +99,9 @@ void cli_render_wim_change(const struct cli *c, const struct ibb_json *doc, stru
 	cli_render_images(c, doc, out, changed_image);
 	if (c->dry_run) {
 		cli_printf(out, "dry run: nothing was written\n");
+	} else if (strcmp(cli_str(w, "mode"), "in-place") == 0 &&
+		   strcmp(cli_str(w, "grown_bytes"), "0") == 0) {
+		cli_printf(out, "output   %s stays as it is\n", c->q.image);
 	} else {
 		cli_printf(out, "output   %s, read back and compared\n",
 			   c->q.in_place ? c->q.image : c->q.output);

@@ -93,7 +93,7 @@ static int check_part(const char *name, const struct ibb_json *m, struct ibb_err
 	if (!ibb_json_is_array(ibb_json_get(m, "files")) ||
 	    !ibb_json_is_array(ibb_json_get(m, "operations")) ||
 	    !ibb_json_is_array(ibb_json_get(m, "targets")))
-		return bad(name, "no \"files\", \"operations\" or \"targets\"", err);
+		return bad(name, "no \"files\", \"operations\", \"output\" or \"targets\"", err);
 	ibb_json_foreach (f, ibb_json_get(m, "files")) {
 		if (!r)
 			r = check_file(name, f, err);
@@ -143,7 +143,8 @@ int ibb_manifest_parse(const char *name, const void *text, size_t n, struct ibb_
 	} else {
 		r = check_part(name, m, err);
 		if (!r && !ibb_json_is_object(ibb_json_get(m, "output")))
-			r = bad(name, "no \"output\"", err);
+			r = bad(name, "no \"files\", \"operations\", \"output\" or \"targets\"",
+				err);
 	}
 	if (r)
 		return r;

@@ -25,11 +25,12 @@ ibb_layer(volume
 	SOURCES volume/volume.c volume/security.c volume/ntfs.c volume/ntfs_dev.c
 		volume/ntfs_state.c volume/ntfs_read.c volume/ntfs_meta.c volume/ntfs_write.c
 		volume/ntfs_import.c volume/wim_scratch.c volume/wim_stage.c
-		volume/wim_commit.c volume/wim_props.c ${IBB_TEMPLATE_C}
+		volume/wim_commit.c ${IBB_TEMPLATE_C}
 		volume/wof.c volume/dir.c volume/dir_commit.c volume/fat.c volume/fat_dir.c
 		volume/wim.c volume/wim_error.c volume/wim_images.c volume/wim_header.c
 		volume/wim_parts.c volume/wim_tree.c
 		volume/wim_blob.c volume/wim_names.c volume/wim_volume.c
-		volume/wim_usage.c volume/wim_write.c volume/wim_compare.c volume/wim_xml.c
+		volume/wim_write.c volume/wim_compare.c volume/wim_xml.c
+		volume/wim_props.c volume/wim_usage.c
 	USES base disk
 	LIBS PkgConfig::NTFS3G ibb_wimlib)

@@ -299,22 +299,18 @@ static int open_solid(struct source *s, struct ibb_error *err)
 	return IBB_OK;
 }
 
-/* Where chunk `i` lies: behind all those before it. */
-static int solid_place(struct source *s, uint64_t i, struct chunk_place *ret, struct ibb_error *err)
+/* From chunk i - 1 to chunk i, which lies behind it; for i = 0 at->end is where the data starts. */
+static int solid_step(struct source *s, uint64_t i, struct chunk_place *at, struct ibb_error *err)
 {
-	struct chunk_place at = {s->table_off + s->n_entries * s->entry, s->off + s->packed};
 	uint64_t packed = 0;
-	int rc = IBB_OK;
+	int rc = entry(s, i, &packed, err);
 
-	for (uint64_t k = 0; !rc && k <= i; k++) {
-		at.off += packed;
-		rc = entry(s, k, &packed, err);
-		if (!rc && !ibb_in_range(at.off, packed, at.end))
-			return corrupt(s, err, "a chunk lies outside of it");
-	}
 	if (rc)
 		return rc;
-	*ret = (struct chunk_place){at.off, at.off + packed};
+	at->off = at->end;
+	if (!ibb_in_range(at->off, packed, s->off + s->packed))
+		return corrupt(s, err, "a chunk lies outside of it");
+	at->end = at->off + packed;
 	return IBB_OK;
 }
 
@@ -340,6 +336,22 @@ static int solid_chunk(struct source *s, uint64_t i, struct chunk_place *at, str
 	return IBB_OK;
 }
 
+/* What the file has of chunk i, at *from of the resource; moves on behind it. */
+static int give_from(struct source *s, uint64_t i, struct chunk_place *at, uint64_t *from,
+		     uint64_t *left, struct ibb_error *err)
+{
+	size_t skip = (size_t)(*from % s->chunk), n;
+	int rc = solid_chunk(s, i, at, err);
+
+	if (rc)
+		return rc;
+	n = s->w->chunk.data.len - skip;
+	n = *left < n ? (size_t)*left : n;
+	*from += n;
+	*left -= n;
+	return give(s->sink, s->w->chunk.data.data + skip, n, err);
+}
+
 static int stream_solid(struct source *s, struct ibb_error *err)
 {
 	uint64_t from = s->blob->offset, left = s->blob->uncompressed_size;
@@ -350,19 +362,11 @@ static int stream_solid(struct source *s, struct ibb_error *err)
 		return rc;
 	if (!ibb_in_range(from, left, s->size))
 		return corrupt(s, err, "the file lies outside of it");
-	for (uint64_t i = from / s->chunk; !rc && left; i++) {
-		size_t skip = (size_t)(from % s->chunk), n;
-
-		rc = solid_place(s, i, &at, err);
-		if (!rc)
-			rc = solid_chunk(s, i, &at, err);
-		if (rc)
-			return rc;
-		n = s->w->chunk.data.len - skip;
-		n = left < n ? (size_t)left : n;
-		rc = give(s->sink, s->w->chunk.data.data + skip, n, err);
-		from += n;
-		left -= n;
+	at.end = s->table_off + s->n_entries * s->entry;
+	for (uint64_t i = 0; !rc && left; i++) {
+		rc = solid_step(s, i, &at, err);
+		if (!rc && i >= s->blob->offset / s->chunk)
+			rc = give_from(s, i, &at, &from, &left, err);
 	}
 	return rc;
 }

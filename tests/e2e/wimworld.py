@@ -80,8 +80,13 @@ def build(world, name, recipes=GENERATED, compress="LZX", options=("--check",)):
 # ---- reading ----
 
 def header(path):
+    """Of a pipable WIM the one at its end, which knows where everything is."""
     with open(path, "rb") as f:
-        return dict(zip(FIELDS, HEADER.unpack(f.read(HEADER.size))))
+        h = dict(zip(FIELDS, HEADER.unpack(f.read(HEADER.size))))
+        if h["magic"] == b"WLPWM\0\0\0":
+            f.seek(-HEADER.size, os.SEEK_END)
+            h = dict(zip(FIELDS, HEADER.unpack(f.read(HEADER.size))))
+        return h
 
 
 def resource(raw):

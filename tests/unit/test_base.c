@@ -530,6 +530,7 @@ static void test_hash(void **state)
 	static const char abc[] =
 		"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 	struct ibb_hasher *h = NULL;
+	struct ibb_sha1 s1;
 	struct ibb_sha256 d, e;
 	char hex[IBB_SHA256_HEX_SIZE], upper[IBB_SHA256_HEX_SIZE];
 
@@ -556,6 +557,13 @@ static void test_hash(void **state)
 	assert_false(ibb_sha256_parse(
 		"../../../../../../../../../../../../../../../../etc/passwd-----x", &d));
 	assert_memory_equal(d.b, e.b, sizeof(d.b));
+	/* FIPS 180-1, appendix A */
+	assert_int_equal(ibb_hasher_new_sha1(&h), IBB_OK);
+	assert_int_equal(ibb_hasher_update(h, "ab", 2), IBB_OK);
+	assert_int_equal(ibb_hasher_update(h, "c", 1), IBB_OK);
+	assert_int_equal(ibb_hasher_final_sha1(h, &s1), IBB_OK);
+	ibb_hex(s1.b, sizeof(s1.b), hex);
+	assert_string_equal(hex, "a9993e364706816aba3e25717850c26c9cd0d89d");
 	assert_int_equal(ibb_hasher_new(&h), IBB_OK);
 	ibb_hasher_free(h);
 	ibb_hasher_free(NULL);

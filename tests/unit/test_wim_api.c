@@ -489,6 +489,10 @@ static void dry_run(void **state)
 	assert_true(ibb_json_is_null(ibb_json_get(doc, "writing")));
 	assert_true(ibb_json_bool(ibb_json_get(doc, "options"), "dry_run", false));
 	assert_string_equal(ibb_json_str(doc, "signature"), "test trust");
+	assert_int_equal(ibb_json_count(ibb_json_get(doc, "warnings")), 1);
+	assert_string_equal(ibb_json_value_str(ibb_json_first(ibb_json_get(doc, "warnings"))),
+			    "image 3 (Data) was skipped: holds no Windows (no "
+			    "Windows/System32/config/SYSTEM)");
 	ibb_json_free(doc);
 }
 

@@ -432,6 +432,43 @@ static void header_limits(void **state)
 	ibb_buf_clear(&b);
 }
 
+/* What a solid resource says of itself: its header is the first thing in the file. */
+static void solid_header(void **state)
+{
+	static const struct {
+		unsigned at, bytes;
+		uint64_t value;
+		int code;
+		const char *text;
+	} rows[] = {
+		{8, 4, 1u << 27, IBB_E_LIMIT, "chunks of 134217728 bytes (limit 67108864)"},
+		{8, 4, 4096, IBB_E_CORRUPT, ""},
+		{8, 4, 0, IBB_E_CORRUPT, ""},
+		{8, 4, 40000, IBB_E_CORRUPT, ""},
+		{12, 4, 9, IBB_E_UNSUPPORTED, "unknown compression 9"},
+		{0, 8, 1, IBB_E_CORRUPT, ""},
+		{0, 8, UINT64_MAX, IBB_E_CORRUPT, ""},
+		{16, 4, 0, IBB_E_CORRUPT, "a chunk of impossible size"},
+		{16, 4, UINT32_MAX, IBB_E_CORRUPT, "a chunk lies outside of it"},
+	};
+	struct ibb_buf b = small_wim(small_kinds[3]);
+	uint8_t *p = b.data + WIM_HEADER_BYTES, old[24];
+	struct ibb_error err = {0};
+
+	(void)state;
+	memcpy(old, p, sizeof(old));
+	assert_int_equal(ibb_get_le32(p + 8), 32768);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(rows); i++) {
+		memcpy(p, old, sizeof(old));
+		if (rows[i].bytes == 8)
+			ibb_put_le64(p + rows[i].at, rows[i].value);
+		else
+			ibb_put_le32(p + rows[i].at, (uint32_t)rows[i].value);
+		assert_fails(try_bytes(b.data, b.len, &err), rows[i].code, err, rows[i].text);
+	}
+	ibb_buf_clear(&b);
+}
+
 /* A file whose content is not in the WIM, as in a delta WIM. */
 static void missing_content(void **state)
 {
@@ -676,12 +713,19 @@ static void library_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(truncated),	 cmocka_unit_test(flipped),
-		cmocka_unit_test(hostile_names), cmocka_unit_test(hostile_tree),
-		cmocka_unit_test(names_alone),	 cmocka_unit_test(encrypted_esd),
-		cmocka_unit_test(header_limits), cmocka_unit_test(missing_content),
-		cmocka_unit_test(data_wims),	 cmocka_unit_test(not_plain),
-		cmocka_unit_test(out_of_memory), cmocka_unit_test(library_out_of_memory),
+		cmocka_unit_test(truncated),
+		cmocka_unit_test(flipped),
+		cmocka_unit_test(hostile_names),
+		cmocka_unit_test(hostile_tree),
+		cmocka_unit_test(names_alone),
+		cmocka_unit_test(encrypted_esd),
+		cmocka_unit_test(header_limits),
+		cmocka_unit_test(missing_content),
+		cmocka_unit_test(solid_header),
+		cmocka_unit_test(data_wims),
+		cmocka_unit_test(not_plain),
+		cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(library_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, img_teardown) ? 1 : 0;

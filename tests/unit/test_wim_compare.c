@@ -292,6 +292,26 @@ static void links(void **state)
 	ibb_buf_clear(&b);
 }
 
+/* The list of names is the same to the byte, but the table has no such content any more. */
+static void missing(void **state)
+{
+	struct ibb_buf b = copy_of_good();
+	struct ibb_error err = {0};
+	uint8_t *p = b.data + ibb_get_le64(b.data + 56), *hash = dentry(&b, "secret.txt") + HASH;
+	uint64_t n = (ibb_get_le64(b.data + 48) & 0xffffffffffffff) / ENTRY_BYTES;
+
+	(void)state;
+	while (n && memcmp(p + 30, hash, 20) != 0) {
+		p += ENTRY_BYTES;
+		n--;
+	}
+	assert_true(n);
+	p[30] ^= 1;
+	assert_fails(compare(&b, &change_nothing, &err), IBB_E_DIFFERS, err,
+		     "'Windows/System32/secret.txt': its content is missing");
+	ibb_buf_clear(&b);
+}
+
 /* In memory, so that nothing but the tree is another one. */
 static void update(const struct wimlib_update_command *u, const char *text)
 {
@@ -499,11 +519,11 @@ static void arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),   cmocka_unit_test(content),
-		cmocka_unit_test(names),     cmocka_unit_test(links),
-		cmocka_unit_test(trees),     cmocka_unit_test(header),
-		cmocka_unit_test(xml),	     cmocka_unit_test(canonical_xml),
-		cmocka_unit_test(arguments),
+		cmocka_unit_test(numbers),	 cmocka_unit_test(content),
+		cmocka_unit_test(names),	 cmocka_unit_test(links),
+		cmocka_unit_test(trees),	 cmocka_unit_test(missing),
+		cmocka_unit_test(header),	 cmocka_unit_test(xml),
+		cmocka_unit_test(canonical_xml), cmocka_unit_test(arguments),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown) ? 1 : 0;

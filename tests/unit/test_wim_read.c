@@ -60,6 +60,18 @@ static void check_content(struct ibb_volume *v)
 	expect(v, "Windows/hard link.txt", "main");
 }
 
+/* wimtools, when they are installed: is it a sound WIM, and is this what it holds? */
+static void ask_wimtools(const char *path, bool split)
+{
+	const char *ref = split ? img_path("split*.swm") : NULL;
+
+	if (!have_tool("wimverify"))
+		return;
+	assert_int_equal(run("wimverify '%s'%s%s%s", path, ref ? " --ref='" : "", ref ? ref : "",
+			     ref ? "'" : ""),
+			 0);
+}
+
 static void every_kind(void **state)
 {
 	(void)state;
@@ -87,6 +99,7 @@ static void every_kind(void **state)
 			expect_bytes(v, path, p, wim_sizes[k]);
 			free(p);
 		}
+		ask_wimtools(ibb_wim_path(w), in->parts > 1);
 		ibb_volume_close(v);
 		ibb_wim_close(w);
 	}

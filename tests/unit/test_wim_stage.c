@@ -9,6 +9,7 @@
 
 #include <ntfs-3g/object_id.h>
 
+#include "base/hash.h"
 #include "volume/wim_stage.h"
 
 #define OLD_TIME 131000000000000007u
@@ -745,7 +746,7 @@ static void without_security(void **state)
 	struct wim_node n;
 
 	(void)state;
-	assert_int_equal(run("mkdir -p '%s/d' && echo old > '%s/d/file'", dir, dir), 0);
+	assert_int_equal(run("mkdir -p '%s/d' && echo old > '%s/d/file' && true", dir, dir), 0);
 	assert_ok(mkwim(img_path("linux.wim"), &m, &err), err);
 	w = wim_open(img_path("linux.wim"));
 	v = stage_open(w, NULL);
@@ -773,6 +774,125 @@ static void without_security(void **state)
 	ibb_wim_close(w);
 }
 
+/* Names that are plain ones in a WIM, and NTFS's own in the scratch volume. */
+static void reserved_names(void **state)
+{
+	const char *dir = img_path("reserved");
+	const struct mkwim_image im = {.directory = dir, .name = "one"};
+	const struct mkwim m = {.images = &im, .n_images = 1};
+	const struct ibb_bytes x = {(const uint8_t *)"x", 1};
+	struct ibb_error err = {0};
+	struct ibb_volume *v;
+	struct ibb_wim *w;
+
+	(void)state;
+	assert_int_equal(run("mkdir -p '%s/$Extend' && echo old > '%s/$Extend/f' && "
+			     "echo old > '%s/$Secure' && true",
+			     dir, dir, dir),
+			 0);
+	assert_ok(mkwim(img_path("reserved.wim"), &m, &err), err);
+	w = wim_open(img_path("reserved.wim"));
+	v = stage_open(w, NULL);
+	expect(v, "$extend/f", "old\n");
+	for (int mode = IBB_PUT_REPLACE; mode <= IBB_PUT_IN_PLACE; mode++)
+		assert_fails(ibb_volume_put(v, "$Extend/f", x, (enum ibb_put_mode)mode, &file_meta,
+					    &err),
+			     IBB_E_UNSUPPORTED, err, "NTFS keeps the name '$Extend'");
+	assert_fails(ibb_volume_mkdir(v, "$EXTEND/d", &dir_meta, &err), IBB_E_UNSUPPORTED, err,
+		     "NTFS keeps the name");
+	assert_fails(ibb_volume_put(v, "$Secure", x, IBB_PUT_REPLACE, &file_meta, &err),
+		     IBB_E_INVALID, err, "system file");
+	assert_fails(ibb_volume_put(v, "$Secure", x, IBB_PUT_IN_PLACE, &file_meta, &err),
+		     IBB_E_EXISTS, err, "$Secure");
+	put(v, "fine", "fine");
+	expect_list(v, "", "$Extend/|$Secure|fine");
+	w = stage_through(w, v, img_path("reserved-new.wim"));
+	v = wim_volume(w, 1);
+	expect_list(v, "", "$Extend/|$Secure|fine");
+	expect(v, "$Secure", "old\n");
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+}
+
+/*
+ * A WIM without compression whose metadata holds other bytes, with the digest that goes with them.
+ * Header and blob table: "Windows Imaging File Format (WIM)".
+ */
+static void plant(struct ibb_buf *wim, const void *old, const void *fresh, size_t n)
+{
+	uint64_t table = ibb_get_le64(wim->data + 56), bytes = ibb_get_le64(wim->data + 64);
+	unsigned planted = 0;
+
+	for (uint64_t at = table; at + 50 <= table + bytes; at += 50) {
+		uint8_t *e = wim->data + at;
+		uint64_t off = ibb_get_le64(e + 8), len = ibb_get_le64(e + 16);
+		struct ibb_hasher *h = NULL;
+		struct ibb_sha1 sha1;
+
+		if (!(e[7] & 2))
+			continue;
+		for (uint64_t i = off; i + n <= off + len; i++)
+			if (!memcmp(wim->data + i, old, n)) {
+				memcpy(wim->data + i, fresh, n);
+				planted++;
+			}
+		assert_int_equal(ibb_hasher_new_sha1(&h), 0);
+		assert_int_equal(ibb_hasher_update(h, wim->data + off, len), 0);
+		assert_int_equal(ibb_hasher_final_sha1(h, &sha1), 0);
+		memcpy(e + 30, sha1.b, sizeof(sha1.b));
+	}
+	assert_true(planted > 0);
+}
+
+static void bad_security(void **state)
+{
+	char ntfs[600], path[600];
+	const struct mkwim_image im = {.ntfs = ntfs, .name = "one"};
+	const struct mkwim m = {.images = &im, .n_images = 1};
+	struct ibb_buf wim = {0}, dir = {0}, file = {0}, bad = {0};
+	struct ibb_error err = {0};
+	struct ibb_volume *v;
+	struct ibb_wim *w;
+	FILE *f;
+
+	(void)state;
+	ibb_disk_unref(source_disk());
+	snprintf(ntfs, sizeof(ntfs), "%s", img_path("stage.ntfs"));
+	snprintf(path, sizeof(path), "%s", img_path("bad-security.wim"));
+	assert_ok(mkwim(path, &m, &err), err);
+	assert_ok(ibb_read_file(path, 1u << 30, &wim, &err), err);
+	wim_sd(WIM_SDDL_DIR, &dir);
+	wim_sd(WIM_SDDL_FILE, &file);
+	/* the DACL lies outside; the owner is no SID */
+	assert_int_equal(ibb_buf_append(&bad, dir.data, dir.len), 0);
+	ibb_put_le32(bad.data + 16, 0x7fffff00);
+	plant(&wim, dir.data, bad.data, dir.len);
+	bad.len = 0;
+	assert_int_equal(ibb_buf_append(&bad, file.data, file.len), 0);
+	bad.data[ibb_get_le32(bad.data + 4) + 1] = 200;
+	plant(&wim, file.data, bad.data, file.len);
+	f = fopen(path, "wb");
+	assert_non_null(f);
+	assert_int_equal(fwrite(wim.data, 1, wim.len, f), wim.len);
+	assert_int_equal(fclose(f), 0);
+
+	w = wim_open(path);
+	v = stage_open(w, NULL);
+	/* it has no part in this */
+	put(v, "top", "1");
+	assert_fails(ibb_volume_put(v, "Windows/x", (struct ibb_bytes){0}, IBB_PUT_REPLACE,
+				    &file_meta, &err),
+		     IBB_E_CORRUPT, err, "Windows: its security descriptor is damaged");
+	assert_non_null(strstr(err.msg, "bad-security.wim, image 1"));
+	assert_fails(ibb_volume_commit(v, &err), IBB_E_CORRUPT, err, "nothing is committed");
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+	ibb_buf_clear(&wim);
+	ibb_buf_clear(&dir);
+	ibb_buf_clear(&file);
+	ibb_buf_clear(&bad);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -789,6 +909,8 @@ int main(void)
 		cmocka_unit_test(limit),
 		cmocka_unit_test(limit_of_all),
 		cmocka_unit_test(without_security),
+		cmocka_unit_test(reserved_names),
+		cmocka_unit_test(bad_security),
 	};
 
 	if (!have_tool("mkntfs")) {

@@ -114,7 +114,7 @@ static int setup(void **state)
 	content = pattern(CONTENT_BYTES, 4);
 	assert_int_equal(mkdir(temp, 0700), 0);
 	assert_int_equal(run("mkdir -p '%s/Windows' '%s/gone' && cd '%s' && echo x > gone/f && "
-			     "echo old > Windows/old && echo regf > Windows/hive",
+			     "echo old > Windows/old && echo regf > Windows/hive && true",
 			     dir, dir, dir),
 			 0);
 	assert_int_equal(run("head -c 4 '%s' > '%s/Windows/same'", "/dev/zero", dir), 0);

@@ -40,6 +40,32 @@ static const struct change_kind {
 	{"readonly.wim", {.compression = WIMLIB_COMPRESSION_TYPE_XPRESS, .readonly = true}, false},
 };
 
+static inline void read_all(const char *path, struct ibb_buf *ret)
+{
+	struct ibb_error err = {0};
+
+	assert_ok(ibb_read_file(path, 1u << 30, ret, &err), err);
+}
+
+static inline void assert_bytes(const char *path, const struct ibb_buf *want)
+{
+	struct ibb_buf got = {0};
+
+	read_all(path, &got);
+	assert_int_equal(got.len, want->len);
+	assert_memory_equal(got.data, want->data, want->len);
+	ibb_buf_clear(&got);
+}
+
+static inline void write_all(const char *path, const struct ibb_buf *b)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, b->data, b->len), (ssize_t)b->len);
+	close(fd);
+}
+
 static inline const char *change_make(const char *name, struct mkwim m)
 {
 	const struct mkwim_image images[] = {{.ntfs = wim_source(),
@@ -51,6 +77,26 @@ static inline const char *change_make(const char *name, struct mkwim m)
 	m.images = images;
 	m.n_images = 2;
 	return wim_make(name, m);
+}
+
+/* The kind at change_kinds[i] under a name of its own; made once, for that takes the longest. */
+static inline const char *change_kind(size_t i, const char *name)
+{
+	static bool made[IBB_ARRAY_SIZE(change_kinds)];
+	struct ibb_buf b = {0};
+	struct ibb_error err = {0};
+	char kind[80];
+	const char *path;
+
+	snprintf(kind, sizeof(kind), "made-%s", change_kinds[i].name);
+	if (!made[i])
+		(void)change_make(kind, change_kinds[i].m);
+	made[i] = true;
+	assert_ok(ibb_read_file(img_path(kind), 1u << 30, &b, &err), err);
+	path = img_path(name);
+	write_all(path, &b);
+	ibb_buf_clear(&b);
+	return path;
 }
 
 /* With so many bytes more, that take their time to be compressed. */
@@ -122,32 +168,6 @@ static inline struct ibb_wim *change_open_held(const char *path)
 
 	assert_ok(ibb_wim_open_held(path, NULL, &w, &err), err);
 	return w;
-}
-
-static inline void read_all(const char *path, struct ibb_buf *ret)
-{
-	struct ibb_error err = {0};
-
-	assert_ok(ibb_read_file(path, 1u << 30, ret, &err), err);
-}
-
-static inline void assert_bytes(const char *path, const struct ibb_buf *want)
-{
-	struct ibb_buf got = {0};
-
-	read_all(path, &got);
-	assert_int_equal(got.len, want->len);
-	assert_memory_equal(got.data, want->data, want->len);
-	ibb_buf_clear(&got);
-}
-
-static inline void write_all(const char *path, const struct ibb_buf *b)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, b->data, b->len), (ssize_t)b->len);
-	close(fd);
 }
 
 #endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Every image that is meant: planned, changed in memory, described. */
+#include <string.h>
+
+#include "api/output.h"
+#include "api/wims.h"
+
+static int add_path(struct ibb_wim_item *it, const char *path, struct ibb_error *err)
+{
+	if (ibb_grow(&it->paths, &it->cap_paths, it->n_paths, sizeof(*it->paths)))
+		return ibb_err_nomem(err);
+	it->paths[it->n_paths] = ibb_strdup(path);
+	if (!it->paths[it->n_paths])
+		return ibb_err_nomem(err);
+	it->n_paths++;
+	return IBB_OK;
+}
+
+static int note_paths(struct ibb_wim_item *it, struct ibb_error *err)
+{
+	const struct ibb_plan *p = it->s.plan;
+	int r = IBB_OK;
+
+	it->n_ops = p->n_ops;
+	for (size_t i = 0; i < p->n_ops && !r; i++)
+		if (p->ops[i].path)
+			r = add_path(it, p->ops[i].path, err);
+	for (size_t i = 0; i < it->applied.n_files && !r; i++)
+		r = add_path(it, it->applied.files[i].path, err);
+	return r;
+}
+
+/* The weakest comes first in the list. */
+static const char *weaker(const char *a, const char *b)
+{
+	static const char *const order[] = {"test trust", "allowed", "not verified", "verified"};
+
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(order); i++)
+		if (strcmp(a, order[i]) == 0 || strcmp(b, order[i]) == 0)
+			return order[i];
+	return a;
+}
+
+static int note_packages(struct ibb_wims *set, const struct ibb_session *s, struct ibb_error *err)
+{
+	int r = IBB_OK;
+
+	set->signature = weaker(set->signature, ibb_plan_signature(s->plan));
+	/* there is a lock file: it stays as it is */
+	for (size_t i = 0; i < s->n_chosen && !s->lockfile && !r; i++)
+		r = ibb_lock_entries_add(&set->locked, &set->n_locked, &set->cap_locked,
+					 s->chosen[i], err);
+	return r;
+}
+
+static int make_doc(struct ibb_wims *set, struct ibb_wim_item *it, struct ibb_error *err)
+{
+	IBB_AUTO_FREE struct ibb_left_out *left = NULL;
+	struct ibb_manifest_input m;
+	struct ibb_jb b = {0};
+	struct ibb_json *o;
+	int r = ibb_session_manifest(&it->s, &it->applied, &m, &left, err);
+
+	if (r)
+		return r;
+	o = ibb_jb_object(&b, NULL, NULL);
+	ibb_wim_image_json(ibb_wim_image(set->wim, it->index), &b, o);
+	ibb_jb_str(&b, o, "signature", ibb_plan_signature(it->s.plan));
+	ibb_facts_json(it->s.facts, &b, ibb_jb_object(&b, o, "image"));
+	ibb_manifest_part_json(&m, &b, o);
+	return ibb_jb_done(&b, &it->doc, err);
+}
+
+static int skipped_doc(struct ibb_wims *set, struct ibb_wim_item *it, struct ibb_error *err)
+{
+	struct ibb_jb b = {0};
+	struct ibb_json *o = ibb_jb_object(&b, NULL, NULL);
+
+	ibb_wim_image_json(ibb_wim_image(set->wim, it->index), &b, o);
+	ibb_jb_str(&b, o, "skipped", it->skipped);
+	return ibb_jb_done(&b, &it->doc, err);
+}
+
+static int apply(struct ibb_wim_item *it, struct ibb_error *err)
+{
+	struct ibb_session *s = &it->s;
+	int r = ibb_session_phase(s->q, "apply", 0, 0, err);
+
+	if (!r)
+		r = ibb_apply(s->plan, s->facts, s->volume, &it->applied, err);
+	return r || !s->plan->n_ops ? r : ibb_volume_commit(s->volume, err);
+}
+
+static int run_entered(struct ibb_wims *set, struct ibb_wim_item *it, ibb_planner_fn planner,
+		       struct ibb_error *err)
+{
+	int r = planner(&it->s, err);
+
+	/* the packages are known now: the outputs must not be one of their files */
+	if (!r)
+		r = ibb_output_check_paths(&it->s, err);
+	if (!r)
+		r = apply(it, err);
+	if (!r)
+		r = note_paths(it, err);
+	if (!r)
+		r = note_packages(set, &it->s, err);
+	return r ? r : make_doc(set, it, err);
+}
+
+static int run_item(struct ibb_wims *set, struct ibb_wim_item *it, ibb_planner_fn planner,
+		    struct ibb_error *err)
+{
+	int r = ibb_wims_enter(set, it, true, err);
+
+	if (r)
+		return r;
+	if (it->skipped)
+		return skipped_doc(set, it, err);
+	r = run_entered(set, it, planner, err);
+	ibb_wims_leave(set, it);
+	return r ? ibb_wims_fail(set, it, r, err) : IBB_OK;
+}
+
+int ibb_wims_run(struct ibb_wims *set, ibb_planner_fn planner, struct ibb_error *err)
+{
+	int r = ibb_wims_identity(set->q, set->wim, set->q->image, &set->input, err);
+
+	for (size_t i = 0; i < set->n && !r; i++)
+		r = run_item(set, &set->items[i], planner, err);
+	return r ? r : ibb_wims_any(set, err);
+}
