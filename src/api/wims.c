@@ -70,6 +70,12 @@ int ibb_wims_asked(const struct ibb_request *q, bool part, bool *ret, struct ibb
 	*ret = false;
 	if (r == IBB_E_NOMEM)
 		return ibb_err_nomem(err);
+	/* what lies beside it, or who is at it, comes before what the output is called */
+	if (r == IBB_E_CONFLICT) {
+		if (err)
+			*err = unopened;
+		return r;
+	}
 	if (r)
 		return IBB_OK;
 	*ret = ibb_wim_is(file);

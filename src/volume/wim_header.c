@@ -90,6 +90,7 @@ int ibb_wim_header_read(struct ibb_disk *d, struct wim_header *ret, struct ibb_e
 		rc = check_resource(d, p + 48, "the table of contents", IBB_LIMIT_WIM_TABLE, err);
 	if (!rc)
 		rc = check_resource(d, p + 72, "the XML data", IBB_LIMIT_WIM_XML, err);
+	/* it comes last: when a file was cut off, this is what is not there */
 	if (!rc && ibb_get_le64(p + 132))
 		rc = check_resource(d, p + 124, "the integrity table", IBB_LIMIT_WIM_TABLE, err);
 	if (rc)

@@ -376,6 +376,14 @@ static unsigned cut_power(const struct machine *m, const struct medium *before, 
 	return pending;
 }
 
+/* How many random states of each moment. */
+static unsigned n_random(void)
+{
+	const char *s = getenv("IBB_POWER_CUTS");
+
+	return s && *s ? (unsigned)strtoul(s, NULL, 10) : 6;
+}
+
 typedef void (*state_fn)(const struct medium *m, unsigned after, void *ctx);
 
 /* Every state that a cut can leave, of those that can be counted, and some of the rest. */
@@ -391,7 +399,7 @@ static void each_state(const struct machine *m, const struct medium *before, sta
 		for (unsigned f = KEPT; f < N_FATES; f++) {
 			unsigned times = f == ONE_LOST || f == ONE_KEPT ? pending
 					 : !pending			? 0
-					 : f == RANDOM || f == TORN	? 6
+					 : f == RANDOM || f == TORN	? n_random()
 									: 1;
 
 			for (unsigned i = 0; i < times; i++) {

@@ -2,7 +2,7 @@
 /*
  * kill -9 in the middle of an append, at random moments: what is left is sound for whoever reads it
  * without knowing of us, old or new; and the undo record makes it the old file, byte for byte.
- * IBB_TEST_KILLS says how often (10).
+ * IBB_KILLS says how often (10).
  */
 #include <signal.h>
 #include <sys/wait.h>
@@ -16,9 +16,16 @@ static const struct ibb_wim_write_opts opts = {.unix_time = CHANGE_TIME};
 
 static unsigned kills(void)
 {
-	const char *s = getenv("IBB_TEST_KILLS");
+	const char *s = getenv("IBB_KILLS");
 
 	return s && *s ? (unsigned)strtoul(s, NULL, 10) : 10;
+}
+
+static uint64_t seed(void)
+{
+	const char *s = getenv("IBB_TEST_SEED");
+
+	return s && *s ? strtoull(s, NULL, 0) : 20261120;
 }
 
 static uint64_t now_us(void)
@@ -120,7 +127,7 @@ static void kill_appends(const char *name, struct mkwim m, size_t bulk, unsigned
 	char path[600], old_path[600];
 	struct ibb_buf old = {0};
 	struct ibb_wim *before;
-	uint64_t rnd = 20261120, took;
+	uint64_t rnd = seed(), took;
 	unsigned n_new = 0, n_grown = 0;
 
 	change_bulk = bulk;
