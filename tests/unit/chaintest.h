@@ -217,4 +217,16 @@ static inline void qemu_convert(const struct flat *f, const char *options, const
 	assert_int_equal(unlink(in_dir("flat.raw")), 0);
 }
 
+static inline struct ibb_chain open_chain(const char *path)
+{
+	struct ibb_error err = {0};
+	struct ibb_chain c;
+
+	memset(&c, 0xa5, sizeof(c)); /* whatever it does not set is seen */
+	assert_ok(ibb_chain_open(path, &c, &err), err);
+	assert_true(c.n >= 1);
+	assert_ok(ibb_chain_unchanged(&c, &err), err);
+	return c;
+}
+
 #endif

@@ -8,18 +8,6 @@
 #include "base/le.h"
 #include "base/limits.h"
 
-static struct ibb_chain open_chain(const char *path)
-{
-	struct ibb_error err = {0};
-	struct ibb_chain c;
-
-	memset(&c, 0xa5, sizeof(c)); /* whatever it does not set is seen */
-	assert_ok(ibb_chain_open(path, &c, &err), err);
-	assert_true(c.n >= 1);
-	assert_ok(ibb_chain_unchanged(&c, &err), err);
-	return c;
-}
-
 static void assert_refused(const char *path, int code, const char *text)
 {
 	struct ibb_chain c = {.n = 77};
@@ -880,22 +868,6 @@ static void test_no_memory(void **state)
 
 /* ---- real files, written by Windows ---- */
 
-static const char *unpack(const char *name)
-{
-	char rel[256], cmd[4096];
-	const char *gz, *path = in_dir(name);
-
-	snprintf(rel, sizeof(rel), "vhds/%s.gz", name);
-	gz = test_data(rel);
-	if (!gz) {
-		print_message("SKIPPED: no test data (%s)\n", rel);
-		skip();
-	}
-	snprintf(cmd, sizeof(cmd), "gzip -dc '%s' > '%s'", gz, path);
-	assert_int_equal(system(cmd), 0);
-	return path;
-}
-
 static void test_real(void **state)
 {
 	static const struct {
@@ -909,7 +881,7 @@ static void test_real(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(sound); i++) {
-		struct ibb_chain c = open_chain(unpack(sound[i].name));
+		struct ibb_chain c = open_chain(unpack_vhd(sound[i].name));
 
 		assert_string_equal(ibb_link_kind_name(&c.links[0]), sound[i].kind);
 		assert_int_equal(c.disk->size_bytes, 10 * MIB);
@@ -927,13 +899,13 @@ static void test_real_orphans(void **state)
 		 "(C:\\Projects\\dfvfs\\test_data\\fat-parent.vhd) is missing; looked for "
 		 "%s/fat-parent.vhd, every",
 		 test_dir());
-	assert_refused(unpack("differencing-parent-absent.vhd"), IBB_E_UNSUPPORTED, want);
+	assert_refused(unpack_vhd("differencing-parent-absent.vhd"), IBB_E_UNSUPPORTED, want);
 	snprintf(want, sizeof(want),
 		 "looked for %s/Generation 1_49C4BAF3-4B25-4406-8C4B-D39E65C32385.avhdx, every "
 		 "*.vhd, *.vhdx, *.avhd and *.avhdx beside it, with the identifier "
 		 "{ff34003b-11ed-4cf8-a166-b2be05e20b80}",
 		 test_dir());
-	assert_refused(unpack("differencing.avhdx"), IBB_E_UNSUPPORTED, want);
+	assert_refused(unpack_vhd("differencing.avhdx"), IBB_E_UNSUPPORTED, want);
 }
 
 int main(void)

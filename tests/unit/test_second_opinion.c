@@ -12,15 +12,6 @@
 
 #define KNOWN_VERSION "20210425"
 
-static struct ibb_chain open_chain(const char *path)
-{
-	struct ibb_error err = {0};
-	struct ibb_chain c;
-
-	assert_ok(ibb_chain_open(path, &c, &err), err);
-	return c;
-}
-
 /* Does libvhdi, asked directly, read [off, off+n) of the chain otherwise than `want`, or not? */
 static bool libvhdi_differs(const struct ibb_chain *c, uint64_t off, size_t n, const uint8_t *want)
 {
