@@ -8,6 +8,7 @@
 #include "api/inplace.h"
 #include "api/output.h"
 #include "api/wims.h"
+#include "base/limits.h"
 
 /* ---- writing ---- */
 
@@ -30,6 +31,17 @@ struct ibb_wim_write_opts ibb_wims_write_opts(const struct ibb_wims *set)
 /* What a name and its security take in the metadata of an image, without compression. */
 #define NAME_BYTES 512u
 
+/* The counts come from the file: a wrong one must not ask for the impossible. */
+static uint64_t metadata_bytes(const struct ibb_wim_image *x)
+{
+	uint64_t n;
+
+	return ibb_add_u64(x->files, x->directories, &n) && ibb_mul_u64(n, NAME_BYTES, &n) &&
+			       n < IBB_LIMIT_WIM_METADATA
+		       ? n
+		       : IBB_LIMIT_WIM_METADATA;
+}
+
 int ibb_wims_check_room(const struct ibb_wims *set, const char *path, uint64_t base,
 			struct ibb_error *err)
 {
@@ -41,16 +53,13 @@ int ibb_wims_check_room(const struct ibb_wims *set, const char *path, uint64_t b
 		return ibb_err_nomem(err);
 	for (size_t i = 0; i < set->n; i++) {
 		const struct ibb_wim_item *it = &set->items[i];
-		const struct ibb_wim_image *x = ibb_wim_image(set->wim, it->index);
 
 		if (!it->n_ops)
 			continue;
 		for (size_t k = 0; k < it->applied.n_files; k++)
 			if (!it->applied.files[k].removed)
 				need += it->applied.files[k].after_bytes;
-		/* the counts come from the file: a wrong one must not refuse it */
-		if (x->files < UINT32_MAX && x->directories < UINT32_MAX)
-			need += (x->files + x->directories) * NAME_BYTES;
+		need += metadata_bytes(ibb_wim_image(set->wim, it->index));
 	}
 	if (statvfs(dir, &fs) || !fs.f_blocks)
 		return IBB_OK; /* it does not tell */

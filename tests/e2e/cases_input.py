@@ -94,14 +94,22 @@ def e2e_bad_partition_past_end(world):
 def e2e_other_containers(world):
     """What ibbake does not read is refused with the name of what it is."""
     package = world.package()
-    for name, magic, word in (("a.vmdk", b"KDMV", "VMDK"), ("c.wim", b"MSWIM\0\0\0", "WIM"),
-                              ("b.qcow2", b"QFI\xfb\0\0\0\3", "qcow2")):
+    for name, magic, word in (("a.vmdk", b"KDMV", "VMDK"), ("b.qcow2", b"QFI\xfb\0\0\0\3", "qcow2")):
         path = world.path(name)
         with open(path, "wb") as f:
             f.write(magic)
             f.truncate(8 << 20)
         world.refused(["bake", path, "--size", SIZE, "--drivers", package, "-o",
                        world.path("out.vhd")], 100, name, word)
+    # a WIM is read, but no disk is made of it
+    path = world.path("c.wim")
+    with open(path, "wb") as f:
+        f.write(b"MSWIM\0\0\0")
+        f.truncate(8 << 20)
+    world.refused(["bake", path, "--size", SIZE, "--drivers", package, "-o", world.path("out.vhd")], 2,
+                  "c.wim is a WIM")
+    world.refused(["bake", path, "--size", SIZE, "--drivers", package, "-o", world.path("out.wim")], 255,
+                  "c.wim")
 
 
 def e2e_not_an_image(world):

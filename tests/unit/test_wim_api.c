@@ -588,6 +588,52 @@ static void manifests_of_others(void **state)
 	unlink(manifest);
 }
 
+#define PART "\"files\":[],\"operations\":[],\"targets\":[]"
+
+static void hostile_manifests(void **state)
+{
+	static const struct {
+		const char *images, *text; /* text NULL: it is taken */
+	} t[] = {
+		{"[{\"index\":1," PART "},{\"index\":3,\"skipped\":\"x\"}]", NULL},
+		{"1", "no \"images\""},
+		{"[{" PART "}]", "an item without its number"},
+		{"[{\"index\":0," PART "}]", "an item without its number"},
+		{"[{\"index\":1025," PART "}]", "an item without its number"},
+		{"[{\"index\":\"1\"," PART "}]", "an item without its number"},
+		{"[{\"index\":2," PART "},{\"index\":2," PART "}]", "an item without its number"},
+		{"[{\"index\":2," PART "},{\"index\":1," PART "}]", "an item without its number"},
+		{"[{\"index\":1}]", "no \"files\""},
+		{"[{\"index\":1,\"skipped\":null}]", "no \"files\""},
+		{"[{\"index\":1,\"files\":[{\"path\":\"../x\",\"kind\":\"driver\",\"after\":null}],"
+		 "\"operations\":[],\"targets\":[]}]",
+		 "m.json"},
+		{"[{\"index\":1,\"files\":[],\"operations\":[{\"op\":\"format\"}],\"targets\":[]}]",
+		 "no \"op\" that is known"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(t); i++) {
+		struct ibb_json *m = NULL;
+		struct ibb_error err = {0};
+		char text[600];
+		int r;
+
+		snprintf(text, sizeof(text), "{\"schema\":\"ibbake-wim-manifest/1\",\"images\":%s}",
+			 t[i].images);
+		r = ibb_manifest_parse("m.json", text, strlen(text), &m, &err);
+		if (t[i].text) {
+			assert_fails(r, IBB_E_CORRUPT, err, t[i].text);
+			continue;
+		}
+		assert_ok(r, err);
+		assert_true(ibb_manifest_is_wim(m));
+		assert_non_null(ibb_wim_manifest_image(m, 3));
+		assert_null(ibb_wim_manifest_image(m, 2));
+		ibb_json_free(m);
+	}
+}
+
 /* Into any new file, for who has a WIM inside of something else. */
 static void baked_to_a_file(void **state)
 {
@@ -815,6 +861,7 @@ int main(void)
 		cmocka_unit_test(dry_run),
 		cmocka_unit_test(bake_verify_bake),
 		cmocka_unit_test(manifests_of_others),
+		cmocka_unit_test(hostile_manifests),
 		cmocka_unit_test(baked_to_a_file),
 		cmocka_unit_test(in_place),
 		cmocka_unit_test(cancelled_in_every_phase),
