@@ -178,27 +178,6 @@ int ibb_wims_write(struct ibb_wims *set, struct ibb_atomic *out, const char *nam
 	return r;
 }
 
-int ibb_wims_bake_to(const struct ibb_request *q, ibb_planner_fn planner, struct ibb_atomic *out,
-		     struct ibb_wims *ret, struct ibb_error *err)
-{
-	IBB_AUTO(ibb_wim_close) struct ibb_wim *now = NULL;
-	struct ibb_wims set;
-	int r = ibb_wims_open(q, false, &set, err);
-
-	if (r)
-		return r;
-	r = ibb_wim_check_writable(set.wim, false, err);
-	if (!r)
-		r = ibb_wims_run(&set, planner, err);
-	if (!r)
-		r = ibb_wims_write(&set, out, q->image, &now, err);
-	if (r)
-		ibb_wims_close(&set);
-	else
-		*ret = set;
-	return r;
-}
-
 /* ---- the manifest ---- */
 
 static const char *mode(const struct ibb_request *q)
