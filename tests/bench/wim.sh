@@ -3,7 +3,8 @@
 #
 # A bake of a LZX WIM of 1 GiB against `wimlib-imagex update` followed by a sync, which puts the same
 # files into it, in turns: in place (both append) and to a new file (update --rebuild of a copy); with
-# and without an integrity table.
+# and without an integrity table. They do not compress equally: wimlib-imagex takes its level 50, which
+# costs the more time the less it gains, so that the growth of the file belongs to the comparison.
 #
 #   wim.sh IBBAKE TOOLS DIRECTORY ROUNDS DATA [CACHE]
 #
