@@ -98,7 +98,8 @@ struct ibb_request {
 	enum ibb_output_format format; /* of the output; its name must not contradict it */
 	enum ibb_output_sparse sparse;
 	bool format_given; /* these two were asked for: refused with a WIM, which has neither */
-	bool force;	   /* go on although servicing is pending */
+	bool winre; /* ibb_bake() of a disk: treat the recovery images on it (Winre.wim) as well */
+	bool force; /* go on although servicing is pending */
 	bool allow_unsupported; /* go on although the catalog says unsupported */
 	/* take a hive that was not cleanly closed as it is when no transaction log of it is usable
 	 */

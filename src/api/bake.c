@@ -8,6 +8,7 @@
 #include "api/output.h"
 #include "api/trust.h"
 #include "api/wims.h"
+#include "api/winre.h"
 
 static int apply_all(struct ibb_session *s, struct ibb_applied *applied, struct ibb_error *err)
 {
@@ -15,12 +16,16 @@ static int apply_all(struct ibb_session *s, struct ibb_applied *applied, struct 
 
 	if (!r)
 		r = ibb_apply(s->plan, s->facts, s->volume, applied, err);
+	if (!r && s->winre)
+		r = ibb_winre_put(s->winre, s, err);
 	if (!r)
 		r = ibb_volume_commit(s->volume, err);
 	if (!r)
 		r = ibb_session_reopen(s, err);
 	if (!r)
 		r = ibb_apply_read_back(applied, s->volume, err);
+	if (!r && s->winre)
+		r = ibb_winre_read_back(s->winre, s->image, err);
 	return r;
 }
 
@@ -112,6 +117,7 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 	m.input = in;
 	m.output = out;
 	m.writing = writing(s->q, in);
+	m.winre = s->winre ? ibb_winre_json(s->winre) : NULL;
 	r = ibb_manifest_build(&m, &doc, err);
 	if (!r)
 		r = ibb_json_print(doc, &text, err);
@@ -129,6 +135,8 @@ static int write_lock(struct ibb_session *s, struct ibb_error *err)
 
 	for (size_t i = 0; i < s->n_chosen && !r; i++)
 		r = ibb_lock_entries_add(&list, &n, &cap, s->chosen[i], err);
+	if (!r && s->winre)
+		r = ibb_winre_locked(s->winre, &list, &n, &cap, err);
 	if (!r)
 		r = ibb_session_lock(s->q, list, n, err);
 	for (size_t i = 0; i < n; i++)
@@ -216,6 +224,8 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 		r = ibb_replace_begin(&old, s->q, err);
 	if (!r)
 		r = planner(s, err);
+	if (!r && s->q->winre)
+		r = ibb_winre_begin(s, planner, &s->winre, err);
 	if (!r)
 		r = ibb_image_identity(s->image, s->q->image, &in, err);
 	if (!r)

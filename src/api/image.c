@@ -39,6 +39,15 @@ static bool may_hold_windows(const struct ibb_image *im, const struct ibb_partit
 	       (im->table.kind == IBB_PTABLE_MBR && p->mbr_type == 0x07);
 }
 
+int ibb_image_open_partition(struct ibb_image *im, size_t i, bool writable, struct ibb_volume **ret,
+			     struct ibb_error *err)
+{
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *slice = NULL;
+	int r = open_slice(im, i, &slice, err);
+
+	return r ? r : ibb_volume_open_ntfs(slice, writable, ret, err);
+}
+
 /* Look into one partition; what stops us is remembered, not returned (but for lack of memory). */
 static int look_into(struct ibb_image *im, size_t i, struct ibb_error *err)
 {

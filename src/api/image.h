@@ -61,6 +61,9 @@ int ibb_image_open(const char *path, const struct ibb_image_opts *opts, struct i
  */
 int ibb_image_open_windows(struct ibb_image *im, unsigned number, bool writable,
 			   struct ibb_error *err) IBB_MUST_CHECK;
+/* The volume of a partition by its index, whatever is in it; closed by the caller. */
+int ibb_image_open_partition(struct ibb_image *im, size_t i, bool writable, struct ibb_volume **ret,
+			     struct ibb_error *err) IBB_MUST_CHECK;
 /* Close the volume and open it again on the overlay, read-only. */
 int ibb_image_reopen(struct ibb_image *im, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_image_close(struct ibb_image *im);

@@ -7,6 +7,7 @@
 #include "api/doc.h"
 #include "api/parts.h"
 #include "api/wims.h"
+#include "api/winre.h"
 
 static void partitions_json(const struct ibb_image *im, struct ibb_jb *b, struct ibb_json *obj)
 {
@@ -109,6 +110,8 @@ static int inspect_doc(struct ibb_session *s, bool readable, int problem,
 		/* what could not be read is not called absent */
 		if (readable)
 			r = ibb_inspect_functions(s, &b, root, err);
+		if (!r && readable)
+			r = ibb_winre_found(s, &b, root, err);
 	}
 	ibb_session_warnings_json(s, &b, root);
 	ibb_inspect_problem_json(problem, why, &b, root);

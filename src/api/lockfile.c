@@ -96,26 +96,36 @@ int ibb_lockfile_check(const struct ibb_lockfile *l, const struct ibb_package *p
 			    l->path);
 }
 
-int ibb_lock_entries_add(struct ibb_lock_entry **list, size_t *n, size_t *cap,
-			 const struct ibb_package *p, struct ibb_error *err)
+int ibb_lock_entries_copy(struct ibb_lock_entry **list, size_t *n, size_t *cap,
+			  const struct ibb_lock_entry *from, struct ibb_error *err)
 {
 	struct ibb_lock_entry e;
 
 	for (size_t i = 0; i < *n; i++)
-		if (strcmp((*list)[i].inf, p->inf_name) == 0 &&
-		    memcmp(&(*list)[i].digest, &p->digest, sizeof(p->digest)) == 0)
+		if (strcmp((*list)[i].inf, from->inf) == 0 &&
+		    memcmp(&(*list)[i].digest, &from->digest, sizeof(from->digest)) == 0)
 			return IBB_OK;
 	if (ibb_grow(list, cap, *n, sizeof(**list)))
 		return ibb_err_nomem(err);
-	e = (struct ibb_lock_entry){.inf = ibb_strdup(p->inf_name),
-				    .version = ibb_strdup(p->version.version_text),
-				    .digest = p->digest};
+	e = (struct ibb_lock_entry){.inf = ibb_strdup(from->inf),
+				    .version = ibb_strdup(from->version),
+				    .digest = from->digest};
 	if (!e.inf || !e.version) {
 		ibb_lock_entry_clear(&e);
 		return ibb_err_nomem(err);
 	}
 	(*list)[(*n)++] = e;
 	return IBB_OK;
+}
+
+int ibb_lock_entries_add(struct ibb_lock_entry **list, size_t *n, size_t *cap,
+			 const struct ibb_package *p, struct ibb_error *err)
+{
+	const struct ibb_lock_entry e = {.inf = p->inf_name,
+					 .version = (char *)p->version.version_text,
+					 .digest = p->digest};
+
+	return ibb_lock_entries_copy(list, n, cap, &e, err);
 }
 
 void ibb_lock_entry_clear(struct ibb_lock_entry *e)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/winre.h"
 #include "base/path.h"
 
 /* Is it one of the files that the run reads? Known once the packages are loaded. */
@@ -152,6 +153,8 @@ static int check_output(struct ibb_session *s, const struct ibb_atomic *file,
 		r = ibb_target_check(&s->target, &im->chain, &compared, err);
 	if (!r)
 		r = ibb_apply_read_back(applied, im->volume, err);
+	if (!r && s->winre)
+		r = ibb_winre_read_back(s->winre, im, err);
 	if (!r)
 		r = ibb_image_identity(im, s->q->output, ret, err);
 	if (!r)

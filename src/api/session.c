@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/trust.h"
+#include "api/winre.h"
 #include "base/limits.h"
 #include "catalog/builtin.h"
 
@@ -407,6 +408,7 @@ int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
 
 void ibb_session_clear(struct ibb_session *s)
 {
+	ibb_winre_free(s->winre);
 	ibb_target_close(&s->target);
 	for (size_t i = 0; i < s->n_removals; i++)
 		ibb_removal_clear(&s->removals[i]);

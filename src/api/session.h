@@ -18,6 +18,7 @@ struct ibb_included {
 };
 
 struct ibb_trust_store;
+struct ibb_winre;
 struct ibb_lockfile;
 
 struct ibb_session {
@@ -44,6 +45,7 @@ struct ibb_session {
 		*trust_files;	       /* the anchors of q, then its CRLs; NULL without trust */
 	struct ibb_lockfile *lockfile; /* of q->lock, when it is there */
 	struct ibb_plan *plan;
+	struct ibb_winre *winre;  /* the recovery images, with q->winre */
 	struct ibb_target target; /* of the output, while it is made */
 	struct ibb_included *included;
 	size_t n_included;

@@ -40,6 +40,9 @@ struct ibb_lock_entry {
 /* Note a package in a list, once. */
 int ibb_lock_entries_add(struct ibb_lock_entry **list, size_t *n, size_t *cap,
 			 const struct ibb_package *p, struct ibb_error *err) IBB_MUST_CHECK;
+/* The same of one that is in another list. */
+int ibb_lock_entries_copy(struct ibb_lock_entry **list, size_t *n, size_t *cap,
+			  const struct ibb_lock_entry *e, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_lock_entry_clear(struct ibb_lock_entry *e);
 /* Write it for these packages; it must not exist. */
 int ibb_lockfile_write(const char *path, const struct ibb_lock_entry *entries, size_t n,

@@ -7,6 +7,7 @@
 #include "api/output.h"
 #include "api/parts.h"
 #include "api/wims.h"
+#include "api/winre.h"
 #include "base/limits.h"
 #include "base/utf16.h"
 
@@ -191,6 +192,8 @@ static int verify_disk(struct ibb_session *s, const struct ibb_json *m, char **r
 	/* the image holds records of the packages, not the packages */
 	ibb_jb_str(&b, root, "signature", ibb_json_str(part, "signature"));
 	r = ibb_manifest_verify(part, wim ? NULL : &id, s->facts, s->volume, &o, &b, root, &n, err);
+	if (!r && !wim && !o.booted)
+		r = ibb_winre_verify(s->image, m, &b, root, &n, err);
 	if (!r && !wim)
 		r = ibb_verify_digest(s->q, ibb_image_file(s->image), m, &b, root, &n, err);
 	if (!r)

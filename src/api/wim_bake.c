@@ -121,7 +121,7 @@ static int check_image(const struct ibb_wims *set, struct ibb_wim *before, struc
 int ibb_wims_check(const struct ibb_wims *set, struct ibb_wim *before, struct ibb_wim *now,
 		   struct ibb_error *err)
 {
-	const char *name = set->q->output ? set->q->output : set->q->image;
+	const char *name = set->q->output ? set->q->output : set->name;
 	int r = ibb_session_phase(set->q, "check", 0, 0, err);
 
 	if (!r)
@@ -175,27 +175,6 @@ int ibb_wims_write(struct ibb_wims *set, struct ibb_atomic *out, const char *nam
 		r = ibb_wims_check(set, before, now, err);
 	if (!r)
 		*ret_now = IBB_TAKE(now);
-	return r;
-}
-
-int ibb_wims_bake_to(const struct ibb_request *q, ibb_planner_fn planner, struct ibb_atomic *out,
-		     struct ibb_wims *ret, struct ibb_error *err)
-{
-	IBB_AUTO(ibb_wim_close) struct ibb_wim *now = NULL;
-	struct ibb_wims set;
-	int r = ibb_wims_open(q, false, &set, err);
-
-	if (r)
-		return r;
-	r = ibb_wim_check_writable(set.wim, false, err);
-	if (!r)
-		r = ibb_wims_run(&set, planner, err);
-	if (!r)
-		r = ibb_wims_write(&set, out, q->image, &now, err);
-	if (r)
-		ibb_wims_close(&set);
-	else
-		*ret = set;
 	return r;
 }
 

@@ -42,6 +42,8 @@ static int check_for_wim(const struct ibb_request *q, struct ibb_error *err)
 	}
 	if (q->format_given || q->format != IBB_OUTPUT_VHD || q->sparse != IBB_OUTPUT_SPARSE_AUTO)
 		return only_disks(q, "--format or --sparse", "a WIM stays the WIM that it is", err);
+	if (q->winre)
+		return only_disks(q, "--winre", "a Winre.wim itself is baked like any WIM", err);
 	if (q->second_opinion_off)
 		return only_disks(q, "--second-opinion", "libvhdi reads no WIM", err);
 	if (q->accept_changed_parent)
@@ -156,7 +158,7 @@ static int make_items(struct ibb_wims *set, bool all_by_default, struct ibb_erro
 	int r;
 
 	if (!n)
-		return ibb_err(err, IBB_E_UNSUPPORTED, "%s: holds no image", set->q->image);
+		return ibb_err(err, IBB_E_UNSUPPORTED, "%s: holds no image", set->name);
 	choices = ibb_calloc_array(n, sizeof(*choices));
 	set->items = ibb_calloc_array(n, sizeof(*set->items));
 	if (!choices || !set->items)
@@ -169,18 +171,18 @@ static int make_items(struct ibb_wims *set, bool all_by_default, struct ibb_erro
 	return r;
 }
 
-int ibb_wims_open(const struct ibb_request *q, bool all_by_default, struct ibb_wims *ret,
-		  struct ibb_error *err)
+int ibb_wims_open_as(const struct ibb_request *q, const char *name, bool all_by_default,
+		     struct ibb_wims *ret, struct ibb_error *err)
 {
 	int r = ibb_session_phase(q, "inspect", 0, 0, err);
 
-	*ret = (struct ibb_wims){.q = q, .common = {.q = q}, .signature = "none"};
+	*ret = (struct ibb_wims){.q = q, .name = name, .common = {.q = q}, .signature = "none"};
 	if (r)
 		return r;
 	ret->temp_dir = ibb_spill_dir(q);
 	if (!ret->temp_dir)
 		return ibb_err_nomem(err);
-	r = ibb_wim_open(q->image, NULL, &ret->wim, err);
+	r = ibb_wim_open(q->image, name, &ret->wim, err);
 	if (!r)
 		r = make_items(ret, all_by_default, err);
 	if (!r && ibb_wim_info(ret->wim)->write_in_progress)
@@ -191,6 +193,12 @@ int ibb_wims_open(const struct ibb_request *q, bool all_by_default, struct ibb_w
 	if (r)
 		ibb_wims_close(ret);
 	return r;
+}
+
+int ibb_wims_open(const struct ibb_request *q, bool all_by_default, struct ibb_wims *ret,
+		  struct ibb_error *err)
+{
+	return ibb_wims_open_as(q, q->image, all_by_default, ret, err);
 }
 
 static void clear_item(struct ibb_wim_item *it)
@@ -229,12 +237,12 @@ int ibb_wims_fail(const struct ibb_wims *set, const struct ibb_wim_item *it, int
 
 	if (code == IBB_E_NOMEM || code == IBB_E_CANCELLED || !err)
 		return code;
-	n = (size_t)snprintf(where, sizeof(where), "%s: image %u", set->q->image, it->index);
+	n = (size_t)snprintf(where, sizeof(where), "%s: image %u", set->name, it->index);
 	/* the volume's own messages begin with it */
 	if (n < sizeof(where) && strncmp(err->msg, where, n) == 0 &&
 	    (err->msg[n] == ':' || err->msg[n] == ' '))
 		return code;
-	return ibb_err_prefix(err, code, "%s: image %u%s%s%s", set->q->image, it->index,
+	return ibb_err_prefix(err, code, "%s: image %u%s%s%s", set->name, it->index,
 			      name && *name ? " (" : "", name ? name : "",
 			      name && *name ? ")" : "");
 }
@@ -283,7 +291,7 @@ int ibb_wims_any(const struct ibb_wims *set, struct ibb_error *err)
 	return ibb_err(err, IBB_E_UNSUPPORTED,
 		       "%s: none of its %zu image(s) holds a Windows (looked "
 		       "for " IBB_SYSTEM_HIVE ")",
-		       set->q->image, set->n);
+		       set->name, set->n);
 }
 
 int ibb_wims_identity(const struct ibb_request *q, struct ibb_wim *w, const char *path,

@@ -27,6 +27,7 @@ struct ibb_wim_item {
 
 struct ibb_wims {
 	const struct ibb_request *q; /* borrowed */
+	const char *name;	     /* for messages; borrowed */
 	struct ibb_wim *wim;
 	char *temp_dir;
 	struct ibb_wim_item *items; /* ascending by number */
@@ -53,6 +54,9 @@ int ibb_wims_asked(const struct ibb_request *q, bool part, bool *ret,
  */
 int ibb_wims_open(const struct ibb_request *q, bool all_by_default, struct ibb_wims *ret,
 		  struct ibb_error *err) IBB_MUST_CHECK;
+/* The same of a WIM that messages call `name`, which has to live as long. */
+int ibb_wims_open_as(const struct ibb_request *q, const char *name, bool all_by_default,
+		     struct ibb_wims *ret, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_wims_close(struct ibb_wims *set);
 
 /*
@@ -93,13 +97,6 @@ int ibb_wims_check(const struct ibb_wims *set, struct ibb_wim *before, struct ib
 /* Is there room for what is written to the file system of `path`, beside `base` bytes? */
 int ibb_wims_check_room(const struct ibb_wims *set, const char *path, uint64_t base,
 			struct ibb_error *err) IBB_MUST_CHECK;
-/*
- * All of that for a WIM that is no output of its own, such as the recovery image of a disk:
- * q->image names it, q->images what is meant, `out` (begun by the caller) takes the result. The
- * items of *ret have what was done to each image: `doc`, `applied`, `n_ops`; close it.
- */
-int ibb_wims_bake_to(const struct ibb_request *q, ibb_planner_fn planner, struct ibb_atomic *out,
-		     struct ibb_wims *ret, struct ibb_error *err) IBB_MUST_CHECK;
 struct ibb_wim_write_opts ibb_wims_write_opts(const struct ibb_wims *set);
 /* The manifest; `now` NULL: nothing was written. */
 int ibb_wims_manifest(const struct ibb_wims *set, struct ibb_wim *now, const char *path,

@@ -53,6 +53,7 @@
 #define IBB_LIMIT_OVERLAY_BYTES	   (64u << 20)	/* of an overlay in memory; the rest spills */
 #define IBB_LIMIT_SPILL_BYTES	   (4ull << 30) /* of an overlay in a temporary file */
 #define IBB_LIMIT_WIM_STAGED	   (256u << 20) /* of new content of a WIM in memory */
+#define IBB_LIMIT_WINRE_BYTES	   (8ull << 30) /* of a Winre.wim; Windows' own have 0.5 GiB */
 #define IBB_LIMIT_WIM_IMAGES	   1024u
 #define IBB_LIMIT_WIM_TABLE	   (128u << 20) /* of blobs, 50 bytes each; Windows: 5 MB */
 #define IBB_LIMIT_WIM_XML	   (32u << 20)

@@ -55,6 +55,7 @@ enum {
 	CLI_IN_PLACE = 1 << 24,
 	CLI_RECOVER = 1 << 25, /* --drop, --no-manifest */
 	CLI_AZURE = 1 << 26,   /* --azure */
+	CLI_WINRE = 1 << 27,   /* --winre */
 	CLI_FORMAT = 1 << 27   /* --format without an output: plan */
 };
 
@@ -127,6 +128,8 @@ typedef void (*cli_text_fn)(const struct cli *c, const struct ibb_json *doc, str
 void cli_render_wim(const struct ibb_json *id, struct ibb_buf *out);
 void cli_render_images(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out,
 		       cli_text_fn fn);
+/* The recovery images of a disk, each with what was done to it. */
+void cli_render_winre(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 void cli_render_wim_change(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out);
 
 #endif

@@ -11,6 +11,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 	cli_render_image(ibb_json_get(doc, "image"), out);
 	cli_render_targets(c, doc, out);
 	cli_render_packages(c, doc, out);
+	cli_render_winre(c, doc, out);
 	cli_render_azure(c, doc, out);
 	cli_render_warnings(doc, out);
 	cli_render_outcome(c, doc, out);

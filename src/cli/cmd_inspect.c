@@ -28,6 +28,17 @@ static long long number(const struct ibb_json *o, const char *key)
 	return (long long)n;
 }
 
+static void recovery_images(const struct ibb_json *doc, struct ibb_buf *out)
+{
+	char size[32];
+
+	ibb_json_foreach (x, ibb_json_get(doc, "recovery_images")) {
+		cli_bytes(ibb_json_str(x, "bytes"), size);
+		cli_printf(out, "winre    partition %lld: %s, %s\n", number(x, "partition"),
+			   cli_str(x, "path"), size);
+	}
+}
+
 /* What --hives adds. */
 static void hive_details(const struct ibb_json *h, struct ibb_buf *out)
 {
@@ -169,6 +180,7 @@ static void disk(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 		   ibb_json_str(doc, "generation") ? cli_str(doc, "generation") : "unknown");
 	chain(id, out);
 	partitions(doc, out);
+	recovery_images(doc, out);
 	windows(c, doc, out);
 	cli_render_azure(c, doc, out);
 	cli_render_warnings(doc, out);

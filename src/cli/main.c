@@ -34,7 +34,7 @@ const struct cli_command cli_commands[] = {
 	 "      -o new.wim\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_PARTITION |
 		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS | CLI_DIRTY | CLI_TRUST |
-		 CLI_LOCK | CLI_IN_PLACE | CLI_AZURE,
+		 CLI_LOCK | CLI_IN_PLACE | CLI_AZURE | CLI_WINRE,
 	 cli_cmd_bake},
 	{"convert", "IMAGE", "write an image of any kind as one of another, without a bake",
 	 "  ibbake convert export.vhdx -o disk.vhd\n"

@@ -52,6 +52,8 @@ static const struct option {
 	 "the image of a WIM, by number or name, or all that hold a Windows; may be repeated"},
 	{"compact", 0, NULL, CLI_IN_PLACE, FLAG, AT(q.compact), 0, 0,
 	 "with --in-place, a WIM: write it anew and put it in its place, instead of appending"},
+	{"winre", 0, NULL, CLI_WINRE, FLAG, AT(q.winre), 0, 0,
+	 "a disk: treat the recovery images on it (Winre.wim) like its Windows"},
 	{"overwrite", 0, NULL, CLI_OUTPUT, FLAG, AT(q.overwrite), 0, 0,
 	 "replace an existing output and manifest"},
 	{"format", 0, "vhd|vhd-dynamic|vhdx|raw", CLI_OUTPUT | CLI_FORMAT, FORMAT, AT(q.format), 0,

@@ -70,6 +70,15 @@ static void changed_image(const struct cli *c, const struct ibb_json *image, str
 	outcome_of_image(image, out);
 }
 
+void cli_render_winre(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
+{
+	ibb_json_foreach (x, ibb_json_get(doc, "winre")) {
+		cli_printf(out, "winre    partition %lld: %s\n", number(x, "partition"),
+			   cli_str(x, "path"));
+		cli_render_images(c, x, out, changed_image);
+	}
+}
+
 static void in_place(const struct ibb_json *writing, struct ibb_buf *out)
 {
 	char grown[32], dead[32];

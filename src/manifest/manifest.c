@@ -393,5 +393,9 @@ int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **re
 	ibb_jb_str(&b, o, "sparse", in->writing.sparse);
 	ibb_jb_u64(&b, o, "grown_bytes", in->writing.grown_bytes);
 	ibb_manifest_part_json(in, &b, root);
+	if (in->winre)
+		ibb_jb_copy(&b, root, "winre", in->winre);
+	else
+		ibb_jb_null(&b, root, "winre");
 	return ibb_jb_done(&b, ret, err);
 }

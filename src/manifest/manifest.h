@@ -109,6 +109,7 @@ struct ibb_manifest_input {
 	size_t n_left_out;
 	struct ibb_manifest_options options;
 	struct ibb_manifest_writing writing;
+	const struct ibb_json *winre; /* the recovery images, a list; NULL: not asked for */
 };
 /* The parts of it that the manifest of a WIM has as well: what made it, when; the options and the
  * driver catalog; and of every Windows "targets", "packages", "removed", "key_security",

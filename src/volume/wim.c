@@ -215,7 +215,7 @@ static int open_file(struct ibb_wim *w, bool held, struct ibb_error *err)
 }
 
 /* By the name that it was opened with; the file's own is that of messages. */
-static int unchanged(struct ibb_wim *w, struct ibb_error *err)
+int ibb_wim_unchanged(struct ibb_wim *w, struct ibb_error *err)
 {
 	char *name = w->file->name;
 	int rc;
@@ -240,7 +240,7 @@ static int open_library(struct ibb_wim *w, struct ibb_error *err)
 		rc = ibb_wim_parts_reference(w, err);
 	/* by now wimlib has its own descriptors: did both of us open the same files? */
 	if (!rc)
-		rc = unchanged(w, err);
+		rc = ibb_wim_unchanged(w, err);
 	for (unsigned i = 1; !rc && w->parts && i < w->header.parts; i++)
 		rc = ibb_disk_file_unchanged(w->parts[i], &w->part_ids[i], err);
 	return rc;

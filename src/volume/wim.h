@@ -109,6 +109,7 @@ struct ibb_wim_write_opts {
 	unsigned threads; /* 0: one a processor */
 	/* modification time of the images that were changed, seconds since 1970 */
 	int64_t unix_time;
+	bool scratch; /* a temporary copy of ours is appended to: nothing is synced */
 };
 
 /*

@@ -88,6 +88,9 @@ int ibb_wim_not_first(const struct ibb_wim *w, struct ibb_error *err);
 /* The command that joins the parts, as hint; returns code. */
 int ibb_wim_hint_join(const struct ibb_wim *w, int code, struct ibb_error *err);
 
+/* ibb_disk_file_unchanged() of the WIM, which messages may call by another name. */
+int ibb_wim_unchanged(struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+
 /* ---- the tree as the WIM has it, without what is staged ---- */
 
 struct wim_node {

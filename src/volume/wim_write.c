@@ -186,7 +186,7 @@ static int flags_of(const struct ibb_wim *w)
 
 static int begin(struct ibb_wim *w, const struct ibb_wim_write_opts *o, struct ibb_error *err)
 {
-	int r = ibb_disk_file_unchanged(w->file, &w->id, err);
+	int r = ibb_wim_unchanged(w, err);
 
 	/* of the whole process, as all of its settings */
 	if (!r && wimlib_set_default_compression_level(WIMLIB_COMPRESSION_TYPE_LZX, LZX_LEVEL))
@@ -214,7 +214,7 @@ int ibb_wim_write(struct ibb_wim *w, int fd, const char *name, const struct ibb_
 	wimlib_register_progress_function(w->lib, NULL, NULL);
 	if (code)
 		return failed(w, &x, code, e, name, err);
-	return ibb_disk_file_unchanged(w->file, &w->id, err);
+	return ibb_wim_unchanged(w, err);
 }
 
 /* ---- behind the old end ---- */
@@ -313,7 +313,8 @@ int ibb_wim_append(struct ibb_wim *w, const struct ibb_wim_write_opts *o, struct
 	/* wimlib locks its own descriptor, against ours as well */
 	ibb_wim_unlock(w);
 	errno = 0;
-	code = wimlib_overwrite(w->lib, WIMLIB_WRITE_FLAG_FSYNC | flags_of(w), o->threads);
+	code = wimlib_overwrite(w->lib, flags_of(w) | (o->scratch ? 0 : WIMLIB_WRITE_FLAG_FSYNC),
+				o->threads);
 	e = errno;
 	(void)flock(ibb_disk_file_fd(w->file), LOCK_SH | LOCK_NB);
 	wimlib_register_progress_function(w->lib, NULL, NULL);

@@ -572,6 +572,21 @@ def wims(r, package):
              "server", rc=3)
 
 
+def recovery(r, package):
+    """A disk with a recovery image, which also holds an image without Windows."""
+    wim = r.path("winre.wim")
+    volumes = [f"{n}={r.image('re-' + n + '.raw', '--table', 'none', *o)}" for n, o in (
+        ("re", ("--windows", "winpe-20348")), ("data", ("--no-windows",)))]
+    r.tool([r.args.mkwim, wim, *volumes])
+    image, out = r.image("recovery.vhd", "--recovery-winre", wim), r.path("recovered.vhd")
+    doc = r.ibbake("inspect", image)
+    want(r.schemas, "recovery images", [x["partition"] for x in doc["recovery_images"]], [4])
+    doc = r.ibbake("bake", image, "--size", SIZE, "--drivers", package, "--winre", "-o", out)
+    want(r.schemas, "recovery images", [[("skipped" in i) for i in x["images"]] for x in doc["winre"]],
+         [[False, True]])
+    r.ibbake("verify", out, "--manifest", out + ".manifest.json")
+
+
 def event_lines(r, image, out, package):
     bake = ("bake", image, "--size", SIZE, "--drivers", package)
     r.events("plan", image, "--size", SIZE, "--drivers", package)
@@ -616,6 +631,7 @@ def main():
         hindered_images(r)
         recover_documents(r, image, package)
         wims(r, package)
+        recovery(r, package)
         event_lines(r, image, out, package)
         schemas.check_seen()
     except Unexpected as e:

@@ -47,6 +47,9 @@ static const char usage[] =
 	"repeatable\n"
 	"  --wof PATH              a file compressed by 'compact /exe'; up to 4\n"
 	"  --link FILE=NAME        FILE has another name as well; up to 4\n"
+	"  --winre FILE            Winre.wim of the Windows; --recovery-winre FILE of the "
+	"recovery\n"
+	"                          partition\n"
 	"  --odd-files             hard links, a short name, a stream, a junction, an object id\n"
 	"  --stale-logs N          hive logs hold entries N above the hives' sequence number\n"
 	"  --fill MiB              that much data   --tiny-volume   and almost no free space\n"
@@ -86,6 +89,8 @@ enum {
 	OPT_HIBERNATED,
 	OPT_WOF,
 	OPT_LINK,
+	OPT_WINRE,
+	OPT_RECOVERY_WINRE,
 	OPT_ODD,
 	OPT_STALE_LOGS,
 	OPT_FILL,
@@ -132,6 +137,8 @@ static const struct option options[] = {
 	{"paging-file", required_argument, NULL, OPT_PAGING},
 	{"wof", required_argument, NULL, OPT_WOF},
 	{"link", required_argument, NULL, OPT_LINK},
+	{"winre", required_argument, NULL, OPT_WINRE},
+	{"recovery-winre", required_argument, NULL, OPT_RECOVERY_WINRE},
 	{"odd-files", no_argument, NULL, OPT_ODD},
 	{"stale-logs", required_argument, NULL, OPT_STALE_LOGS},
 	{"fill", required_argument, NULL, OPT_FILL},
@@ -208,6 +215,13 @@ static void disk_option(struct mkimage *m, int c)
 		break;
 	case OPT_SECTOR:
 		m->sector = choice("sector", optarg, sectors) ? 4096 : 512;
+		break;
+	case OPT_WINRE:
+		m->windows.winre = optarg;
+		break;
+	case OPT_RECOVERY_WINRE:
+		m->recovery_winre = optarg;
+		m->recovery = true;
 		break;
 	case OPT_RECOVERY:
 		m->recovery = true;

@@ -168,11 +168,12 @@ static int write_ntfs(int fd, const char *path, const struct mkimage *m,
 	int r = imgfile_temp(path, p->len, &part, err);
 
 	if (!windows) /* states are the Windows volume's */
-		w = (struct mkwindows){.hives = w.hives,
-				       .seed = w.seed,
-				       .no_windows = true,
-				       .boot_files =
-					       p->role == MKIMAGE_SYSTEM && !m->no_boot_files};
+		w = (struct mkwindows){
+			.hives = w.hives,
+			.seed = w.seed,
+			.no_windows = true,
+			.winre = p->role == MKIMAGE_RECOVERY ? m->recovery_winre : NULL,
+			.boot_files = p->role == MKIMAGE_SYSTEM && !m->no_boot_files};
 	if (!r)
 		r = imgfile_mkntfs(part, m->sector, p->off / m->sector,
 				   windows ? "Windows" : "System", err);

@@ -31,7 +31,8 @@ struct mkimage {
 	uint32_t sector;
 	enum mkimage_table table;
 	bool second_windows, recovery;
-	bool no_boot_files; /* neither boot code nor boot manager: nothing starts from it */
+	bool no_boot_files;	    /* neither boot code nor boot manager: nothing starts from it */
+	const char *recovery_winre; /* a host file: Winre.wim of the recovery partition */
 	struct mkwindows windows;
 	int64_t unix_time;
 	uint64_t seed;

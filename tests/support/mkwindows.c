@@ -487,6 +487,17 @@ static int touch_all(struct work *k)
 	return r;
 }
 
+/* Hidden, as Windows has it. */
+static int winre(struct work *k)
+{
+	const char *path = k->w->no_windows ? "Recovery/WindowsRE/Winre.wim"
+					    : "Windows/System32/Recovery/Winre.wim";
+	IBB_AUTO_BUF struct ibb_buf wim = {0};
+	int r = ibb_read_file(k->w->winre, IBB_LIMIT_HIVE_BYTES, &wim, k->err);
+
+	return r ? r : put(k, path, 0x6, wim.data, wim.len);
+}
+
 static int populate(struct work *k)
 {
 	const struct mkwindows *w = k->w;
@@ -516,6 +527,8 @@ static int populate(struct work *k)
 		r = boot_files(k);
 	if (!r && w->hives.agent && !w->no_windows)
 		r = agent_files(k);
+	if (!r && w->winre)
+		r = winre(k);
 	if (!r && w->usn)
 		r = note_dir(k, "$Extend");
 	if (!r && w->usn)

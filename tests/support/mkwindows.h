@@ -19,6 +19,8 @@ struct mkwindows {
 	bool pending_xml, extension_plugin, vss, usn, hibernated, dirty_hive, dirty_volume;
 	const char *wof[4]; /* files of the volume that are WOF-compressed, up to the first NULL */
 	const char *links[4][2]; /* a file, a further name of it; up to the first NULL */
+	const char *winre;	 /* a host file that is Winre.wim; with no_windows as on a recovery
+				    partition */
 	bool odd;		 /* ntfsprep_odd() */
 	int stale_logs;		 /* log entries this far above the hive's sequence number */
 	unsigned fill_mib;	 /* data files of that size in all */

@@ -634,39 +634,6 @@ static void hostile_manifests(void **state)
 	}
 }
 
-/* Into any new file, for who has a WIM inside of something else. */
-static void baked_to_a_file(void **state)
-{
-	static const char *const one[] = {"2"};
-	struct ibb_request q = request(one, 1), v = request(NULL, 0);
-	struct ibb_wims set = {0};
-	struct ibb_error err = {0};
-	struct ibb_atomic a;
-
-	(void)state;
-	assert_ok(ibb_atomic_begin(&a, out, false, &err), err);
-	assert_ok(ibb_wims_bake_to(&q, ibb_session_plan, &a, &set, &err), err);
-	assert_int_equal(set.n, 1);
-	assert_int_equal(set.items[0].index, 2);
-	assert_true(set.items[0].n_ops > 20 && set.items[0].applied.n_files > 5);
-	assert_string_equal(ibb_json_str(set.items[0].doc, "name"), "Setup");
-	assert_string_equal(set.signature, "test trust");
-	ibb_wims_close(&set);
-	assert_ok(ibb_atomic_commit(&a, &err), err);
-	v.image = out;
-	v.images = one;
-	v.n_images = 1;
-	ibb_json_free(done(ibb_drivers_list, &v));
-	/* everything is in it: nothing to do */
-	assert_ok(ibb_atomic_begin(&a, manifest, false, &err), err);
-	q.image = out;
-	assert_ok(ibb_wims_bake_to(&q, ibb_session_plan, &a, &set, &err), err);
-	assert_int_equal(set.items[0].n_ops, 0);
-	ibb_wims_close(&set);
-	ibb_atomic_abort(&a);
-	unlink(out);
-}
-
 /* ---- in place ---- */
 
 static void copy_of_wim(const char *to)
@@ -862,7 +829,6 @@ int main(void)
 		cmocka_unit_test(bake_verify_bake),
 		cmocka_unit_test(manifests_of_others),
 		cmocka_unit_test(hostile_manifests),
-		cmocka_unit_test(baked_to_a_file),
 		cmocka_unit_test(in_place),
 		cmocka_unit_test(cancelled_in_every_phase),
 		cmocka_unit_test(out_of_memory),
