@@ -55,7 +55,7 @@ static int claim(struct ibb_replace *x, struct ibb_error *err)
 /* Is there a manifest of any version of ours? Whatever else lies there is not our affair. */
 static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
 {
-	static const char schema[] = "ibbake-manifest/";
+	static const char *const schemas[] = {"ibbake-manifest/", "ibbake-wim-manifest/"};
 	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
 	IBB_AUTO_BUF struct ibb_buf text = {0};
 	struct ibb_error ignored = {0};
@@ -72,7 +72,8 @@ static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
 	if (r)
 		return r == IBB_E_NOMEM ? ibb_err_nomem(err) : IBB_OK;
 	found = ibb_json_str(doc, "schema");
-	*ret = found && strncmp(found, schema, sizeof(schema) - 1) == 0;
+	for (size_t i = 0; found && i < IBB_ARRAY_SIZE(schemas); i++)
+		*ret |= strncmp(found, schemas[i], strlen(schemas[i])) == 0;
 	return IBB_OK;
 }
 
