@@ -195,6 +195,32 @@ def e2e_wim_in_place_in_use(world):
     source.unchanged()
 
 
+def e2e_wim_in_place_not_ours(world):
+    """A file that may not be written to, or that belongs to somebody else: as it was, no record."""
+    package = world.package()
+    wim, _ = build(world, "install.wim", (SERVER,))
+    owner = os.stat(wim)
+    for options in (("--in-place",), ("--in-place", "--compact")):
+        os.chmod(wim, 0o444)
+        source, before = Snapshot(wim), world.listing()
+        world.refused(command(wim, package, *options), 255, "open for writing", "-o OUT", env=EPOCH)
+        source.unchanged()
+        same(sorted(world.listing() - before), [], "left behind")
+        world.ibbake("inspect", wim)
+        os.chmod(wim, 0o644)
+    if os.geteuid():
+        return
+    os.chown(wim, 0, 0)
+    os.chmod(wim, 0o666)
+    source, before = Snapshot(wim), world.listing()
+    world.refused(command(wim, package, "--in-place", "--compact"), 100, "user 0", "owner", env=EPOCH)
+    source.unchanged()
+    same(sorted(world.listing() - before), [], "left behind")
+    bake(world, wim, package, "--in-place")
+    same(os.stat(wim).st_uid, 0, "owner")
+    os.chown(wim, owner.st_uid, owner.st_gid)
+
+
 # ---- interruptions ----
 
 def killed(world, mode):
