@@ -50,6 +50,29 @@ static int claim(struct ibb_replace *x, struct ibb_error *err)
 	return r;
 }
 
+/* A result made of what is replaced must not replace anything else: nobody has that elsewhere. */
+static int check_expected(const struct ibb_replace *x, struct ibb_error *err)
+{
+	const struct ibb_file_id *was = x->expected;
+	struct ibb_file_id now;
+	int r;
+
+	if (!was)
+		return IBB_OK;
+	if (x->fd < 0 || !ibb_path_is(x->q->output, was) || !ibb_same_file(&x->id, was)) {
+		r = ibb_err(err, IBB_E_CHANGED,
+			    "%s: was moved, removed or replaced while it was written anew",
+			    x->q->output);
+		return ibb_err_hint(err, r, "nothing was replaced; run it again");
+	}
+	r = ibb_file_id_fd(x->fd, x->q->output, &now, err);
+	if (r || (ibb_same_state(&now, was) && now.ctime_s == was->ctime_s &&
+		  now.ctime_ns == was->ctime_ns))
+		return r;
+	r = ibb_err(err, IBB_E_CHANGED, "%s: was changed while it was written anew", x->q->output);
+	return ibb_err_hint(err, r, "nothing was replaced; run it again");
+}
+
 /* ---- the manifest that it would leave behind ---- */
 
 /* Is there a manifest of any version of ours? Whatever else lies there is not our affair. */
@@ -168,9 +191,13 @@ static int put_aside(const struct ibb_request *q, bool replaced, struct old_mani
 }
 
 /* What was put aside goes when the image has its name, or comes back. */
-static int commit_image(struct ibb_atomic *image, struct old_manifests *old, struct ibb_error *err)
+static int commit_image(const struct ibb_replace *x, struct ibb_atomic *image,
+			struct old_manifests *old, struct ibb_error *err)
 {
-	int r = ibb_atomic_commit(image, err);
+	int r = check_expected(x, err);
+
+	if (!r)
+		r = ibb_atomic_commit(image, err);
 
 	if (!image->published)
 		put_back(old, err);
@@ -203,9 +230,11 @@ int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const c
 	if (!r && q->overwrite)
 		r = claim(x, err);
 	if (!r)
+		r = check_expected(x, err);
+	if (!r)
 		r = put_aside(q, text != NULL, &old, err);
 	if (!r)
-		r = commit_image(image, &old, err);
+		r = commit_image(x, image, &old, err);
 	if (!r && text) {
 		r = ibb_atomic_commit(&man, err);
 		if (r)

@@ -164,7 +164,8 @@ static int rewrite_to(struct ibb_wims *set, struct ibb_atomic *out, char **ret_t
 static int rewrite(struct ibb_wims *set, const char *real, char **ret_text, struct ibb_error *err)
 {
 	struct ibb_request q = *set->q;
-	struct ibb_replace old = {.q = &q, .fd = -1};
+	const struct ibb_file_id was = *ibb_wim_file_id(set->wim);
+	struct ibb_replace old = {.q = &q, .fd = -1, .expected = &was};
 	struct ibb_atomic out;
 	int r;
 
