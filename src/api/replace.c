@@ -75,8 +75,7 @@ static int check_expected(const struct ibb_replace *x, struct ibb_error *err)
 
 /* ---- the manifest that it would leave behind ---- */
 
-/* Is there a manifest of any version of ours? Whatever else lies there is not our affair. */
-static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
+int ibb_replace_load_manifest(const char *path, struct ibb_json **ret, struct ibb_error *err)
 {
 	static const char *const schemas[] = {"ibbake-manifest/", "ibbake-wim-manifest/"};
 	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
@@ -86,7 +85,7 @@ static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
 	struct stat st;
 	int r;
 
-	*ret = false;
+	*ret = NULL;
 	if (lstat(path, &st) || !S_ISREG(st.st_mode))
 		return IBB_OK;
 	r = ibb_read_file(path, IBB_LIMIT_JSON_BYTES, &text, &ignored);
@@ -96,7 +95,10 @@ static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
 		return r == IBB_E_NOMEM ? ibb_err_nomem(err) : IBB_OK;
 	found = ibb_json_str(doc, "schema");
 	for (size_t i = 0; found && i < IBB_ARRAY_SIZE(schemas); i++)
-		*ret |= strncmp(found, schemas[i], strlen(schemas[i])) == 0;
+		if (strncmp(found, schemas[i], strlen(schemas[i])) == 0) {
+			*ret = IBB_TAKE(doc);
+			break;
+		}
 	return IBB_OK;
 }
 
@@ -104,11 +106,11 @@ static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
 static int find_manifest(const struct ibb_request *q, char **ret, struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *path = ibb_asprintf("%s.manifest.json", q->output);
-	bool ours;
-	int r = path ? is_manifest(path, &ours, err) : ibb_err_nomem(err);
+	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
+	int r = path ? ibb_replace_load_manifest(path, &doc, err) : ibb_err_nomem(err);
 
 	if (!r)
-		*ret = ours ? IBB_TAKE(path) : NULL;
+		*ret = doc ? IBB_TAKE(path) : NULL;
 	return r;
 }
 

@@ -46,4 +46,11 @@ int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const c
 int ibb_replace_manifest(const struct ibb_request *q, const char *text,
 			 int (*seal)(void *ctx, struct ibb_error *err), void *ctx,
 			 struct ibb_error *err) IBB_MUST_CHECK;
+
+/* A manifest of any version of ours, of a disk or a WIM. Whatever else lies there is not our
+ * affair: *ret is NULL then. */
+struct ibb_json;
+int ibb_replace_load_manifest(const char *path, struct ibb_json **ret,
+			      struct ibb_error *err) IBB_MUST_CHECK;
+
 #endif

@@ -348,6 +348,49 @@ def e2e_wim_recover(world):
     same(job.settled("a bake after recover"), "new", "a bake after recover")
 
 
+def e2e_wim_recover_manifest(world):
+    """A kill between the old manifest and the record: recover brings both back."""
+    package, where = world.package(), world.path("there")
+    os.mkdir(where)
+    wim, record = where + "/install.wim", world.path("record")
+    build(world, "there/install.wim", (SERVER,))
+    for n in os.listdir(where):
+        if n != "install.wim":
+            os.rename(os.path.join(where, n), world.path(n))
+    bake(world, wim, package, "--in-place")
+    manifest = wim + ".manifest.json"
+    kept, said = read_bytes(wim), read_bytes(manifest)
+    remove = ["drivers", "remove", wim, "ibbdemo.inf", "--in-place", "--overwrite"]
+
+    def run(**how):
+        for n in os.listdir(where):
+            os.unlink(os.path.join(where, n))
+        for path, data in ((wim, kept), (manifest, said)):
+            with open(path, "wb") as f:
+                f.write(data)
+        return world.ibbake(*remove, rc=None, env={
+            **EPOCH, **world.preload("ibb-powercut", IBB_RECORD_DIR=where, IBB_RECORD=record), **how})
+
+    same(run().rc, 0, "exit status of the removal")
+    met = 0
+    for at in range(count_ops(record), 0, -1):
+        os.unlink(record)
+        run(IBB_RECORD_KILL=str(at))
+        if os.path.exists(wim + JOURNAL) and not os.path.exists(manifest):
+            r = world.ibbake("recover", wim)
+            met += 1
+            r.mentions(manifest, "again")
+        elif met:
+            break
+        else:
+            continue
+        check(read_bytes(wim) == kept and read_bytes(manifest) == said, f"operation {at}")
+        same([n for n in os.listdir(where) if n.endswith(".old")], [], "aside")
+        world.ibbake("verify", wim, "--manifest", manifest)
+    check(met, "no kill found the manifest put aside")
+    world.notes.append(f"{met} kills")
+
+
 def e2e_wim_terminated(world):
     """SIGTERM: nothing left, nothing changed."""
     for mode in MODES:
