@@ -598,6 +598,8 @@ static void hostile_manifests(void **state)
 	} t[] = {
 		{"[{\"index\":1," PART "},{\"index\":3,\"skipped\":\"x\"}]", NULL},
 		{"1", "no \"images\""},
+		{"[]", "none that was worked on"},
+		{"[{\"index\":3,\"skipped\":\"x\"}]", "none that was worked on"},
 		{"[{" PART "}]", "an item without its number"},
 		{"[{\"index\":0," PART "}]", "an item without its number"},
 		{"[{\"index\":1025," PART "}]", "an item without its number"},
@@ -638,6 +640,60 @@ static void hostile_manifests(void **state)
 static void clean_output(void)
 {
 	unlink(out);
+	unlink(manifest);
+}
+
+static void put_manifest(const char *images)
+{
+	char text[1000];
+
+	make_file(manifest, text,
+		  (size_t)snprintf(text, sizeof(text),
+				   "{\"schema\":\"ibbake-wim-manifest/1\",\"output\":{\"digest\":"
+				   "null},\"images\":%s}",
+				   images));
+}
+
+/* Image 2 was left out, and is a Windows by now; image 3 is none still. */
+static void skipped_no_more(void **state)
+{
+	struct ibb_request v = request(NULL, 0);
+	struct ibb_json *doc;
+	struct ibb_error err = {0};
+	const struct ibb_json *d;
+	char *json = NULL;
+
+	(void)state;
+	put_manifest("[{\"index\":1,\"name\":\"Server\"," PART
+		     "},{\"index\":2,\"skipped\":\"x\"},{\"index\":3,\"skipped\":\"x\"}]");
+	v.manifest = manifest;
+	assert_fails(ibb_verify(&v, &json, &err), IBB_E_DIFFERS, err, "in 1 place(s)");
+	doc = parse(json);
+	d = ibb_json_first(ibb_json_get(doc, "differences"));
+	assert_string_equal(ibb_json_str(d, "where"), "image 2");
+	assert_string_equal(ibb_json_str(d, "difference"),
+			    "was skipped because it held no Windows, and holds one now");
+	ibb_json_free(doc);
+	unlink(manifest);
+}
+
+/* By its name, when there is no image of that number. */
+static void image_with_a_number_for_a_name(void **state)
+{
+	static const char *const which[] = {"900", "901"};
+	struct ibb_request v = request(which, 1);
+	struct ibb_error err = {0};
+	char *json = NULL;
+
+	(void)state;
+	put_manifest("[{\"index\":1,\"name\":\"900\"," PART "},{\"index\":2,\"name\":\"x\"," PART
+		     "}]");
+	v.image = disk;
+	v.manifest = manifest;
+	assert_ok(ibb_verify(&v, &json, &err), err);
+	ibb_json_free(parse(json));
+	v.images = &which[1];
+	refused(ibb_verify, &v, IBB_E_INVALID, "no image of that number");
 	unlink(manifest);
 }
 
@@ -947,6 +1003,8 @@ int main(void)
 		cmocka_unit_test(bake_verify_bake),
 		cmocka_unit_test(manifests_of_others),
 		cmocka_unit_test(hostile_manifests),
+		cmocka_unit_test(skipped_no_more),
+		cmocka_unit_test(image_with_a_number_for_a_name),
 		cmocka_unit_test(in_place),
 		cmocka_unit_test(compact_replaces_only_its_source),
 		cmocka_unit_test(access_kept),
