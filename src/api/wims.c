@@ -221,6 +221,9 @@ void ibb_wims_close(struct ibb_wims *set)
 	for (size_t i = 0; i < set->n_locked; i++)
 		ibb_lock_entry_clear(&set->locked[i]);
 	free(set->locked);
+	for (size_t i = 0; set->removed && i < set->q->n_published; i++)
+		free(set->removed[i].inf);
+	free(set->removed);
 	ibb_wim_close(set->wim);
 	free(set->temp_dir);
 	*set = (struct ibb_wims){0};
