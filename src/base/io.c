@@ -499,3 +499,14 @@ void ibb_lock_release(struct ibb_lock *l)
 	free(l->path);
 	l->path = NULL;
 }
+
+bool ibb_lock_held(const char *path)
+{
+	IBB_AUTO_FREE char *dir = ibb_dir_of(path);
+	IBB_AUTO_FREE char *name =
+		dir ? ibb_asprintf("%s/.%s.ibbake-lock", dir, ibb_path_base(path)) : NULL;
+	IBB_AUTO_FD int fd =
+		name ? open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY) : -1;
+
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+}

@@ -103,5 +103,7 @@ struct ibb_lock {
 };
 int ibb_lock_take(struct ibb_lock *l, const char *path, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_lock_release(struct ibb_lock *l);
+/* Does somebody hold that of `path`, which we may be ourselves? False when it cannot be told. */
+bool ibb_lock_held(const char *path);
 
 #endif

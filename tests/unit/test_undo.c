@@ -929,6 +929,14 @@ static void test_files(void **state)
 	assert_fails(ibb_disk_file_open(image, &id, &d, &err), IBB_E_CONFLICT, err,
 		     "a change in place was interrupted");
 	{
+		struct ibb_lock lock;
+
+		assert_ok(ibb_lock_take(&lock, image, &err), err);
+		assert_fails(ibb_disk_file_open(image, &id, &d, &err), IBB_E_CONFLICT, err,
+			     "another ibbake is changing it");
+		ibb_lock_release(&lock);
+	}
+	{
 		struct ibb_undo second = {0};
 
 		assert_fails(ibb_undo_begin(&second, image, fd, HEADER, &err), IBB_E_CONFLICT, err,
