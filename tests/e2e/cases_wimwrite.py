@@ -190,7 +190,8 @@ def e2e_wim_in_place_in_use(world):
             world.refused(command(wim, package, *options), 100, "flock", env=EPOCH)
         os.link(wim, world.path("second.wim"))
         if "--compact" not in options:
-            world.refused(command(wim, package, *options), 100, "2 names", env=EPOCH)
+            for dry in ((), ("--dry-run",)):
+                world.refused(command(wim, package, *options, *dry), 100, "2 names", env=EPOCH)
         os.unlink(world.path("second.wim"))
     source.unchanged()
 
@@ -213,7 +214,9 @@ def e2e_wim_in_place_not_ours(world):
     os.chown(wim, 0, 0)
     os.chmod(wim, 0o666)
     source, before = Snapshot(wim), world.listing()
-    world.refused(command(wim, package, "--in-place", "--compact"), 100, "user 0", "owner", env=EPOCH)
+    for dry in ((), ("--dry-run",)):
+        world.refused(command(wim, package, "--in-place", "--compact", *dry), 100, "user 0", "owner",
+                      env=EPOCH)
     source.unchanged()
     same(sorted(world.listing() - before), [], "left behind")
     bake(world, wim, package, "--in-place")
@@ -423,6 +426,7 @@ def e2e_wim_no_room(world):
             r = job.run(rc=255, preexec_fn=small_files)
             what = f"{mode}, files up to {limit} bytes: {r.stderr}"
             check("ibbake: " in r.stderr, what)
+            check("ulimit" in r.stderr or "raise the limit" in r.stderr or limit > 4096, what)
             same(job.settled(what), "old", what)
             same(job.left(), [], what)
 

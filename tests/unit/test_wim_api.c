@@ -386,6 +386,18 @@ static void output_names(void **state)
 	q.manifest = wim;
 	q.overwrite = true;
 	refused(ibb_bake, &q, IBB_E_EXISTS, "the manifest is the input image");
+	q.manifest = anchor;
+	refused(ibb_bake, &q, IBB_E_EXISTS, "the manifest is a trust anchor");
+	q.crls = anchors;
+	q.n_crls = 1;
+	q.n_trust_anchors = 0;
+	refused(ibb_bake, &q, IBB_E_EXISTS, "the manifest is a revocation list");
+	q = bake_request();
+	q.manifest = "/nonexistent/m.json";
+	refused(ibb_bake, &q, IBB_E_IO, "/nonexistent/m.json: the manifest cannot be made there");
+	q.output = NULL;
+	q.in_place = true;
+	refused(ibb_bake, &q, IBB_E_IO, "/nonexistent/m.json: the manifest cannot be made there");
 	/* and a disk is not written under the name of a WIM */
 	q = bake_request();
 	q.image = disk;
@@ -407,7 +419,11 @@ static void not_writable(void **state)
 	in_dir(part, "other2.swm");
 	q.image = path;
 	assert_ok(make_wim(path, three, (struct mkwim){.readonly = true}, &err), err);
+	q.dry_run = true;
+	refused(ibb_bake, &q, IBB_E_INVALID, "a dry run is of a change in place");
 	q.in_place = true;
+	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "read-only");
+	q.dry_run = false;
 	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "read-only");
 	q.compact = true;
 	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "read-only");
@@ -731,6 +747,15 @@ static void in_place(void **state)
 	assert_int_equal(stat(path, &new), 0);
 	assert_int_equal(old.st_ino, new.st_ino);
 	assert_true(new.st_size > old.st_size);
+	q.dry_run = q.overwrite = true;
+	digest_of(path, digest);
+	doc = done(ibb_bake, &q);
+	assert_true(ibb_json_bool(ibb_json_get(doc, "options"), "dry_run", false));
+	assert_true(ibb_json_is_null(ibb_json_get(doc, "writing")));
+	ibb_json_free(doc);
+	digest_of(path, again);
+	assert_string_equal(digest, again);
+	q.dry_run = q.overwrite = false;
 	/* nothing to do touches nothing, and the manifest is in the way */
 	digest_of(path, digest);
 	refused(ibb_bake, &q, IBB_E_EXISTS, "the manifest exists already");
