@@ -238,6 +238,7 @@ int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const c
 	if (!r)
 		r = commit_image(x, image, &old, err);
 	if (!r && text) {
+		man.keep = true;
 		r = ibb_atomic_commit(&man, err);
 		if (r)
 			(void)ibb_err_prefix(err, r,
@@ -264,6 +265,7 @@ int ibb_replace_manifest(const struct ibb_request *q, const char *text,
 			ibb_aside_back(&old, err);
 	}
 	if (!r && text) {
+		man.keep = true;
 		r = ibb_atomic_commit(&man, err);
 		if (r)
 			(void)ibb_err_prefix(err, r,

@@ -54,6 +54,7 @@ struct ibb_atomic {
 	char *path; /* the final name */
 	char *tmp;  /* temporary name beside it, NULL for an unnamed file */
 	bool replace;
+	bool keep;	/* when the last step of a commit fails: the hint says where the file is */
 	bool prepared;	/* durable, and with a name to rename */
 	bool published; /* it has its final name; stays after commit */
 };

@@ -463,7 +463,7 @@ def faults(world, mode):
         middle = (total + over) // 2
         total, over = (middle, over) if failed_at(job, env, log, middle)[0] else (total, middle)
     steps = int(os.environ.get("IBB_FAULTS", "36"))
-    n_failed = 0
+    n_failed = kept = 0
     # most are of what is staged in memory; the file itself is written by the last of them
     for at in sorted({1 + i * (total - 1) // (steps // 2) for i in range(steps // 2)} |
                      set(range(max(1, total - steps), total + 1))):
@@ -478,9 +478,17 @@ def faults(world, mode):
             # the new one stays, and that is said, when only what belongs to it went wrong
             said = any(x in r.stderr for x in ("is complete", "is changed and read back"))
             same(job.settled(what), "new" if r.returncode == 0 or said else "old", what)
-            same(job.left(), [], what)
+            left = job.left()
+            if "the finished file is" in r.stderr:  # and it is the manifest that the WIM lacks
+                same(len(left), 1, what)
+                check(said and left[0] in r.stderr, what)
+                check(read_bytes(os.path.join(job.dir, left[0])) == job.new_manifest, what)
+                kept += 1
+            else:
+                same(left, [], what)
             n_failed += r.returncode == 255
     check(n_failed > 5, f"only {n_failed} runs failed")
+    check(kept, "no manifest was kept")
     world.notes.append(f"{total} changes, {n_failed} runs failed")
 
 
