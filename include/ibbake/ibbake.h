@@ -144,6 +144,7 @@ struct ibb_request {
 	bool in_place;
 	bool compact; /* with in_place, a WIM: written anew and put in its place, nothing dead in it
 		       */
+	bool dry_run; /* with in_place: judge whether it could be done, and write nothing */
 	bool drop;    /* ibb_recover(): give the change up instead of finishing it */
 	bool no_manifest; /* ibb_recover(): finish it without writing its manifest */
 	/* a directory for what does not fit into memory; NULL: the one of the result */

@@ -74,7 +74,7 @@ struct ibb_manifest_options ibb_session_options(const struct ibb_session *s)
 		.n_trust_anchors = s->trust_files ? q->n_trust_anchors : 0,
 		.crls = s->trust_files ? s->trust_files + q->n_trust_anchors : NULL,
 		.n_crls = s->trust_files ? q->n_crls : 0,
-		.dry_run = !q->output && !q->in_place,
+		.dry_run = q->dry_run || (!q->output && !q->in_place),
 		.catalog_as_of = ibb_catalog_version(s->catalog),
 		.catalog_sha256 = ibb_catalog_sha256(s->catalog),
 		.version = ibb_version(),
@@ -181,7 +181,7 @@ static int finish(struct ibb_session *s, struct ibb_replace *old, const struct i
 	struct ibb_identity out = {0};
 	int r;
 
-	if (s->q->in_place)
+	if (s->q->in_place && !s->q->dry_run)
 		return ibb_inplace_write(s, make_manifest, &c, err);
 	if (s->q->output)
 		return ibb_output_write(s, old, applied, make_manifest, &c, err);
@@ -234,7 +234,8 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 		r = apply_all(s, &applied, err);
 	if (!r)
 		r = finish(s, &old, &applied, &in, &text, err);
-	if (!r && s->q->lock && (s->q->output || s->q->in_place) && !s->lockfile && s->n_chosen)
+	if (!r && s->q->lock && (s->q->output || s->q->in_place) && !s->q->dry_run &&
+	    !s->lockfile && s->n_chosen)
 		r = write_lock(s, err);
 	ibb_replace_release(&old);
 	ibb_lock_release(&lock);
@@ -250,8 +251,12 @@ int ibb_session_change(const struct ibb_request *q, ibb_planner_fn planner, char
 {
 	struct ibb_session s = {.q = q};
 	bool wim;
-	int r = ibb_wims_asked(q, false, &wim, err);
+	int r;
 
+	if (q->dry_run && !q->in_place)
+		return ibb_err(err, IBB_E_INVALID,
+			       "a dry run is of a change in place, or one without an output");
+	r = ibb_wims_asked(q, false, &wim, err);
 	if (!r && wim)
 		return ibb_wims_change(q, planner, ret_json, err);
 	if (!r)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "api/doc.h"
+#include "api/old_manifest.h"
 #include "base/limits.h"
 #include "base/path.h"
 #include "disk/inuse.h"
@@ -250,6 +251,7 @@ struct recovered {
 	const char *record; /* "redo", "undo", NULL: none */
 	const char *action;
 	struct ibb_journal_report redo;
+	struct ibb_old_manifest old; /* after an undo */
 };
 
 static int report_json(const struct ibb_request *q, const struct recovered *x, char **ret_json,
@@ -260,7 +262,7 @@ static int report_json(const struct ibb_request *q, const struct recovered *x, c
 	const bool found = x->record;
 	const bool complete = found && r->state == IBB_JOURNAL_COMPLETE;
 	struct ibb_jb b = {0};
-	struct ibb_json *root;
+	struct ibb_json *root, *list;
 
 	if (!journal)
 		return ibb_err_nomem(err);
@@ -276,6 +278,10 @@ static int report_json(const struct ibb_request *q, const struct recovered *x, c
 		   strcmp(x->action, "finished") == 0 ? r->sectors_old : 0);
 	ibb_jb_str(&b, root, "manifest", r->manifest);
 	ibb_jb_str(&b, root, "manifest_missing", r->missing);
+	ibb_jb_str(&b, root, "manifest_restored", x->old.restored);
+	list = ibb_jb_array(&b, root, "manifests_aside");
+	for (size_t i = 0; i < x->old.n_others; i++)
+		ibb_jb_str(&b, list, NULL, x->old.others[i]);
 	return ibb_doc_print(&b, ret_json, err);
 }
 
@@ -303,7 +309,7 @@ static int recover_undo(const struct ibb_request *q, struct ibb_lock *lock, stru
 	x->redo.state = report.complete ? IBB_JOURNAL_COMPLETE : IBB_JOURNAL_INCOMPLETE;
 	if (report.complete)
 		x->redo.stats.changed_bytes = report.found_bytes - report.old_bytes;
-	return IBB_OK;
+	return ibb_old_manifest_restore(q->image, &x->old, err);
 }
 
 static int recover_redo(const struct ibb_request *q, struct ibb_lock *lock, struct recovered *x,
@@ -368,5 +374,6 @@ int ibb_do_recover(const struct ibb_request *q, char **ret_json, struct ibb_erro
 	if (!r)
 		r = report_json(q, &x, ret_json, err);
 	ibb_journal_report_clear(&x.redo);
+	ibb_old_manifest_clear(&x.old);
 	return r;
 }

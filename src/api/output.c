@@ -16,6 +16,14 @@ static int check_inputs(const struct ibb_session *s, const char *path, const cha
 {
 	if (s->q->catalog && ibb_same_path(path, s->q->catalog))
 		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the driver catalog", path, what);
+	for (size_t i = 0; i < s->q->n_trust_anchors; i++)
+		if (ibb_same_path(path, s->q->trust_anchors[i]))
+			return ibb_err(err, IBB_E_EXISTS, "%s: the %s is a trust anchor", path,
+				       what);
+	for (size_t i = 0; i < s->q->n_crls; i++)
+		if (ibb_same_path(path, s->q->crls[i]))
+			return ibb_err(err, IBB_E_EXISTS, "%s: the %s is a revocation list", path,
+				       what);
 	for (size_t i = 0; i < s->found.n_read; i++)
 		if (ibb_same_path(path, s->found.read[i]))
 			return ibb_err(err, IBB_E_EXISTS,
@@ -71,6 +79,19 @@ static int check_lock(const struct ibb_request *q, struct ibb_error *err)
 	return IBB_OK;
 }
 
+/* Learnt at the end this would be too late: the image is complete by then. */
+static int check_manifest_dir(const struct ibb_request *q, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *dir = ibb_dir_of(q->manifest);
+
+	if (!dir)
+		return ibb_err_nomem(err);
+	return access(dir, W_OK | X_OK)
+		       ? ibb_err_os(err, errno, "%s: the manifest cannot be made there",
+				    q->manifest)
+		       : IBB_OK;
+}
+
 int ibb_output_check_paths(const struct ibb_session *s, struct ibb_error *err)
 {
 	const struct ibb_request *q = s->q;
@@ -80,6 +101,8 @@ int ibb_output_check_paths(const struct ibb_session *s, struct ibb_error *err)
 		r = check_path(s, q->output, "output", err);
 	if (!r && q->manifest)
 		r = check_path(s, q->manifest, "manifest", err);
+	if (!r && q->manifest && (q->output || q->in_place))
+		r = check_manifest_dir(q, err);
 	if (!r && q->output && q->manifest &&
 	    (ibb_same_path(q->output, q->manifest) || same_new_file(q->output, q->manifest)))
 		r = ibb_err(err, IBB_E_EXISTS, "%s: output and manifest are the same file",

@@ -50,12 +50,34 @@ static int claim(struct ibb_replace *x, struct ibb_error *err)
 	return r;
 }
 
+/* A result made of what is replaced must not replace anything else: nobody has that elsewhere. */
+static int check_expected(const struct ibb_replace *x, struct ibb_error *err)
+{
+	const struct ibb_file_id *was = x->expected;
+	struct ibb_file_id now;
+	int r;
+
+	if (!was)
+		return IBB_OK;
+	if (x->fd < 0 || !ibb_path_is(x->q->output, was) || !ibb_same_file(&x->id, was)) {
+		r = ibb_err(err, IBB_E_CHANGED,
+			    "%s: was moved, removed or replaced while it was written anew",
+			    x->q->output);
+		return ibb_err_hint(err, r, "nothing was replaced; run it again");
+	}
+	r = ibb_file_id_fd(x->fd, x->q->output, &now, err);
+	if (r || (ibb_same_state(&now, was) && now.ctime_s == was->ctime_s &&
+		  now.ctime_ns == was->ctime_ns))
+		return r;
+	r = ibb_err(err, IBB_E_CHANGED, "%s: was changed while it was written anew", x->q->output);
+	return ibb_err_hint(err, r, "nothing was replaced; run it again");
+}
+
 /* ---- the manifest that it would leave behind ---- */
 
-/* Is there a manifest of any version of ours? Whatever else lies there is not our affair. */
-static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
+int ibb_replace_load_manifest(const char *path, struct ibb_json **ret, struct ibb_error *err)
 {
-	static const char schema[] = "ibbake-manifest/";
+	static const char *const schemas[] = {"ibbake-manifest/", "ibbake-wim-manifest/"};
 	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
 	IBB_AUTO_BUF struct ibb_buf text = {0};
 	struct ibb_error ignored = {0};
@@ -63,7 +85,7 @@ static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
 	struct stat st;
 	int r;
 
-	*ret = false;
+	*ret = NULL;
 	if (lstat(path, &st) || !S_ISREG(st.st_mode))
 		return IBB_OK;
 	r = ibb_read_file(path, IBB_LIMIT_JSON_BYTES, &text, &ignored);
@@ -72,7 +94,11 @@ static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
 	if (r)
 		return r == IBB_E_NOMEM ? ibb_err_nomem(err) : IBB_OK;
 	found = ibb_json_str(doc, "schema");
-	*ret = found && strncmp(found, schema, sizeof(schema) - 1) == 0;
+	for (size_t i = 0; found && i < IBB_ARRAY_SIZE(schemas); i++)
+		if (strncmp(found, schemas[i], strlen(schemas[i])) == 0) {
+			*ret = IBB_TAKE(doc);
+			break;
+		}
 	return IBB_OK;
 }
 
@@ -80,11 +106,11 @@ static int is_manifest(const char *path, bool *ret, struct ibb_error *err)
 static int find_manifest(const struct ibb_request *q, char **ret, struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *path = ibb_asprintf("%s.manifest.json", q->output);
-	bool ours;
-	int r = path ? is_manifest(path, &ours, err) : ibb_err_nomem(err);
+	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
+	int r = path ? ibb_replace_load_manifest(path, &doc, err) : ibb_err_nomem(err);
 
 	if (!r)
-		*ret = ours ? IBB_TAKE(path) : NULL;
+		*ret = doc ? IBB_TAKE(path) : NULL;
 	return r;
 }
 
@@ -167,9 +193,13 @@ static int put_aside(const struct ibb_request *q, bool replaced, struct old_mani
 }
 
 /* What was put aside goes when the image has its name, or comes back. */
-static int commit_image(struct ibb_atomic *image, struct old_manifests *old, struct ibb_error *err)
+static int commit_image(const struct ibb_replace *x, struct ibb_atomic *image,
+			struct old_manifests *old, struct ibb_error *err)
 {
-	int r = ibb_atomic_commit(image, err);
+	int r = check_expected(x, err);
+
+	if (!r)
+		r = ibb_atomic_commit(image, err);
 
 	if (!image->published)
 		put_back(old, err);
@@ -202,10 +232,13 @@ int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const c
 	if (!r && q->overwrite)
 		r = claim(x, err);
 	if (!r)
+		r = check_expected(x, err);
+	if (!r)
 		r = put_aside(q, text != NULL, &old, err);
 	if (!r)
-		r = commit_image(image, &old, err);
+		r = commit_image(x, image, &old, err);
 	if (!r && text) {
+		man.keep = true;
 		r = ibb_atomic_commit(&man, err);
 		if (r)
 			(void)ibb_err_prefix(err, r,
@@ -232,6 +265,7 @@ int ibb_replace_manifest(const struct ibb_request *q, const char *text,
 			ibb_aside_back(&old, err);
 	}
 	if (!r && text) {
+		man.keep = true;
 		r = ibb_atomic_commit(&man, err);
 		if (r)
 			(void)ibb_err_prefix(err, r,

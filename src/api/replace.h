@@ -11,6 +11,7 @@ struct ibb_replace {
 	const struct ibb_request *q; /* borrowed */
 	int fd;			     /* of it, with an exclusive lock; -1: there is none */
 	struct ibb_file_id id;
+	const struct ibb_file_id *expected; /* what it has to be still; borrowed; NULL: any file */
 };
 
 /*
@@ -32,6 +33,7 @@ void ibb_replace_release(struct ibb_replace *x);
  * be renamed. Only who is killed between these two renames leaves the old image without its
  * manifest, which then lies beside it as
  * ".NAME.ibbake-PID-0.old".
+ * IBB_E_CHANGED, and nothing replaced, when the old image is no longer x->expected.
  */
 int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const char *text,
 			struct ibb_error *err) IBB_MUST_CHECK;
@@ -44,4 +46,11 @@ int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const c
 int ibb_replace_manifest(const struct ibb_request *q, const char *text,
 			 int (*seal)(void *ctx, struct ibb_error *err), void *ctx,
 			 struct ibb_error *err) IBB_MUST_CHECK;
+
+/* A manifest of any version of ours, of a disk or a WIM. Whatever else lies there is not our
+ * affair: *ret is NULL then. */
+struct ibb_json;
+int ibb_replace_load_manifest(const char *path, struct ibb_json **ret,
+			      struct ibb_error *err) IBB_MUST_CHECK;
+
 #endif

@@ -102,7 +102,7 @@ static const struct ibb_json *only_image(const struct ibb_json *m)
 	return found;
 }
 
-/* By number, or by a name that one image alone has. */
+/* By number, or by a name that one image alone has; which may look like a number. */
 static const struct ibb_json *image_named(const struct ibb_json *m, const char *which)
 {
 	const struct ibb_json *found = NULL;
@@ -110,7 +110,9 @@ static const struct ibb_json *image_named(const struct ibb_json *m, const char *
 	unsigned long n = strtoul(which, &end, 10);
 
 	if (*which >= '0' && *which <= '9' && !*end && n <= IBB_LIMIT_WIM_IMAGES)
-		return ibb_wim_manifest_image(m, (unsigned)n);
+		found = ibb_wim_manifest_image(m, (unsigned)n);
+	if (found)
+		return found;
 	ibb_json_foreach (i, ibb_json_get(m, "images")) {
 		const char *name = ibb_json_str(i, "name");
 

@@ -277,13 +277,13 @@ static int change(struct ibb_wims *set, struct ibb_replace *old, ibb_planner_fn 
 		r = ibb_wims_run(set, planner, err);
 	if (r)
 		return r;
-	if (q->in_place)
+	if (q->in_place && !q->dry_run)
 		r = ibb_wims_inplace(set, ret_text, err);
 	else if (q->output)
 		r = write_new(set, old, ret_text, err);
 	else
 		r = ibb_wims_manifest(set, NULL, NULL, ret_text, err);
-	if (!r && q->lock && (q->output || q->in_place) && set->n_locked)
+	if (!r && q->lock && (q->output || q->in_place) && !q->dry_run && set->n_locked)
 		r = ibb_session_lock(q, set->locked, set->n_locked, err);
 	return r;
 }

@@ -2,9 +2,8 @@
 /* Changing a WIM itself: appending to it under an undo record, or writing it anew. */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "api/access.h"
 #include "api/inplace.h"
 #include "api/output.h"
 #include "api/wims.h"
@@ -13,9 +12,15 @@
 int ibb_wims_claim(const struct ibb_request *q, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = NULL;
+	IBB_AUTO_FREE char *real = realpath(q->image, NULL);
 	struct ibb_file_id id;
-	int r = ibb_disk_file_open(q->image, &id, &file, err);
+	int r;
 
+	if (!real)
+		return ibb_err_os(err, errno, "%s: resolve its path", q->image);
+	r = ibb_disk_file_open(q->image, &id, &file, err);
+	if (!r)
+		r = ibb_access_check(ibb_disk_file_fd(file), real, q->compact, err);
 	/* the lock goes again with `file`: the shared ones of who reads the WIM follow it */
 	return r ? r : ibb_inplace_claim(q, file, &id, err);
 }
@@ -142,34 +147,15 @@ static int append(struct ibb_wims *set, const char *real, char **ret_text, struc
 
 /* ---- anew ---- */
 
-/* The file that takes the place of another one is as accessible as that one was. */
-static int keep_mode(const struct stat *was, const struct ibb_atomic *out, struct ibb_error *err)
-{
-	mode_t mode = was->st_mode & 07777;
-	struct stat st;
-
-	(void)!fchown(out->fd, was->st_uid, was->st_gid);
-	if (fstat(out->fd, &st))
-		return ibb_err_os(err, errno, "%s: stat", out->path);
-	if (st.st_gid != was->st_gid)
-		mode &= ~(mode_t)070;
-	if (fchmod(out->fd, mode) && errno != EPERM && errno != EOPNOTSUPP)
-		return ibb_err_os(err, errno, "%s: set its mode", out->path);
-	return IBB_OK;
-}
-
 static int rewrite_to(struct ibb_wims *set, struct ibb_atomic *out, char **ret_text,
 		      struct ibb_error *err)
 {
 	IBB_AUTO(ibb_wim_close) struct ibb_wim *now = NULL;
-	struct stat was;
-	int r = IBB_OK;
+	int r = ibb_wims_write(set, out, set->q->image, &now, err);
 
-	if (fstat(ibb_disk_file_fd(ibb_wim_file(set->wim)), &was))
-		return ibb_err_os(err, errno, "%s: stat", set->q->image);
-	r = ibb_wims_write(set, out, set->q->image, &now, err);
 	if (!r)
-		r = keep_mode(&was, out, err);
+		r = ibb_access_keep(ibb_disk_file_fd(ibb_wim_file(set->wim)), set->q->image, out,
+				    err);
 	if (!r)
 		r = ibb_wims_manifest(set, now, set->q->image, ret_text, err);
 	return r ? r : ibb_session_phase(set->q, "sync", 0, 0, err);
@@ -178,7 +164,8 @@ static int rewrite_to(struct ibb_wims *set, struct ibb_atomic *out, char **ret_t
 static int rewrite(struct ibb_wims *set, const char *real, char **ret_text, struct ibb_error *err)
 {
 	struct ibb_request q = *set->q;
-	struct ibb_replace old = {.q = &q, .fd = -1};
+	const struct ibb_file_id was = *ibb_wim_file_id(set->wim);
+	struct ibb_replace old = {.q = &q, .fd = -1, .expected = &was};
 	struct ibb_atomic out;
 	int r;
 

@@ -4,6 +4,7 @@
 
 #include "api/output.h"
 #include "api/wims.h"
+#include "base/utf16.h"
 
 static int add_path(struct ibb_wim_item *it, const char *path, struct ibb_error *err)
 {
@@ -91,11 +92,55 @@ static int apply(struct ibb_wim_item *it, struct ibb_error *err)
 	return r || !s->plan->n_ops ? r : ibb_volume_commit(s->volume, err);
 }
 
+static int other_package(const struct ibb_session *s, const char *name,
+			 const struct ibb_wim_removed *first, const char *inf,
+			 struct ibb_error *err)
+{
+	ibb_err(err, IBB_E_CONFLICT, "%s is %s here, and %s in image %u", name, inf, first->inf,
+		first->index);
+	return ibb_err_hint(err, IBB_E_CONFLICT,
+			    "every image numbers its packages for itself: name the package by its "
+			    "INF (%s), or remove it image by image (--image %u)",
+			    first->inf, s->index);
+}
+
+/* The number of oemN.inf is the image's own: it must not mean one package here, another there. */
+static int check_removals(struct ibb_wims *set, const struct ibb_session *s, struct ibb_error *err)
+{
+	const struct ibb_request *q = set->q;
+
+	if (!set->removed && s->n_removals && q->n_published) {
+		set->removed = ibb_calloc_array(q->n_published, sizeof(*set->removed));
+		if (!set->removed)
+			return ibb_err_nomem(err);
+	}
+	for (size_t k = 0; k < s->n_removals * q->n_published; k++) {
+		const struct ibb_fact_package *p = s->removals[k / q->n_published].package;
+		struct ibb_wim_removed *x = &set->removed[k % q->n_published];
+		const char *name = q->published[k % q->n_published];
+		const char *inf = p->inf_name ? p->inf_name : p->name;
+
+		if (!ibb_caseeq(p->published, name))
+			continue;
+		if (x->inf && !ibb_caseeq(x->inf, inf))
+			return other_package(s, name, x, inf, err);
+		if (x->inf)
+			continue;
+		x->inf = ibb_strdup(inf);
+		if (!x->inf)
+			return ibb_err_nomem(err);
+		x->index = s->index;
+	}
+	return IBB_OK;
+}
+
 static int run_entered(struct ibb_wims *set, struct ibb_wim_item *it, ibb_planner_fn planner,
 		       struct ibb_error *err)
 {
 	int r = planner(&it->s, err);
 
+	if (!r)
+		r = check_removals(set, &it->s, err);
 	/* the packages are known now: the outputs must not be one of their files */
 	if (!r)
 		r = ibb_output_check_paths(&it->s, err);

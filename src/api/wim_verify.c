@@ -63,6 +63,20 @@ static void nothing_there(struct verify *v, struct ibb_json *o)
 	ibb_jb_array(&v->b, o, "readiness");
 }
 
+/* It was left out because it held no Windows. */
+static int still_none(struct verify *v, struct ibb_wim_item *it, struct ibb_error *err)
+{
+	char where[32];
+	int r = ibb_wims_enter(v->set, it, false, err);
+
+	if (r || it->skipped)
+		return r;
+	snprintf(where, sizeof(where), "image %u", it->index);
+	differs(v, v->root, "identity", where,
+		"was skipped because it held no Windows, and holds one now");
+	return IBB_OK;
+}
+
 static int verify_image(struct verify *v, struct ibb_wim_item *it, struct ibb_error *err)
 {
 	const struct ibb_json *part = ibb_wim_manifest_image(v->manifest, it->index);
@@ -71,7 +85,7 @@ static int verify_image(struct verify *v, struct ibb_wim_item *it, struct ibb_er
 
 	if (!part || ibb_json_str(part, "skipped")) {
 		if (!it->named)
-			return IBB_OK;
+			return part ? still_none(v, it, err) : IBB_OK;
 		return ibb_err(err, IBB_E_INVALID, "%s: says nothing of image %u of %s",
 			       v->set->q->manifest, it->index, v->set->q->image);
 	}

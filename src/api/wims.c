@@ -2,6 +2,7 @@
 /* Which images of a WIM a request is about. */
 #include "api/wims.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,9 @@ void ibb_wims_close(struct ibb_wims *set)
 	for (size_t i = 0; i < set->n_locked; i++)
 		ibb_lock_entry_clear(&set->locked[i]);
 	free(set->locked);
+	for (size_t i = 0; set->removed && i < set->q->n_published; i++)
+		free(set->removed[i].inf);
+	free(set->removed);
 	ibb_wim_close(set->wim);
 	free(set->temp_dir);
 	*set = (struct ibb_wims){0};
@@ -237,6 +241,9 @@ int ibb_wims_fail(const struct ibb_wims *set, const struct ibb_wim_item *it, int
 
 	if (code == IBB_E_NOMEM || code == IBB_E_CANCELLED || !err)
 		return code;
+	/* what is staged lies in a file with room for much more than is ever written */
+	if (err->os_errno == EFBIG && !*err->hint)
+		ibb_err_hint(err, code, "raise the limit for the size of files (ulimit -f)");
 	n = (size_t)snprintf(where, sizeof(where), "%s: image %u", set->name, it->index);
 	/* the volume's own messages begin with it */
 	if (n < sizeof(where) && strncmp(err->msg, where, n) == 0 &&

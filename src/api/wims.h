@@ -25,6 +25,12 @@ struct ibb_wim_item {
 	struct ibb_json *doc; /* its part of the manifest */
 };
 
+/* What a published name that is to be removed means in the first image that has it. */
+struct ibb_wim_removed {
+	unsigned index;
+	char *inf; /* its original name; NULL: not met yet */
+};
+
 struct ibb_wims {
 	const struct ibb_request *q; /* borrowed */
 	const char *name;	     /* for messages; borrowed */
@@ -37,7 +43,8 @@ struct ibb_wims {
 	const char *signature; /* of all packages: the weakest */
 	struct ibb_lock_entry *locked;
 	size_t n_locked, cap_locked;
-	struct ibb_wim_identity input; /* the WIM as it was */
+	struct ibb_wim_identity input;	 /* the WIM as it was */
+	struct ibb_wim_removed *removed; /* beside q->published, once one of them was met */
 };
 
 /*

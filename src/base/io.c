@@ -350,12 +350,27 @@ static int publish(struct ibb_atomic *a, struct ibb_error *err)
 	return IBB_OK;
 }
 
+/* It is whole and durable, and lacks its name only: not to be unlinked by the abort. */
+static void keep_finished(struct ibb_atomic *a, struct ibb_error *err)
+{
+	struct ibb_error ignored = {0};
+
+	if (!a->tmp && give_tmp_name(a, &ignored))
+		return;
+	ibb_err_hint(err, 0, "the finished file is %s: give it its name", a->tmp);
+	free(a->tmp);
+	a->tmp = NULL;
+}
+
 int ibb_atomic_commit(struct ibb_atomic *a, struct ibb_error *err)
 {
 	int r = ibb_atomic_prepare(a, err);
 
-	if (!r)
+	if (!r) {
 		r = publish(a, err);
+		if (r && a->keep)
+			keep_finished(a, err);
+	}
 	a->published = !r;
 	if (!r && fsync(a->dir_fd) && errno != EINVAL) {
 		r = ibb_err_os(err, errno,
@@ -498,4 +513,15 @@ void ibb_lock_release(struct ibb_lock *l)
 	ibb_close_fd(&l->fd);
 	free(l->path);
 	l->path = NULL;
+}
+
+bool ibb_lock_held(const char *path)
+{
+	IBB_AUTO_FREE char *dir = ibb_dir_of(path);
+	IBB_AUTO_FREE char *name =
+		dir ? ibb_asprintf("%s/.%s.ibbake-lock", dir, ibb_path_base(path)) : NULL;
+	IBB_AUTO_FD int fd =
+		name ? open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY) : -1;
+
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
 }

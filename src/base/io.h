@@ -54,6 +54,7 @@ struct ibb_atomic {
 	char *path; /* the final name */
 	char *tmp;  /* temporary name beside it, NULL for an unnamed file */
 	bool replace;
+	bool keep;	/* when the last step of a commit fails: the hint says where the file is */
 	bool prepared;	/* durable, and with a name to rename */
 	bool published; /* it has its final name; stays after commit */
 };
@@ -103,5 +104,7 @@ struct ibb_lock {
 };
 int ibb_lock_take(struct ibb_lock *l, const char *path, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_lock_release(struct ibb_lock *l);
+/* Does somebody hold that of `path`, which we may be ourselves? False when it cannot be told. */
+bool ibb_lock_held(const char *path);
 
 #endif

@@ -3,6 +3,17 @@
 
 #include "cli/cli.h"
 
+/* The old manifest of a file that is as it was before. */
+static void old_manifest(const struct ibb_json *doc, struct ibb_buf *out)
+{
+	if (ibb_json_str(doc, "manifest_restored"))
+		cli_printf(out, "manifest %s has its name again\n",
+			   cli_str(doc, "manifest_restored"));
+	ibb_json_foreach (x, ibb_json_get(doc, "manifests_aside"))
+		cli_printf(out, "aside    %s: maybe its manifest; see, and rename or remove it\n",
+			   ibb_json_value_str(x));
+}
+
 static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
 	const char *action = cli_str(doc, "action");
@@ -19,6 +30,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 		cli_printf(out, "journal  %s removed\n", cli_str(doc, "journal"));
 		cli_printf(out, "image    as it was before: %s behind its old end taken away\n",
 			   bytes);
+		old_manifest(doc, out);
 		return;
 	}
 	if (strcmp(action, "dropped") == 0) {
@@ -26,6 +38,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 		cli_printf(out, "image    as it was before: %s\n",
 			   complete ? "nothing of the change had been written"
 				    : "the journal was not complete");
+		old_manifest(doc, out);
 		return;
 	}
 	cli_bytes(cli_str(doc, "changed_bytes"), bytes);

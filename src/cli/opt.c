@@ -333,8 +333,7 @@ int cli_default_output(struct cli *c)
 		return cli_usage(c, "--manifest and --no-manifest exclude each other");
 	if (c->dry_run) {
 		c->q.output = NULL;
-		c->q.in_place = false;
-		c->q.compact = false;
+		c->q.dry_run = c->q.in_place;
 		c->q.manifest = NULL;
 	} else if (!c->q.manifest && !c->no_manifest) {
 		c->manifest_path =

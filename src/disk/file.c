@@ -124,6 +124,17 @@ static int lock_shared(int fd, const char *path, struct ibb_error *err)
 		"wait until it is done, or stop the virtual machine that uses the image");
 }
 
+/* A journal of somebody who is at work: nothing was interrupted. */
+static int at_work(const char *path, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *real = realpath(path, NULL);
+
+	if (!real || !ibb_lock_held(real))
+		return IBB_E_CONFLICT;
+	ibb_err(err, IBB_E_CONFLICT, "%s: another ibbake is changing it", path);
+	return ibb_err_hint(err, IBB_E_CONFLICT, "wait until it is done");
+}
+
 /* An image whose change was interrupted is not to be read, but for finishing the change. */
 static int check_state(int fd, const char *path, bool journal, struct ibb_error *err)
 {
@@ -132,7 +143,10 @@ static int check_state(int fd, const char *path, bool journal, struct ibb_error 
 	if (!r)
 		r = ibb_inuse_check_writer(fd, path, err);
 	/* with the lock: who changes the image in place holds it until the journal is gone */
-	return r || journal ? r : ibb_journal_check(path, err);
+	if (r || journal)
+		return r;
+	r = ibb_journal_check(path, err);
+	return r == IBB_E_CONFLICT ? at_work(path, err) : r;
 }
 
 static int open_checked(const char *path, bool journal, int *ret_fd, struct ibb_file_id *ret_id,

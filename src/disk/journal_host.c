@@ -63,11 +63,17 @@ static int host_pwrite(struct ibb_journal_io *io, enum ibb_journal_file f, const
 			       name_of(io, f), err);
 }
 
+/* Of the image: what was not begun is as it has to be, and durable by any descriptor. */
+static int sync_fd(const struct ibb_journal_host *h)
+{
+	return h->write_fd >= 0 ? h->write_fd : h->image_fd;
+}
+
 /* The page cache lets go of clean pages when asked; what is read then comes from the medium. */
 static int host_sync(struct ibb_journal_io *io, enum ibb_journal_file f, struct ibb_error *err)
 {
 	const struct ibb_journal_host *h = (struct ibb_journal_host *)io;
-	const int fd = f == IBB_JOURNAL_SELF ? h->journal_fd : h->write_fd;
+	const int fd = f == IBB_JOURNAL_SELF ? h->journal_fd : sync_fd(h);
 
 	if (f == IBB_JOURNAL_SELF ? fsync(fd) : fdatasync(fd))
 		return ibb_err_os(err, errno, "%s: fsync", name_of(io, f));
@@ -123,16 +129,17 @@ static int host_reserve(struct ibb_journal_io *io, uint64_t off, uint64_t n, str
 static int host_cut(struct ibb_journal_io *io, uint64_t size, struct ibb_error *err)
 {
 	struct ibb_journal_host *h = (struct ibb_journal_host *)io;
+	const int fd = sync_fd(h);
 	struct ibb_file_id now;
-	int r = ibb_file_id_fd(h->write_fd, io->image, &now, err);
+	int r = ibb_file_id_fd(fd, io->image, &now, err);
 
 	if (r)
 		return r;
 	IBB_ASSERT(size <= now.size_bytes);
-	if (size != now.size_bytes && ftruncate(h->write_fd, (off_t)size))
+	if (size != now.size_bytes && ftruncate(fd, (off_t)size))
 		return ibb_err_os(err, errno, "%s: cut to %llu bytes", io->image,
 				  (unsigned long long)size);
-	if (fsync(h->write_fd))
+	if (fsync(fd))
 		return ibb_err_os(err, errno, "%s: fsync", io->image);
 	return IBB_OK;
 }

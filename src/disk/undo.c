@@ -320,17 +320,21 @@ static int unfinished(const struct ibb_journal_io *io, int r, struct ibb_error *
 static int take_back(struct ibb_journal_io *io, struct undo_record *u,
 		     struct ibb_undo_report *report, struct ibb_error *err)
 {
+	/* then nobody has to be allowed to write to it */
+	const bool as_before = !report->header_changed && report->found_bytes == report->old_bytes;
 	struct ibb_undo_report now;
 	int r = io->ops->sync(io, IBB_JOURNAL_SELF, err);
 
 	if (!r)
 		r = io->ops->sync_dir(io, err);
-	if (!r)
+	if (!r && !as_before)
 		r = io->ops->begin(io, err);
 	if (!r)
 		r = examine(io, u, &now, err);
 	if (!r && !now.complete)
 		r = ibb_err(err, IBB_E_IO, "%s: does not read back as it was", io->journal);
+	if (!r && as_before && (now.header_changed || now.found_bytes != now.old_bytes))
+		r = ibb_err(err, IBB_E_CHANGED, "%s: was written to meanwhile", io->image);
 	if (!r)
 		r = restore(io, u, report, err);
 	return r ? unfinished(io, r, err) : IBB_OK;

@@ -65,7 +65,7 @@ int ibb_undo_begin(struct ibb_undo *u, const char *image, int fd, uint32_t heade
 int ibb_undo_done(struct ibb_undo *u, struct ibb_error *err) IBB_MUST_CHECK;
 /*
  * Go back: header, size, fsync, then the record goes. When that fails the record stays, and the
- * error's hint names `ibbake recover`.
+ * error's hint names `ibbake recover`. A file that is as it was is not opened for writing.
  */
 int ibb_undo_back(struct ibb_undo *u, struct ibb_error *err) IBB_MUST_CHECK;
 /* Let go of it; a record that is there stays. Harmless when nothing is held. */

@@ -109,6 +109,7 @@ static int check_images(const char *name, const struct ibb_json *images, struct 
 {
 	int64_t last = 0;
 	int r = IBB_OK;
+	bool any = false;
 
 	if (!ibb_json_is_array(images))
 		return bad(name, "no \"images\"", err);
@@ -116,10 +117,46 @@ static int check_images(const char *name, const struct ibb_json *images, struct 
 		/* ascending, so that none is there twice */
 		if (!r && !ibb_json_int(i, "index", last + 1, IBB_LIMIT_WIM_IMAGES, &last))
 			r = bad(name, "\"images\" has an item without its number", err);
-		if (!r && !ibb_json_str(i, "skipped"))
-			r = check_part(name, i, err);
+		if (r || ibb_json_str(i, "skipped"))
+			continue;
+		any = true;
+		r = check_part(name, i, err);
 	}
-	return r;
+	/* no bake writes such a one, and with nothing compared everything would be as it was */
+	return r || any ? r : bad(name, "\"images\" has none that was worked on", err);
+}
+
+static int check_recovery(const char *name, const struct ibb_json *x, struct ibb_error *err)
+{
+	const char *path = ibb_json_str(x, "path"), *hex = ibb_json_str(x, "after_sha256");
+	IBB_AUTO_FREE char *norm = NULL;
+	struct ibb_sha256 d;
+	int64_t number;
+	int r;
+
+	if (!path || !hex || !ibb_sha256_parse(hex, &d) ||
+	    !ibb_json_int(x, "partition", 0, INT32_MAX, &number))
+		return bad(name, "an item of \"winre\" lacks partition, path or digest", err);
+	r = ibb_path_normalize(path, &norm, err);
+	if (!r && strcmp(path, norm) != 0)
+		return bad(name, "\"winre\" has a path that is not in its normal form", err);
+	return r && r != IBB_E_NOMEM ? ibb_err_prefix(err, IBB_E_CORRUPT, "%s", name) : r;
+}
+
+/* The recovery images; null or nothing: not asked for. */
+static int check_winre(const char *name, const struct ibb_json *list, struct ibb_error *err)
+{
+	if (!list || ibb_json_is_null(list))
+		return IBB_OK;
+	if (!ibb_json_is_array(list))
+		return bad(name, "\"winre\" is no list", err);
+	ibb_json_foreach (x, list) {
+		int r = check_recovery(name, x, err);
+
+		if (r)
+			return r;
+	}
+	return IBB_OK;
 }
 
 int ibb_manifest_parse(const char *name, const void *text, size_t n, struct ibb_json **ret,
@@ -145,6 +182,8 @@ int ibb_manifest_parse(const char *name, const void *text, size_t n, struct ibb_
 		if (!r && !ibb_json_is_object(ibb_json_get(m, "output")))
 			r = bad(name, "no \"files\", \"operations\", \"output\" or \"targets\"",
 				err);
+		if (!r)
+			r = check_winre(name, ibb_json_get(m, "winre"), err);
 	}
 	if (r)
 		return r;

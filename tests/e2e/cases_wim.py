@@ -521,3 +521,26 @@ def e2e_wim_drivers(world):
          "files after the removal")
     wims.same_but_for(before[2], left, [h[1:] for h in hives], "after the removal")
     check("ibbdemo.inf" not in json.dumps(listed(out, 2)), "it is listed still")
+
+
+def e2e_wim_drivers_numbers(world):
+    """oemN.inf is another package in another image: not removed from both under one name."""
+    packages = [world.package(), world.package("--inf", "other.inf", "--service", "other",
+                                               name="other")]
+    wim, _ = build(world, "install.wim", (CLIENT, wims.Recipe("Windows 11 again", "--windows", "win11-22631", "--seed", "3")))
+    for i, package in enumerate(packages):
+        world.ibbake("drivers", "add", wim, package, "--image", str(i + 1), "--in-place",
+                     "--overwrite", env=EPOCH)
+    kept = Snapshot(wim)
+    world.refused(["drivers", "remove", wim, "oem0.inf", "--image", "all", "--in-place",
+                   "--overwrite"], 100, "image 2", "other.inf here", "ibbdemo.inf in image 1",
+                  "by its INF", env=EPOCH)
+    kept.unchanged()
+    world.ibbake("drivers", "remove", wim, "oem0.inf", "--image", "2", "--in-place", "--overwrite",
+                 env=EPOCH)
+    world.ibbake("drivers", "add", wim, packages[0], "--image", "2", "--in-place", "--overwrite",
+                 env=EPOCH)
+    world.ibbake("drivers", "remove", wim, "oem0.inf", "--image", "all", "--in-place",
+                 "--overwrite", env=EPOCH)
+    for n in "12":
+        check("oem0.inf" not in world.ibbake("drivers", "list", wim, "--image", n).out, f"image {n}")

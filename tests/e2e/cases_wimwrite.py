@@ -190,9 +190,38 @@ def e2e_wim_in_place_in_use(world):
             world.refused(command(wim, package, *options), 100, "flock", env=EPOCH)
         os.link(wim, world.path("second.wim"))
         if "--compact" not in options:
-            world.refused(command(wim, package, *options), 100, "2 names", env=EPOCH)
+            for dry in ((), ("--dry-run",)):
+                world.refused(command(wim, package, *options, *dry), 100, "2 names", env=EPOCH)
         os.unlink(world.path("second.wim"))
     source.unchanged()
+
+
+def e2e_wim_in_place_not_ours(world):
+    """A file that may not be written to, or that belongs to somebody else: as it was, no record."""
+    package = world.package()
+    wim, _ = build(world, "install.wim", (SERVER,))
+    owner = os.stat(wim)
+    for options in (("--in-place",), ("--in-place", "--compact")):
+        os.chmod(wim, 0o444)
+        source, before = Snapshot(wim), world.listing()
+        world.refused(command(wim, package, *options), 255, "open for writing", "-o OUT", env=EPOCH)
+        source.unchanged()
+        same(sorted(world.listing() - before), [], "left behind")
+        world.ibbake("inspect", wim)
+        os.chmod(wim, 0o644)
+    if os.geteuid():
+        return
+    os.chown(wim, 0, 0)
+    os.chmod(wim, 0o666)
+    source, before = Snapshot(wim), world.listing()
+    for dry in ((), ("--dry-run",)):
+        world.refused(command(wim, package, "--in-place", "--compact", *dry), 100, "user 0", "owner",
+                      env=EPOCH)
+    source.unchanged()
+    same(sorted(world.listing() - before), [], "left behind")
+    bake(world, wim, package, "--in-place")
+    same(os.stat(wim).st_uid, 0, "owner")
+    os.chown(wim, owner.st_uid, owner.st_gid)
 
 
 # ---- interruptions ----
@@ -322,6 +351,49 @@ def e2e_wim_recover(world):
     same(job.settled("a bake after recover"), "new", "a bake after recover")
 
 
+def e2e_wim_recover_manifest(world):
+    """A kill between the old manifest and the record: recover brings both back."""
+    package, where = world.package(), world.path("there")
+    os.mkdir(where)
+    wim, record = where + "/install.wim", world.path("record")
+    build(world, "there/install.wim", (SERVER,))
+    for n in os.listdir(where):
+        if n != "install.wim":
+            os.rename(os.path.join(where, n), world.path(n))
+    bake(world, wim, package, "--in-place")
+    manifest = wim + ".manifest.json"
+    kept, said = read_bytes(wim), read_bytes(manifest)
+    remove = ["drivers", "remove", wim, "ibbdemo.inf", "--in-place", "--overwrite"]
+
+    def run(**how):
+        for n in os.listdir(where):
+            os.unlink(os.path.join(where, n))
+        for path, data in ((wim, kept), (manifest, said)):
+            with open(path, "wb") as f:
+                f.write(data)
+        return world.ibbake(*remove, rc=None, env={
+            **EPOCH, **world.preload("ibb-powercut", IBB_RECORD_DIR=where, IBB_RECORD=record), **how})
+
+    same(run().rc, 0, "exit status of the removal")
+    met = 0
+    for at in range(count_ops(record), 0, -1):
+        os.unlink(record)
+        run(IBB_RECORD_KILL=str(at))
+        if os.path.exists(wim + JOURNAL) and not os.path.exists(manifest):
+            r = world.ibbake("recover", wim)
+            met += 1
+            r.mentions(manifest, "again")
+        elif met:
+            break
+        else:
+            continue
+        check(read_bytes(wim) == kept and read_bytes(manifest) == said, f"operation {at}")
+        same([n for n in os.listdir(where) if n.endswith(".old")], [], "aside")
+        world.ibbake("verify", wim, "--manifest", manifest)
+    check(met, "no kill found the manifest put aside")
+    world.notes.append(f"{met} kills")
+
+
 def e2e_wim_terminated(world):
     """SIGTERM: nothing left, nothing changed."""
     for mode in MODES:
@@ -354,6 +426,7 @@ def e2e_wim_no_room(world):
             r = job.run(rc=255, preexec_fn=small_files)
             what = f"{mode}, files up to {limit} bytes: {r.stderr}"
             check("ibbake: " in r.stderr, what)
+            check("ulimit" in r.stderr or "raise the limit" in r.stderr or limit > 4096, what)
             same(job.settled(what), "old", what)
             same(job.left(), [], what)
 
@@ -390,7 +463,7 @@ def faults(world, mode):
         middle = (total + over) // 2
         total, over = (middle, over) if failed_at(job, env, log, middle)[0] else (total, middle)
     steps = int(os.environ.get("IBB_FAULTS", "36"))
-    n_failed = 0
+    n_failed = kept = 0
     # most are of what is staged in memory; the file itself is written by the last of them
     for at in sorted({1 + i * (total - 1) // (steps // 2) for i in range(steps // 2)} |
                      set(range(max(1, total - steps), total + 1))):
@@ -405,9 +478,17 @@ def faults(world, mode):
             # the new one stays, and that is said, when only what belongs to it went wrong
             said = any(x in r.stderr for x in ("is complete", "is changed and read back"))
             same(job.settled(what), "new" if r.returncode == 0 or said else "old", what)
-            same(job.left(), [], what)
+            left = job.left()
+            if "the finished file is" in r.stderr:  # and it is the manifest that the WIM lacks
+                same(len(left), 1, what)
+                check(said and left[0] in r.stderr, what)
+                check(read_bytes(os.path.join(job.dir, left[0])) == job.new_manifest, what)
+                kept += 1
+            else:
+                same(left, [], what)
             n_failed += r.returncode == 255
     check(n_failed > 5, f"only {n_failed} runs failed")
+    check(kept, "no manifest was kept")
     world.notes.append(f"{total} changes, {n_failed} runs failed")
 
 

@@ -331,6 +331,19 @@ static void race(void)
 	assert_text("out", "theirs");
 	assert_int_equal(count_names(), 1);
 	assert_int_equal(unlink("out"), 0);
+	/* the same, when the file is worth to be kept */
+	assert_ok(ibb_atomic_begin(&a, "out", false, &err), err);
+	assert_ok(ibb_pwrite_full(a.fd, "mine", 4, 0, "out", &err), err);
+	a.keep = true;
+	write_text("out", "theirs");
+	assert_fails(ibb_atomic_commit(&a, &err), IBB_E_EXISTS, err, "out: appeared");
+	assert_text("out", "theirs");
+	assert_int_equal(count_names(), 2);
+	assert_int_equal(strncmp(err.hint, "the finished file is ./.out.ibbake-", 35), 0);
+	*strrchr(err.hint, ':') = '\0';
+	assert_text(err.hint + strlen("the finished file is "), "mine");
+	assert_int_equal(unlink(err.hint + strlen("the finished file is ")), 0);
+	assert_int_equal(unlink("out"), 0);
 }
 
 static void test_race(void **state)

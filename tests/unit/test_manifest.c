@@ -434,8 +434,12 @@ static char *replaced(const char *text, const char *from, const char *to)
 
 static void hostile(void **state)
 {
-#define INF_PATH    "\"path\":\t\"Windows/INF/oem0.inf\",\n\t\t\t\"kind\""
-#define TO(path)    "\"path\":\t\"" path "\",\n\t\t\t\"kind\""
+#define INF_PATH "\"path\":\t\"Windows/INF/oem0.inf\",\n\t\t\t\"kind\""
+#define TO(path) "\"path\":\t\"" path "\",\n\t\t\t\"kind\""
+#define DIGEST32 "0123456789abcdef0123456789abcdef"
+#define RECOVERY(number, path)                                    \
+	"\"winre\":\t[{\"partition\":" number ",\"path\":\"" path \
+	"\",\"after_sha256\":\"" DIGEST32 DIGEST32 "\"}]"
 #define NO_MANIFEST "not a manifest of ibbake, or damaged"
 	static const struct {
 		const char *from, *to;
@@ -448,6 +452,15 @@ static void hostile(void **state)
 		 "schema 'ibbake-manifest/2'; this version of ibbake reads ibbake-manifest/1"},
 		{"\"ibbake-manifest/1\"", "1", IBB_E_CORRUPT, "no \"schema\""},
 		{"\"output\"", "\"outputs\"", IBB_E_CORRUPT, "no \"files\""},
+		{"\"winre\":\tnull", "\"winre\":\t1", IBB_E_CORRUPT, "\"winre\" is no list"},
+		{"\"winre\":\tnull", "\"winre\":\t[1]", IBB_E_CORRUPT, "an item of \"winre\""},
+		{"\"winre\":\tnull",
+		 "\"winre\":\t[{\"partition\":1,\"path\":\"a\",\"after_sha256\":\"00\"}]",
+		 IBB_E_CORRUPT, "an item of \"winre\""},
+		{"\"winre\":\tnull", RECOVERY("-1", "Recovery/x.wim"), IBB_E_CORRUPT,
+		 "an item of \"winre\""},
+		{"\"winre\":\tnull", RECOVERY("1", "../x.wim"), IBB_E_CORRUPT, "m.json"},
+		{"\"winre\":\tnull", RECOVERY("1", "/x.wim"), IBB_E_CORRUPT, "normal form"},
 		{"\"targets\"", "\"Targets\"", IBB_E_CORRUPT, "no \"files\""},
 		{"\"operations\":\t[", "\"operations\":\t1, \"x\": [", IBB_E_CORRUPT,
 		 "no \"files\""},

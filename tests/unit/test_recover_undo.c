@@ -95,6 +95,66 @@ static void torn_record(void **state)
 	assert_int_equal(access(record, F_OK), -1);
 }
 
+#define OURS "{\"schema\":\"ibbake-wim-manifest/1\",\"output\":{\"file_bytes\":\"%u\"}}"
+
+static void aside(unsigned pid, unsigned bytes)
+{
+	char path[700], text[200];
+
+	snprintf(path, sizeof(path), "%s/.a.wim.manifest.json.ibbake-%u-0.old", test_dir(), pid);
+	make_file(path, text, (size_t)snprintf(text, sizeof(text), OURS, bytes));
+}
+
+/* What was put aside for the manifest of a change that is taken back. */
+static void old_manifest(void **state)
+{
+	static const struct {
+		unsigned bytes[2]; /* of what lies aside; 0: nothing */
+		bool taken;	   /* there is a manifest */
+		bool restored;
+		size_t others;
+	} t[] = {{{OLD, 0}, false, true, 0},	{{OLD, 7}, false, true, 1},
+		 {{7, 0}, false, false, 1},	{{OLD, 0}, true, false, 1},
+		 {{OLD, OLD}, false, false, 2}, {{0, 0}, false, false, 0}};
+	struct ibb_request q = {.struct_bytes = sizeof(q), .image = image};
+	char manifest[700], hidden[700];
+
+	(void)state;
+	snprintf(manifest, sizeof(manifest), "%s.manifest.json", image);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(t); i++) {
+		struct ibb_json *doc = NULL;
+		struct ibb_error err = {0};
+		char *json = NULL, text[200];
+		int n = snprintf(text, sizeof(text), OURS, OLD);
+
+		interrupt();
+		for (unsigned k = 0; k < 2; k++)
+			if (t[i].bytes[k])
+				aside(k + 1, t[i].bytes[k]);
+		if (t[i].taken)
+			make_file(manifest, "x", 1);
+		assert_ok(ibb_recover(&q, &json, &err), err);
+		assert_ok(ibb_json_parse("recover", json, strlen(json), &doc, &err), err);
+		ibb_free(json);
+		assert_int_equal(ibb_json_count(ibb_json_get(doc, "manifests_aside")), t[i].others);
+		assert_int_equal(ibb_json_str(doc, "manifest_restored") != NULL, t[i].restored);
+		if (t[i].restored) {
+			assert_string_equal(ibb_json_str(doc, "manifest_restored"), manifest);
+			assert_file_is(manifest, text, (size_t)n);
+		}
+		if (t[i].taken)
+			assert_file_is(manifest, "x", 1);
+		ibb_json_free(doc);
+		unlink(manifest);
+		for (unsigned k = 1; k < 3; k++) {
+			snprintf(hidden, sizeof(hidden), "%s/.a.wim.manifest.json.ibbake-%u-0.old",
+				 test_dir(), k);
+			assert_int_equal(unlink(hidden) == 0,
+					 t[i].bytes[k - 1] && !(k == 1 && t[i].restored));
+		}
+	}
+}
+
 static void refused(void **state)
 {
 	struct ibb_request q = {.struct_bytes = sizeof(q), .image = image, .no_manifest = true};
@@ -120,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(taken_back),
 		cmocka_unit_test(torn_record),
+		cmocka_unit_test(old_manifest),
 		cmocka_unit_test(refused),
 	};
 

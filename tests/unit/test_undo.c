@@ -186,7 +186,7 @@ static int sim_cut(struct ibb_journal_io *io, uint64_t size, struct ibb_error *e
 
 	if (r)
 		return r;
-	assert_true(m->begun && size <= m->now.image_len);
+	assert_true((m->begun || size == m->now.image_len) && size <= m->now.image_len);
 	m->now.image_len = (size_t)size;
 	note(m, OP_CUT, IBB_JOURNAL_IMAGE, size);
 	return IBB_OK;
@@ -929,6 +929,14 @@ static void test_files(void **state)
 	assert_fails(ibb_disk_file_open(image, &id, &d, &err), IBB_E_CONFLICT, err,
 		     "a change in place was interrupted");
 	{
+		struct ibb_lock lock;
+
+		assert_ok(ibb_lock_take(&lock, image, &err), err);
+		assert_fails(ibb_disk_file_open(image, &id, &d, &err), IBB_E_CONFLICT, err,
+			     "another ibbake is changing it");
+		ibb_lock_release(&lock);
+	}
+	{
 		struct ibb_undo second = {0};
 
 		assert_fails(ibb_undo_begin(&second, image, fd, HEADER, &err), IBB_E_CONFLICT, err,
@@ -956,6 +964,47 @@ static void test_files(void **state)
 	assert_int_equal(report.found_bytes, NEW_BYTES);
 	assert_file_is(image, old_state.image, OLD_BYTES);
 	assert_int_equal(access(record, F_OK), -1);
+}
+
+/* A user who may not write to it gets rid of the record all the same. */
+static void test_as_before(void **state)
+{
+	struct ibb_undo u = {0};
+	struct ibb_undo_report report;
+	struct ibb_error err = {0};
+	int status, fd;
+	pid_t pid;
+
+	(void)state;
+	names("unchanged");
+	assert_int_equal(chmod(image, 0444), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(chmod(test_dir(), 0777), 0);
+		assert_int_equal(chown(image, 65534, 65534), 0);
+	}
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
+			_exit(2);
+		if (open(image, O_RDWR | O_CLOEXEC) >= 0)
+			_exit(3);
+		fd = open(image, O_RDONLY | O_CLOEXEC);
+		if (ibb_undo_begin(&u, image, fd, HEADER, &err))
+			_exit(4);
+		if (ibb_undo_back(&u, &err) || access(record, F_OK) == 0)
+			_exit(5);
+		if (ibb_undo_begin(&u, image, fd, HEADER, &err))
+			_exit(6);
+		ibb_undo_clear(&u);
+		close(fd);
+		_exit(ibb_undo_recover(image, &report, &err) || !report.complete ? 7 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(access(record, F_OK), -1);
+	assert_file_is(image, old_state.image, OLD_BYTES);
 }
 
 static void still(int code, const char *text)
@@ -1018,7 +1067,7 @@ static void test_replaced(void **state)
 	assert_ok(ibb_undo_begin(&u, image, fd, HEADER, &err), err);
 	make_file(other, new_state.image, NEW_BYTES);
 	assert_int_equal(rename(other, image), 0);
-	assert_fails(ibb_undo_back(&u, &err), IBB_E_CHANGED, err, "was replaced");
+	assert_fails(ibb_undo_back(&u, &err), IBB_E_CHANGED, err, "removed or replaced");
 	assert_int_equal(access(record, F_OK), 0);
 	assert_file_is(image, new_state.image, NEW_BYTES);
 	unlink(record);
@@ -1079,6 +1128,7 @@ int main(void)
 		cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_as_before),
 		cmocka_unit_test(test_not_ours),
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_no_room),

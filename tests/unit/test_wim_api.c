@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <sys/file.h>
+#include <sys/xattr.h>
 
 #include "api/wims.h"
 #include "base/json.h"
@@ -385,6 +386,18 @@ static void output_names(void **state)
 	q.manifest = wim;
 	q.overwrite = true;
 	refused(ibb_bake, &q, IBB_E_EXISTS, "the manifest is the input image");
+	q.manifest = anchor;
+	refused(ibb_bake, &q, IBB_E_EXISTS, "the manifest is a trust anchor");
+	q.crls = anchors;
+	q.n_crls = 1;
+	q.n_trust_anchors = 0;
+	refused(ibb_bake, &q, IBB_E_EXISTS, "the manifest is a revocation list");
+	q = bake_request();
+	q.manifest = "/nonexistent/m.json";
+	refused(ibb_bake, &q, IBB_E_IO, "/nonexistent/m.json: the manifest cannot be made there");
+	q.output = NULL;
+	q.in_place = true;
+	refused(ibb_bake, &q, IBB_E_IO, "/nonexistent/m.json: the manifest cannot be made there");
 	/* and a disk is not written under the name of a WIM */
 	q = bake_request();
 	q.image = disk;
@@ -406,7 +419,11 @@ static void not_writable(void **state)
 	in_dir(part, "other2.swm");
 	q.image = path;
 	assert_ok(make_wim(path, three, (struct mkwim){.readonly = true}, &err), err);
+	q.dry_run = true;
+	refused(ibb_bake, &q, IBB_E_INVALID, "a dry run is of a change in place");
 	q.in_place = true;
+	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "read-only");
+	q.dry_run = false;
 	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "read-only");
 	q.compact = true;
 	refused(ibb_bake, &q, IBB_E_UNSUPPORTED, "read-only");
@@ -597,6 +614,8 @@ static void hostile_manifests(void **state)
 	} t[] = {
 		{"[{\"index\":1," PART "},{\"index\":3,\"skipped\":\"x\"}]", NULL},
 		{"1", "no \"images\""},
+		{"[]", "none that was worked on"},
+		{"[{\"index\":3,\"skipped\":\"x\"}]", "none that was worked on"},
 		{"[{" PART "}]", "an item without its number"},
 		{"[{\"index\":0," PART "}]", "an item without its number"},
 		{"[{\"index\":1025," PART "}]", "an item without its number"},
@@ -634,6 +653,66 @@ static void hostile_manifests(void **state)
 	}
 }
 
+static void clean_output(void)
+{
+	unlink(out);
+	unlink(manifest);
+}
+
+static void put_manifest(const char *images)
+{
+	char text[1000];
+
+	make_file(manifest, text,
+		  (size_t)snprintf(text, sizeof(text),
+				   "{\"schema\":\"ibbake-wim-manifest/1\",\"output\":{\"digest\":"
+				   "null},\"images\":%s}",
+				   images));
+}
+
+/* Image 2 was left out, and is a Windows by now; image 3 is none still. */
+static void skipped_no_more(void **state)
+{
+	struct ibb_request v = request(NULL, 0);
+	struct ibb_json *doc;
+	struct ibb_error err = {0};
+	const struct ibb_json *d;
+	char *json = NULL;
+
+	(void)state;
+	put_manifest("[{\"index\":1,\"name\":\"Server\"," PART
+		     "},{\"index\":2,\"skipped\":\"x\"},{\"index\":3,\"skipped\":\"x\"}]");
+	v.manifest = manifest;
+	assert_fails(ibb_verify(&v, &json, &err), IBB_E_DIFFERS, err, "in 1 place(s)");
+	doc = parse(json);
+	d = ibb_json_first(ibb_json_get(doc, "differences"));
+	assert_string_equal(ibb_json_str(d, "where"), "image 2");
+	assert_string_equal(ibb_json_str(d, "difference"),
+			    "was skipped because it held no Windows, and holds one now");
+	ibb_json_free(doc);
+	unlink(manifest);
+}
+
+/* By its name, when there is no image of that number. */
+static void image_with_a_number_for_a_name(void **state)
+{
+	static const char *const which[] = {"900", "901"};
+	struct ibb_request v = request(which, 1);
+	struct ibb_error err = {0};
+	char *json = NULL;
+
+	(void)state;
+	put_manifest("[{\"index\":1,\"name\":\"900\"," PART "},{\"index\":2,\"name\":\"x\"," PART
+		     "}]");
+	v.image = disk;
+	v.manifest = manifest;
+	assert_ok(ibb_verify(&v, &json, &err), err);
+	ibb_json_free(parse(json));
+	v.images = &which[1];
+	refused(ibb_verify, &v, IBB_E_INVALID, "no image of that number");
+	unlink(manifest);
+}
+
 /* ---- in place ---- */
 
 static void copy_of_wim(const char *to)
@@ -668,6 +747,15 @@ static void in_place(void **state)
 	assert_int_equal(stat(path, &new), 0);
 	assert_int_equal(old.st_ino, new.st_ino);
 	assert_true(new.st_size > old.st_size);
+	q.dry_run = q.overwrite = true;
+	digest_of(path, digest);
+	doc = done(ibb_bake, &q);
+	assert_true(ibb_json_bool(ibb_json_get(doc, "options"), "dry_run", false));
+	assert_true(ibb_json_is_null(ibb_json_get(doc, "writing")));
+	ibb_json_free(doc);
+	digest_of(path, again);
+	assert_string_equal(digest, again);
+	q.dry_run = q.overwrite = false;
 	/* nothing to do touches nothing, and the manifest is in the way */
 	digest_of(path, digest);
 	refused(ibb_bake, &q, IBB_E_EXISTS, "the manifest exists already");
@@ -685,6 +773,123 @@ static void in_place(void **state)
 	assert_int_equal(old.st_mode & 07777, 0640);
 	unlink(path);
 	unlink(manifest);
+}
+
+/* Somebody else's work at the last moment. */
+struct meanwhile {
+	const char *path, *other;
+	int how;
+};
+
+static int meddle(void *ctx, const struct ibb_progress *p)
+{
+	struct meanwhile *m = ctx;
+
+	if (strcmp(p->phase, "sync") != 0)
+		return 0;
+	if (m->how == 0)
+		assert_int_equal(rename(m->other, m->path), 0);
+	else if (m->how == 1)
+		assert_int_equal(unlink(m->path), 0);
+	else
+		assert_int_equal(chmod(m->path, 0600), 0);
+	return 0;
+}
+
+static void compact_replaces_only_its_source(void **state)
+{
+	static const char *const texts[] = {"was moved, removed or replaced",
+					    "was moved, removed or replaced", "was changed while"};
+	struct ibb_request q = request(all, 1);
+	char path[600], other[600];
+
+	(void)state;
+	in_dir(path, "copy.wim");
+	in_dir(other, "other.wim");
+	for (int how = 0; how < 3; how++) {
+		struct meanwhile m = {path, other, how};
+		struct ibb_error err = {0};
+		char *json = NULL;
+
+		copy_of_wim(path);
+		make_file(other, "precious", 8);
+		q.image = path;
+		q.manifest = manifest;
+		q.in_place = q.compact = true;
+		q.progress = meddle;
+		q.progress_ctx = &m;
+		assert_fails(ibb_bake(&q, &json, &err), IBB_E_CHANGED, err, texts[how]);
+		assert_null(json);
+		if (how == 0)
+			assert_file_is(path, "precious", 8);
+		assert_int_equal(access(path, F_OK), how == 1 ? -1 : 0);
+		assert_int_equal(access(manifest, F_OK), -1);
+		unlink(path);
+		unlink(other);
+	}
+}
+
+#define ACL "system.posix_acl_access"
+
+/* User 12345 may read and write, the owning group nothing: the mode says 0660. */
+static const uint8_t acl[] = {2,   0,	0,   0,	   1,	0,    6,    0,	 255, 255, 255,
+			      255, 2,	0,   6,	   0,	0x39, 0x30, 0,	 0,   4,   0,
+			      0,   0,	255, 255,  255, 255,  0x10, 0,	 6,   0,   255,
+			      255, 255, 255, 0x20, 0,	0,    0,    255, 255, 255, 255};
+
+static void access_kept(void **state)
+{
+	struct ibb_request q = request(all, 1);
+	char path[600], got[100] = "";
+	bool has_acl, has_attr;
+	struct stat st;
+
+	(void)state;
+	in_dir(path, "copy.wim");
+	copy_of_wim(path);
+	assert_int_equal(chmod(path, 0600), 0);
+	has_attr = setxattr(path, "user.ibbake", "kept", 4, 0) == 0;
+	has_acl = setxattr(path, ACL, acl, sizeof(acl), 0) == 0;
+	if (!has_attr || !has_acl)
+		print_message("attributes %d, ACLs %d here\n", has_attr, has_acl);
+	q.image = path;
+	q.in_place = q.compact = true;
+	ibb_json_free(done(ibb_bake, &q));
+	if (has_attr) {
+		assert_int_equal(getxattr(path, "user.ibbake", got, sizeof(got)), 4);
+		assert_memory_equal(got, "kept", 4);
+	}
+	if (has_acl) {
+		assert_int_equal(getxattr(path, ACL, got, sizeof(got)), sizeof(acl));
+		assert_memory_equal(got, acl, sizeof(acl));
+	}
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, has_acl ? 0660 : 0600);
+	unlink(path);
+}
+
+static void stale_manifest(void **state)
+{
+	static const char *const schemas[] = {"ibbake-manifest/2", "ibbake-wim-manifest/1",
+					      "somebody's/1"};
+	struct ibb_request q = bake_request();
+	char path[600], text[100];
+
+	(void)state;
+	in_dir(path, "out.wim.manifest.json");
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(schemas); i++) {
+		int n = snprintf(text, sizeof(text), "{\"schema\":\"%s\"}", schemas[i]);
+
+		make_file(path, text, (size_t)n);
+		if (i < 2) {
+			refused(ibb_bake, &q, IBB_E_EXISTS, "the manifest of another image");
+			continue;
+		}
+		ibb_json_free(done(ibb_bake, &q));
+		assert_file_is(path, text, (size_t)n);
+		clean_output();
+	}
+	unlink(path);
 }
 
 /* ---- interrupted ---- */
@@ -769,12 +974,6 @@ static void clean_nothing(void)
 {
 }
 
-static void clean_output(void)
-{
-	unlink(out);
-	unlink(manifest);
-}
-
 static void out_of_memory(void **state)
 {
 	struct ibb_request q = request(all, 1);
@@ -829,7 +1028,12 @@ int main(void)
 		cmocka_unit_test(bake_verify_bake),
 		cmocka_unit_test(manifests_of_others),
 		cmocka_unit_test(hostile_manifests),
+		cmocka_unit_test(skipped_no_more),
+		cmocka_unit_test(image_with_a_number_for_a_name),
 		cmocka_unit_test(in_place),
+		cmocka_unit_test(compact_replaces_only_its_source),
+		cmocka_unit_test(access_kept),
+		cmocka_unit_test(stale_manifest),
 		cmocka_unit_test(cancelled_in_every_phase),
 		cmocka_unit_test(out_of_memory),
 		cmocka_unit_test(out_of_memory_in_place),
