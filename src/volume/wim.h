@@ -99,8 +99,8 @@ int ibb_volume_open_wim(struct ibb_wim *w, unsigned index, bool writable, const 
 
 /* ---- writing; wim_write.c ---- */
 
-/* done and total in bytes; a non-zero return stops: IBB_E_CANCELLED. `phase`: "write", "integrity"
- */
+/* done and total in bytes; a non-zero return stops: IBB_E_CANCELLED. `phase`: "write",
+ * "integrity", "check" */
 typedef int (*ibb_wim_progress_fn)(void *ctx, const char *phase, uint64_t done, uint64_t total);
 
 struct ibb_wim_write_opts {
@@ -157,5 +157,16 @@ struct ibb_wim_changed {
 };
 int ibb_wim_compare(struct ibb_wim *before, struct ibb_wim *now, unsigned index,
 		    const struct ibb_wim_changed *changed, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Was everything that `now` refers to written as it was meant? Each resource is read: those that
+ * `before` has too, stored alike, against its bytes; all others as content, against their digest.
+ * When both are the same file, to which was appended since `before` was opened, only what is new is
+ * read. Then the integrity table, if there is one. Whether every file still has its content is for
+ * ibb_wim_compare(). `progress` may be NULL; its phase is "check". IBB_E_IO or IBB_E_CORRUPT with
+ * the first place that is damaged; IBB_E_CHANGED: the source is another one by now.
+ */
+int ibb_wim_check_content(struct ibb_wim *before, struct ibb_wim *now, ibb_wim_progress_fn progress,
+			  void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif
