@@ -189,7 +189,7 @@ int ibb_wims_open_as(const struct ibb_request *q, const char *name, bool all_by_
 		r = ibb_session_warn(&ret->common, err,
 				     "%s: a program that changed it was interrupted; it holds what "
 				     "it held before, and maybe data that nothing refers to",
-				     q->image);
+				     name);
 	if (r)
 		ibb_wims_close(ret);
 	return r;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,6 +23,7 @@ struct winre_file {
 	char *path; /* as spelt in its volume */
 	char *name; /* for messages */
 	char *temp; /* our copy */
+	bool anew;  /* nothing can be appended to it: it is written as a new file */
 	struct ibb_stat st;
 	struct ibb_request q; /* the disk's request, about the copy */
 	struct ibb_wims set;
@@ -62,6 +64,22 @@ static int add_file(struct ibb_winre *w, const struct ibb_session *s, size_t par
 	return f->name ? IBB_OK : ibb_err_nomem(err);
 }
 
+/* Without a look into it nobody knows whether Windows RE starts from it. */
+static int unseen(const struct ibb_session *s, size_t part, struct ibb_error *err)
+{
+	const struct ibb_error *why = &s->image->found[part].problem;
+
+	/* BitLocker and ReFS: a recovery partition has neither */
+	if (!why->code || why->code == IBB_E_UNSUPPORTED)
+		return IBB_OK;
+	if (err)
+		*err = *why;
+	return ibb_err_prefix(err, why->code,
+			      "%s: partition %u may hold the recovery image, and cannot be looked "
+			      "into",
+			      s->q->image, s->image->table.parts[part].number);
+}
+
 /* The Windows volume is open already; of another Windows on the disk the recovery is not ours. */
 static int look_into(struct ibb_winre *w, struct ibb_session *s, size_t part, struct ibb_error *err)
 {
@@ -74,8 +92,10 @@ static int look_into(struct ibb_winre *w, struct ibb_session *s, size_t part, st
 		r = add_file(w, s, part, s->volume, IN_WINDOWS, err);
 		return r ? r : add_file(w, s, part, s->volume, IN_RECOVERY, err);
 	}
-	if (!found->ntfs || found->windows)
+	if (found->windows)
 		return IBB_OK;
+	if (!found->ntfs)
+		return s->q->winre ? unseen(s, part, err) : IBB_OK;
 	r = ibb_image_open_partition(s->image, part, false, &other, err);
 	return r ? r : add_file(w, s, part, other, IN_RECOVERY, err);
 }
@@ -169,7 +189,23 @@ static int digest_of(struct ibb_image *im, size_t part, const char *path, struct
 	return r ? r : stream(v, path, &c, ret, err);
 }
 
-/* wimlib opens files by name, so that the copy needs one. */
+/* wimlib opens files by name, so that a copy needs one. */
+static int make_temp(const struct winre_file *f, const char *dir, char **ret, int *ret_fd,
+		     struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *path = ibb_asprintf("%s/.ibbake-winre-XXXXXX", dir);
+	int fd;
+
+	if (!path)
+		return ibb_err_nomem(err);
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return ibb_err_os(err, errno, "%s: temporary file for a copy of %s", dir, f->name);
+	*ret = IBB_TAKE(path);
+	*ret_fd = fd;
+	return IBB_OK;
+}
+
 static int copy_out(struct winre_file *f, struct ibb_session *s, const char *dir,
 		    struct ibb_error *err)
 {
@@ -177,19 +213,10 @@ static int copy_out(struct winre_file *f, struct ibb_session *s, const char *dir
 	struct ibb_volume *v = s->volume;
 	IBB_AUTO_FD int fd = -1;
 	struct copy c = {.name = f->name, .q = s->q, .total = f->bytes};
-	int r = IBB_OK;
+	int r = make_temp(f, dir, &f->temp, &fd, err);
 
-	f->temp = ibb_asprintf("%s/.ibbake-winre-XXXXXX", dir);
-	if (!f->temp)
-		return ibb_err_nomem(err);
-	fd = mkostemp(f->temp, O_CLOEXEC);
-	if (fd < 0) {
-		int e = errno;
-
-		free(f->temp);
-		f->temp = NULL;
-		return ibb_err_os(err, e, "%s: temporary file for a copy of %s", dir, f->name);
-	}
+	if (r)
+		return r;
 	if (f->part != s->image->windows) {
 		r = ibb_image_open_partition(s->image, f->part, false, &other, err);
 		v = other;
@@ -217,14 +244,20 @@ static void make_request(struct winre_file *f, const struct ibb_request *q, cons
 static int begin_file(struct winre_file *f, struct ibb_session *s, const char *dir,
 		      ibb_planner_fn planner, struct ibb_error *err)
 {
-	int r = copy_out(f, s, dir, err);
+	struct ibb_error ignored = {0};
+	int r;
 
+	if (!f->bytes)
+		return ibb_err(err, IBB_E_CORRUPT, "%s: the file is empty", f->name);
+	r = copy_out(f, s, dir, err);
 	if (r)
 		return r;
 	make_request(f, s->q, dir);
 	r = ibb_wims_open_as(&f->q, f->name, true, &f->set, err);
 	if (!r)
-		r = ibb_wim_check_writable(f->set.wim, true, err);
+		r = ibb_wim_check_writable(f->set.wim, false, err);
+	if (!r)
+		f->anew = ibb_wim_check_writable(f->set.wim, true, &ignored) != IBB_OK;
 	if (!r)
 		r = ibb_wims_run(&f->set, planner, err);
 	for (size_t i = 0; i < f->set.n && !r; i++)
@@ -236,7 +269,9 @@ int ibb_winre_begin(struct ibb_session *s, ibb_planner_fn planner, struct ibb_wi
 		    struct ibb_error *err)
 {
 	IBB_AUTO(ibb_winre_free) struct ibb_winre *w = ibb_zalloc(sizeof(*w));
-	IBB_AUTO_FREE char *dir = ibb_spill_dir(s->q);
+	/* a dry run writes nothing beside the image, which may lie where nothing can be written */
+	const bool dry = !s->q->output && !s->q->in_place && !s->q->temp_dir;
+	IBB_AUTO_FREE char *dir = dry ? ibb_strdup(P_tmpdir) : ibb_spill_dir(s->q);
 	int r;
 
 	if (!w || !dir)
@@ -269,6 +304,31 @@ static int append(struct winre_file *f, struct ibb_error *err)
 	if (!r)
 		r = ibb_wim_open(f->temp, f->name, &now, err);
 	return r ? r : ibb_wims_check(&f->set, before, now, err);
+}
+
+/* The copy that it was written from goes, once the two are compared. */
+static int write_anew(struct winre_file *f, const char *dir, struct ibb_error *err)
+{
+	const struct ibb_wim_write_opts o = ibb_wims_write_opts(&f->set);
+	IBB_AUTO(ibb_wim_close) struct ibb_wim *before = NULL, *now = NULL;
+	char *made = NULL;
+	IBB_AUTO_FD int fd = -1;
+	int r = make_temp(f, dir, &made, &fd, err);
+
+	if (r)
+		return r;
+	r = ibb_wim_write(f->set.wim, fd, f->name, &o, err);
+	if (!r)
+		r = ibb_wim_open(f->temp, f->name, &before, err);
+	if (!r)
+		r = ibb_wim_open(made, f->name, &now, err);
+	if (!r)
+		r = ibb_wims_check(&f->set, before, now, err);
+	(void)unlink(r ? made : f->temp);
+	free(r ? made : f->temp);
+	if (!r)
+		f->temp = made;
+	return r;
 }
 
 /*
@@ -311,7 +371,8 @@ static int put_mapped(struct winre_file *f, struct ibb_volume *v, struct ibb_err
 	return r;
 }
 
-static int put_file(struct winre_file *f, struct ibb_session *s, struct ibb_error *err)
+static int put_file(struct winre_file *f, struct ibb_session *s, const char *dir,
+		    struct ibb_error *err)
 {
 	IBB_AUTO(ibb_volume_close) struct ibb_volume *other = NULL;
 	int r;
@@ -319,7 +380,7 @@ static int put_file(struct winre_file *f, struct ibb_session *s, struct ibb_erro
 	f->after = f->before;
 	if (!f->changed)
 		return IBB_OK;
-	r = append(f, err);
+	r = f->anew ? write_anew(f, dir, err) : append(f, err);
 	if (r)
 		return r;
 	if (f->part == s->image->windows)
@@ -345,6 +406,7 @@ static void file_json(const struct winre_file *f, struct ibb_jb *b, struct ibb_j
 	images = ibb_jb_array(b, o, "images");
 	for (size_t i = 0; i < f->set.n; i++)
 		ibb_jb_copy(b, images, NULL, f->set.items[i].doc);
+	ibb_session_warnings_json(&f->set.common, b, o);
 }
 
 int ibb_winre_put(struct ibb_winre *w, struct ibb_session *s, struct ibb_error *err)
@@ -354,7 +416,7 @@ int ibb_winre_put(struct ibb_winre *w, struct ibb_session *s, struct ibb_error *
 	int r = IBB_OK;
 
 	for (size_t i = 0; i < w->n && !r; i++)
-		r = put_file(&w->files[i], s, err);
+		r = put_file(&w->files[i], s, w->dir, err);
 	if (r)
 		return r;
 	list = ibb_jb_array(&b, NULL, NULL);

@@ -9,7 +9,8 @@
  *
  * wimlib keeps its settings for the whole process: names are compared case-insensitively from the
  * first ibb_wim_open() on. A program that uses wimlib itself and initialised it otherwise before
- * gets IBB_E_INVALID here. Not thread safe for one struct ibb_wim and the volumes in it.
+ * gets IBB_E_INVALID here. The first WIM that is written sets wimlib's level for LZX, too. Not
+ * thread safe for one struct ibb_wim and the volumes in it.
  */
 #ifndef IBB_VOLUME_WIM_H
 #define IBB_VOLUME_WIM_H

@@ -3,7 +3,8 @@
 #
 # A bake of a LZX WIM of 1 GiB against `wimlib-imagex update` followed by a sync, which puts the same
 # files into it, in turns: in place (both append) and to a new file (update --rebuild of a copy); with
-# and without an integrity table.
+# and without an integrity table. They do not compress equally: wimlib-imagex takes its level 50, which
+# costs the more time the less it gains, so that the growth of the file belongs to the comparison.
 #
 #   wim.sh IBBAKE TOOLS DIRECTORY ROUNDS DATA [CACHE]
 #
@@ -55,8 +56,8 @@ fi
 
 # ---- one measurement ----
 
-# measured <what> <file> <command>: the command and a sync of the file; time, CPU and memory go to
-# a line of $mine/<what>
+# measured <what> <file> <command>: the command and a sync of the file; time, CPU, memory and the
+# size of the file go to a line of $mine/<what>
 measured() {
 	local what=$1 file=$2 from user sys kib
 	shift 2
@@ -68,19 +69,22 @@ measured() {
 	sync "$file"
 	from=$(($(now) - from))
 	read -r user sys kib < <(tail -n 1 "$mine/usage")
-	awk -v w="$from" -v u="$user" -v s="$sys" -v m="$kib" \
-		'BEGIN { printf "%d %d %d\n", w, (u + s) * 1e6, m * 1024 }' >>"$mine/$what"
+	awk -v w="$from" -v u="$user" -v s="$sys" -v m="$kib" -v n="$(stat -c %s "$file")" \
+		'BEGIN { printf "%d %d %d %d\n", w, (u + s) * 1e6, m * 1024, n }' >>"$mine/$what"
 }
 best() { sort -n -k "$2,$2" "$mine/$1" | awk -v f="$2" 'NR == 1 { print $f }'; }
 median() { awk -v f="$2" '{ print $f }' "$mine/$1" | sort -n |
 	awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 line() { awk -v n="$1" -v theirs="$2" -v ours="$3" \
 	'BEGIN { printf "%s %.0f %d %d\n", n, 1.15 * theirs, ours, theirs }'; }
+# Bytes that the file has more than the source
+grown() { echo $(($(best "$1" 4) - $(stat -c %s "$base"))); }
 report() {
 	line "$1-median" "$(median theirs 1)" "$(median ours 1)"
 	line "$1-best" "$(best theirs 1)" "$(best ours 1)"
 	line "$1-cpu" "$(best theirs 2)" "$(best ours 2)"
 	line "$1-memory" "$(best theirs 3)" "$(best ours 3)"
+	line "$1-grown" "$(grown theirs)" "$(grown ours)"
 	rm -f "$mine/ours" "$mine/theirs"
 }
 
@@ -145,7 +149,8 @@ for base in "$plain" "$checked"; do
 		theirs "$mine/new.wim" --rebuild
 		rm "$mine/new.wim"
 		sync -f "$mine"
-		measured ours "$mine" "$program" bake "$base" "${common[@]}" -o "$mine/new.wim"
+		measured ours "$mine/new.wim" "$program" bake "$base" "${common[@]}" \
+			-o "$mine/new.wim"
 		rm "$mine/new.wim"
 	done
 	report "$new"

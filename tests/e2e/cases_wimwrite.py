@@ -567,3 +567,27 @@ def e2e_wim_damaged_hive(world):
         world.refused(command(wim, package, "--image", "1", *options), 255, "SYSTEM", env=EPOCH)
     source.unchanged()
     bake(world, wim, package, "--image", "2", "--in-place")
+
+
+# ---- more new content than memory may hold ----
+
+def e2e_wim_spill(world):
+    """Packages of 280 MiB: what does not fit goes to a temporary file, which nobody sees; without
+    room for it there is one clear error."""
+    wim, _ = build(world, "install.wim", (SERVER,), compress="none", options=())
+    packages, temp, out = (world.path(n) for n in ("packages", "temp", "out.wim"))
+    os.mkdir(packages)
+    os.mkdir(temp)
+    for i in range(7):
+        world.package("--inf", f"noise{i}.inf", "--service", f"noise{i}", "--noise",
+                      str(40 << 20), name=f"packages/p{i}")
+    add = ["drivers", "add", wim, packages, "--recurse"]
+    source = Snapshot(wim)
+    os.chmod(temp, 0o500)
+    world.refused([*add, "-o", out], 255, temp, "TMPDIR", env={**EPOCH, "TMPDIR": temp})
+    os.chmod(temp, 0o700)
+    source.unchanged()
+    world.ibbake(*add, "-o", out, env={**EPOCH, "TMPDIR": temp})
+    same(os.listdir(temp), [], "what is left of the temporary file")
+    check(os.path.getsize(out) > 280 << 20, "the packages are not in it")
+    world.ibbake("verify", out, "--manifest", out + ".manifest.json")

@@ -165,3 +165,75 @@ def e2e_winre_refused(world):
         f.write(b"no WIM at all" * 100)
     none = world.image("--size", "256MiB", "--recovery-winre", wim, name="none.vhd")
     world.refused(["bake", none.path, *job], 255, "partition 4: " + IN_RECOVERY)
+
+
+def set_dirty(world, image, role):
+    """Bit 0 of $Volume's flags, in the record and its mirror: VOLUME_IS_DIRTY."""
+    p = image.partition(role)
+    with open(image.path, "r+b") as f:
+        f.seek(p["offset"])
+        boot = f.read(512)
+        cluster = int.from_bytes(boot[11:13], "little") * boot[13]
+        for at in (48, 56):  # $MFT, $MFTMirr
+            record = p["offset"] + int.from_bytes(boot[at:at + 8], "little") * cluster + 3 * 1024
+            f.seek(record)
+            raw = bytearray(f.read(1024))
+            same(raw[:4], b"FILE", "record of $Volume")
+            off = int.from_bytes(raw[20:22], "little")
+            while int.from_bytes(raw[off:off + 4], "little") != 0x70:
+                off += int.from_bytes(raw[off + 4:off + 8], "little")
+            value = off + int.from_bytes(raw[off + 20:off + 22], "little")
+            raw[value + 10] |= 1
+            f.seek(record)
+            f.write(raw)
+
+
+def e2e_winre_unseen(world):
+    """The recovery partition cannot be looked into: that is not the same as holding nothing."""
+    image, _ = disk(world)
+    package = world.package()
+    set_dirty(world, image, "recovery")
+    job = ["bake", image.path, "--size", SIZE, "--drivers", package]
+    for more in ([], ["--partition", "3"]):
+        world.refused([*job, *more, "--winre", "-o", world.path("out.vhd")], 100,
+                      "partition 4 may hold the recovery image", "dirty")
+    world.ibbake(*job, "-o", world.path("out.vhd"), env=EPOCH)
+
+
+def e2e_winre_anew(world):
+    """What nothing can be appended to is written anew."""
+    package = world.package()
+    wim, _ = wims.build(world, "pipable.wim", (PE,), "LZX", ("--pipable", "--check"))
+    image = world.image("--size", "256MiB", "--recovery-winre", wim, name="disk.vhd")
+    bake(world, image.path, package, "-o", world.path("out.vhd"))
+    part = load(world.path("out.vhd.manifest.json"))["winre"][0]
+    now = copied_out(world, image.at(world.path("out.vhd")), "recovery", IN_RECOVERY)
+    same(part["after_sha256"], hashlib.sha256(read(now)).hexdigest(), "digest after")
+    same(sorted(f for f in os.listdir(world.dir) if f.startswith(".")), [], "files left behind")
+    wims.sound(world, now)
+    works_in_it(world, now)
+    same(read(now)[:8], b"WLPWM\0\0\0", "magic of a pipable WIM")
+
+
+def e2e_winre_dry_run(world):
+    """Nothing is written beside the image, which may lie where nothing can be."""
+    image, wim = disk(world, both=False)
+    package = world.package()
+    flags = wims.header(wim)["flags"]
+    wims.put_header(wim, flags=flags | wims.FLAG_IN_PROGRESS)
+    marked = world.image("--size", "256MiB", "--recovery-winre", wim, name="marked.vhd")
+    names = world.listing()
+    os.chmod(world.dir, 0o555)
+    try:
+        doc = world.ibbake("bake", marked.path, "--size", SIZE, "--drivers", package, "--winre",
+                           "--dry-run", "--json", env={**EPOCH, "TMPDIR": ""}).json()
+    finally:
+        os.chmod(world.dir, 0o755)
+    same(world.listing() - names, set(), "files that came")
+    check(any(IN_RECOVERY in w and "interrupted" in w for w in doc["winre"][0]["warnings"]),
+          "no word of the interrupted change")
+    with open(wim, "wb"):
+        pass
+    empty = world.image("--size", "256MiB", "--recovery-winre", wim, name="empty.vhd")
+    world.refused(["bake", empty.path, "--size", SIZE, "--drivers", package, "--winre", "-o",
+                   world.path("out.vhd")], 255, IN_RECOVERY + ": the file is empty")
