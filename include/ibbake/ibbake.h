@@ -31,7 +31,7 @@ IBB_API void ibb_free(void *p);
 struct ibb_progress {
 	/* "inspect", "packages", "plan", "digest", "apply", "copy", "check", "sync" */
 	const char *phase;
-	/* bytes while copying and digesting; total 0 when there is nothing to count */
+	/* bytes while copying, digesting and checking; total 0 when there is nothing to count */
 	uint64_t done, total;
 };
 /* Called now and then from the calling thread; non-zero stops the task: IBB_E_CANCELLED. */

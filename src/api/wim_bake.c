@@ -15,7 +15,9 @@
 static int progress(void *ctx, const char *phase, uint64_t done, uint64_t total)
 {
 	const struct ibb_wims *set = ctx;
-	struct ibb_progress p = {.phase = strcmp(phase, "integrity") == 0 ? "digest" : "copy",
+	struct ibb_progress p = {.phase = strcmp(phase, "integrity") == 0 ? "digest"
+					  : strcmp(phase, "check") == 0	  ? "check"
+									  : "copy",
 				 .done = done,
 				 .total = total};
 
@@ -126,6 +128,8 @@ int ibb_wims_check(const struct ibb_wims *set, struct ibb_wim *before, struct ib
 
 	if (!r)
 		r = same_form(ibb_wim_info(before), ibb_wim_info(now), name, err);
+	if (!r)
+		r = ibb_wim_check_content(before, now, progress, (void *)set, err);
 	for (unsigned i = 1; i <= ibb_wim_info(before)->images && !r; i++) {
 		r = check_image(set, before, now, i, err);
 		if (!r)

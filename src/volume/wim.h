@@ -100,8 +100,8 @@ int ibb_volume_open_wim(struct ibb_wim *w, unsigned index, bool writable, const 
 
 /* ---- writing; wim_write.c ---- */
 
-/* done and total in bytes; a non-zero return stops: IBB_E_CANCELLED. `phase`: "write", "integrity"
- */
+/* done and total in bytes; a non-zero return stops: IBB_E_CANCELLED. `phase`: "write",
+ * "integrity", "check" */
 typedef int (*ibb_wim_progress_fn)(void *ctx, const char *phase, uint64_t done, uint64_t total);
 
 struct ibb_wim_write_opts {
@@ -148,9 +148,10 @@ int ibb_wim_dead_bytes(struct ibb_wim *w, uint64_t *ret, struct ibb_error *err) 
 /*
  * Is everything in image `index` of `now` as it is in `before`, but for the paths in `changed`
  * (each with what lies below it) and the directories' own lists of names? Names, attributes, times,
- * security, short names, hard links, streams by digest and size, object IDs; XML data but for the
- * counts and the time of this image (without any `changed` those as well); what the header says.
- * Nothing was committed to `before`. IBB_E_DIFFERS with the first difference.
+ * security, short names, hard links, streams by digest and size (ibb_wim_check_content() is for
+ * their bytes), object IDs; XML data but for the counts and the time of this image (without any
+ * `changed` those as well); what the header says. Nothing was committed to `before`. IBB_E_DIFFERS
+ * with the first difference.
  */
 struct ibb_wim_changed {
 	const char *const *paths; /* normal form, any case */
@@ -158,5 +159,16 @@ struct ibb_wim_changed {
 };
 int ibb_wim_compare(struct ibb_wim *before, struct ibb_wim *now, unsigned index,
 		    const struct ibb_wim_changed *changed, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Was everything that `now` refers to written as it was meant? Each resource is read: those that
+ * `before` has too, stored alike, against its bytes; all others as content, against their digest.
+ * When both are the same file, to which was appended since `before` was opened, only what is new is
+ * read. Then the integrity table, if there is one. Whether every file still has its content is for
+ * ibb_wim_compare(). `progress` may be NULL; its phase is "check". IBB_E_IO or IBB_E_CORRUPT with
+ * the first place that is damaged; IBB_E_CHANGED: the source is another one by now.
+ */
+int ibb_wim_check_content(struct ibb_wim *before, struct ibb_wim *now, ibb_wim_progress_fn progress,
+			  void *ctx, struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

@@ -101,6 +101,9 @@ int ibb_wim_header_read(struct ibb_disk *d, struct wim_header *ret, struct ibb_e
 	h.part = ibb_get_le16(p + 40);
 	h.parts = ibb_get_le16(p + 42);
 	h.images = ibb_get_le32(p + 44);
+	h.table_end = ibb_get_le64(p + 56) + (ibb_get_le64(p + 48) & 0xffffffffffffffull);
+	h.integrity_off = ibb_get_le64(p + 132);
+	h.integrity_bytes = h.integrity_off ? ibb_get_le64(p + 124) & 0xffffffffffffffull : 0;
 	if (!h.part || h.part > h.parts)
 		return ibb_err(err, IBB_E_CORRUPT, "%s: says that it is part %u of %u", d->name,
 			       h.part, h.parts);

@@ -18,6 +18,8 @@
  * wim_usage.c  how much of the file is in use
  * wim_write.c  to a new file, or behind the old one
  * wim_compare.c, wim_xml.c  is all that nobody asked to change as it was?
+ * wim_content.c did the content of every file arrive?
+ * wim_integrity.c the integrity table
  */
 #ifndef IBB_VOLUME_WIM_INTERNAL_H
 #define IBB_VOLUME_WIM_INTERNAL_H
@@ -36,6 +38,8 @@ struct wim_header {
 	uint32_t flags, chunk_bytes, images;
 	struct ibb_guid guid;
 	unsigned part, parts;
+	uint64_t table_end;			 /* of the table of contents */
+	uint64_t integrity_off, integrity_bytes; /* 0: none */
 };
 /* Whether sizes and places in it can be true is checked. IBB_E_CORRUPT, UNSUPPORTED, LIMIT. */
 int ibb_wim_header_read(struct ibb_disk *d, struct wim_header *ret,
@@ -164,6 +168,27 @@ int ibb_wim_check_append(const struct ibb_wim *w, struct ibb_error *err) IBB_MUS
  */
 int ibb_wim_xml_canonical(const char *xml, size_t n, unsigned index, bool counts,
 			  struct ibb_buf *out, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* ---- reading back; wim_content.c, wim_integrity.c ---- */
+
+struct wim_checking {
+	ibb_wim_progress_fn progress; /* may be NULL */
+	void *ctx;
+	const char *name;
+	uint64_t done, said, total;
+};
+/* n bytes more; says so once a MiB. IBB_E_CANCELLED. */
+int ibb_wim_checking_step(struct wim_checking *p, uint64_t n, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Does the integrity table, if there is one, have the digest of every piece of the file? Of a file
+ * that was appended to since `old` (else NULL) was opened only pieces that are new, or have another
+ * digest than before, are read. IBB_E_CORRUPT.
+ */
+int ibb_wim_check_integrity(struct ibb_wim *old, struct ibb_wim *w, struct wim_checking *p,
+			    struct ibb_error *err) IBB_MUST_CHECK;
+/* About how much it reads. */
+uint64_t ibb_wim_integrity_bytes(const struct ibb_wim *old, const struct ibb_wim *w);
 
 /* ---- the volume; wim_stage.c has what changes it ---- */
 

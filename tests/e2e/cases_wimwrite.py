@@ -449,6 +449,33 @@ def e2e_wim_full_disk(world):
         r.says("MiB free")
 
 
+def flipped(world, mode):
+    """One byte is another one when it gets to the file: it is found, and nothing was changed."""
+    job = Job(world, mode)
+    first = len(job.old) if mode == "append" else 208
+    n = int(os.environ.get("IBB_FLIPS", "16"))
+    for at in (first + (2 * i + 1) * (len(job.new) - first) // (2 * n) for i in range(n)):
+        job.restore()
+        r = job.run(rc=None, env=world.preload("ibb-sysfault", IBB_FLIP=f"{at}:{job.dir}"))
+        what = f"{mode}: byte {at} of {len(job.new)} is another one: {r.stderr}"
+        same(r.returncode, 255, what)
+        check("does not check" in r.stderr or "damaged" in r.stderr, what)
+        same(job.settled(what), "old", what)
+        same(job.left(), [], what)
+
+
+def e2e_wim_flipped_byte(world):
+    flipped(world, "new file")
+
+
+def e2e_wim_compact_flipped_byte(world):
+    flipped(world, "compact")
+
+
+def e2e_wim_in_place_flipped_byte(world):
+    flipped(world, "append")
+
+
 def faults(world, mode):
     """Every change to a file fails once: an error, and the old state; or it did not matter."""
     job = Job(world, mode)

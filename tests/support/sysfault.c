@@ -6,6 +6,8 @@
  *   IBB_FAIL=CALL:N      the Nth call fails with EIO; CALL is fsync, linkat or rename
  *   IBB_STOP=CALL:N      before the Nth call the program stops (SIGSTOP)
  *   IBB_NO_PROC=1        there is nothing in /proc
+ *   IBB_FLIP=OFFSET:DIR  the first byte that is written at this offset of a file in DIR is another
+ *                        one when it gets there
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -115,6 +117,72 @@ int access(const char *path, int mode)
 	REAL(int, "access", const char *, int);
 	return hidden(path) ? -1 : real(path, mode);
 }
+
+/* Is it in the directory, and which of the n bytes at `off` is meant? -1: none. */
+static ssize_t to_flip(int fd, size_t n, off_t off)
+{
+	const char *plan = getenv("IBB_FLIP");
+	char proc[64], path[4096], *dir;
+	ssize_t len;
+	off_t at;
+
+	if (!plan)
+		return -1;
+	at = strtoll(plan, &dir, 10);
+	if (off < 0 || at < off || (size_t)(at - off) >= n)
+		return -1;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	len = readlink(proc, path, sizeof(path) - 1);
+	if (len < 0 || *dir++ != ':' || (size_t)len <= strlen(dir) ||
+	    strncmp(path, dir, strlen(dir)) != 0 || path[strlen(dir)] != '/')
+		return -1;
+	return (ssize_t)(at - off);
+}
+
+/* A copy of what is written with one byte flipped, once; NULL: as it is. */
+static void *flipped(int fd, const void *buf, size_t n, off_t off)
+{
+	static int done;
+	int saved = errno;
+	ssize_t at = done ? -1 : to_flip(fd, n, off);
+	unsigned char *copy = at < 0 ? NULL : malloc(n);
+
+	errno = saved;
+	if (!copy)
+		return NULL;
+	done = 1;
+	memcpy(copy, buf, n);
+	copy[at] ^= 0x10;
+	return copy;
+}
+
+ssize_t write(int fd, const void *buf, size_t n)
+{
+	void *copy = NULL;
+	ssize_t r;
+
+	REAL(ssize_t, "write", int, const void *, size_t);
+	if (getenv("IBB_FLIP"))
+		copy = flipped(fd, buf, n, lseek(fd, 0, SEEK_CUR));
+	r = real(fd, copy ? copy : buf, n);
+	free(copy);
+	return r;
+}
+
+#define PWRITE(name)                                                                     \
+	ssize_t ibb_##name(int fd, const void *buf, size_t n, off_t off) __asm__(#name); \
+	ssize_t ibb_##name(int fd, const void *buf, size_t n, off_t off)                 \
+	{                                                                                \
+		void *copy = flipped(fd, buf, n, off);                                   \
+		ssize_t r;                                                               \
+		REAL(ssize_t, #name, int, const void *, size_t, off_t);                  \
+		r = real(fd, copy ? copy : buf, n, off);                                 \
+		free(copy);                                                              \
+		return r;                                                                \
+	}
+
+PWRITE(pwrite)
+PWRITE(pwrite64)
 
 /* By their names in the C library: <fcntl.h> may make the one the other. */
 #define OPEN(name)                                                       \

@@ -42,5 +42,7 @@ ibb_unit_test(test_wim_stage_fault LABEL fault SOURCES unit/test_wim_stage_fault
 	support/mksd.c ${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_wim_compare LABEL unit SOURCES unit/test_wim_compare.c support/mkwim.c
 	support/mksd.c ${ntfscheck} LAYERS base disk volume)
+ibb_unit_test(test_wim_content LABEL fault SOURCES unit/test_wim_content.c support/mkwim.c
+	support/mksd.c ${ntfscheck} LAYERS base disk volume)
 ibb_unit_test(test_wim_kill LABEL fault SOURCES unit/test_wim_kill.c support/mkwim.c support/mksd.c
 	${ntfscheck} LAYERS base disk volume)
