@@ -235,7 +235,7 @@ static void make_request(struct winre_file *f, const struct ibb_request *q, cons
 	f->q.in_place = true;
 	f->q.output = f->q.manifest = NULL;
 	f->q.partition = 0;
-	f->q.azure = f->q.winre = false;
+	f->q.azure = f->q.winre = f->q.dry_run = false;
 	f->q.digest = IBB_DIGEST_NONE;
 	/* Windows PE is asked for the driver only: nothing that is set up in it lasts */
 	f->q.require &= IBB_REQUIRE_DRIVER;
@@ -270,7 +270,7 @@ int ibb_winre_begin(struct ibb_session *s, ibb_planner_fn planner, struct ibb_wi
 {
 	IBB_AUTO(ibb_winre_free) struct ibb_winre *w = ibb_zalloc(sizeof(*w));
 	/* a dry run writes nothing beside the image, which may lie where nothing can be written */
-	const bool dry = !s->q->output && !s->q->in_place && !s->q->temp_dir;
+	const bool dry = (s->q->dry_run || (!s->q->output && !s->q->in_place)) && !s->q->temp_dir;
 	IBB_AUTO_FREE char *dir = dry ? ibb_strdup(P_tmpdir) : ibb_spill_dir(s->q);
 	int r;
 
