@@ -148,7 +148,8 @@ int ibb_wim_dead_bytes(struct ibb_wim *w, uint64_t *ret, struct ibb_error *err) 
  * Is everything in image `index` of `now` as it is in `before`, but for the paths in `changed`
  * (each with what lies below it) and the directories' own lists of names? Names, attributes, times,
  * security, short names, hard links, streams by digest and size, object IDs; XML data but for the
- * counts and the time of this image (without any `changed` those as well); what the header says.
+ * counts and the time of this image (without any `changed` those as well), for its comments, and
+ * for elements that say nothing; what the header says.
  * Nothing was committed to `before`. IBB_E_DIFFERS with the first difference.
  */
 struct ibb_wim_changed {

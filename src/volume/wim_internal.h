@@ -135,7 +135,10 @@ int ibb_wim_blob_stream(struct ibb_wim *w, const char *path,
 int ibb_wim_blob_read(struct ibb_wim *w, const char *path, const struct wimlib_resource_entry *blob,
 		      uint64_t limit, struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
 
-/* ---- what the XML data says of a Windows, over a change; wim_props.c ---- */
+/*
+ * What the XML data says of a Windows, over a change; wim_props.c. IBB_E_UNSUPPORTED for what
+ * wimlib would write over and cannot put back: elements, or attributes alone, where a text belongs.
+ */
 
 #define WIM_PROPS 81u
 struct wim_props {
@@ -158,9 +161,10 @@ int ibb_wim_check_append(const struct ibb_wim *w, struct ibb_error *err) IBB_MUS
 
 /*
  * The IMAGE element of image `index` (0: all that is outside of such elements) in a form in which
- * what means the same is the same: one way to quote, no references but to < > &, no short form of
- * empty elements, no XML declaration, no carriage returns; without the size of the WIM, and without
- * what a change of the image changes, unless `counts`. IBB_E_CORRUPT, IBB_E_NOMEM.
+ * what means the same is the same: one way to quote, no references but to < > &, CDATA as text, no
+ * elements that have neither attributes nor content, no comments, no XML declaration, no carriage
+ * returns; without the size of the WIM, and without what a change of the image changes, unless
+ * `counts`. IBB_E_CORRUPT, IBB_E_NOMEM.
  */
 int ibb_wim_xml_canonical(const char *xml, size_t n, unsigned index, bool counts,
 			  struct ibb_buf *out, struct ibb_error *err) IBB_MUST_CHECK;

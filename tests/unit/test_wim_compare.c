@@ -457,7 +457,8 @@ static void canonical_xml(void **state)
 		"INDEX='1'><N/></IMAGE><TOTALBYTES>5"
 		"</TOTALBYTES><IMAGE INDEX=\"2\"><TOTALBYTES>7</TOTALBYTES><N b='x>\"y'>&#65;&#xe9;"
 		"&lt;&amp;>&bogus;&apos;</N><!-- <c> "
-		"--><![CDATA[<&]]><E></E></IMAGE><X>\r\n</X></WIM>"
+		"--><![CDATA[<&\r]]><E></E><E A='1'/><F><E></E><G/><!-- --></F></IMAGE>"
+		"<X>\r\n</X></WIM>"
 		"\n";
 	struct ibb_buf b = {0};
 	struct ibb_error err = {0};
@@ -465,14 +466,14 @@ static void canonical_xml(void **state)
 
 	(void)state;
 	canonical(all, 0, false, "<WIM a=\"1\">\n<X>\n</X></WIM>");
-	canonical(all, 1, false, "<IMAGE INDEX=\"1\"><N></N></IMAGE>");
+	canonical(all, 1, false, "<IMAGE INDEX=\"1\"></IMAGE>");
 	canonical(all, 2, false,
 		  "<IMAGE INDEX=\"2\"><N b=\"x&gt;&quot;y\">A\xc3\xa9&lt;&amp;&gt;&bogus;'</N>"
-		  "<!-- <c> --><![CDATA[<&]]><E></E></IMAGE>");
+		  "&lt;&amp;<E A=\"1\"></E></IMAGE>");
 	canonical(all, 2, true,
 		  "<IMAGE INDEX=\"2\"><TOTALBYTES>7</TOTALBYTES><N "
 		  "b=\"x&gt;&quot;y\">A\xc3\xa9&lt;&amp;"
-		  "&gt;&bogus;'</N><!-- <c> --><![CDATA[<&]]><E></E></IMAGE>");
+		  "&gt;&bogus;'</N>&lt;&amp;<E A=\"1\"></E></IMAGE>");
 	canonical(all, 3, true, "");
 	/* what ends anywhere is no reason to read behind it */
 	for (size_t n = 0; n < sizeof(all); n++) {
