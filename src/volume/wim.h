@@ -92,7 +92,8 @@ int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place,
  * Differences to other back ends: an existing directory keeps its times (wimlib has no way to set
  * them), so ibb_volume_touch() of one does nothing; after the commit of an image, the images of
  * this struct ibb_wim are not opened again: what was written is opened instead. A file with several
- * names is not changed in place: IBB_E_UNSUPPORTED.
+ * names is not changed in place, and nothing at a path that two names of the image stand for, which
+ * differ in case only: IBB_E_UNSUPPORTED.
  */
 int ibb_volume_open_wim(struct ibb_wim *w, unsigned index, bool writable, const char *temp_dir,
 			struct ibb_volume **ret, struct ibb_error *err) IBB_MUST_CHECK;
@@ -153,7 +154,7 @@ int ibb_wim_dead_bytes(struct ibb_wim *w, uint64_t *ret, struct ibb_error *err) 
  * Nothing was committed to `before`. IBB_E_DIFFERS with the first difference.
  */
 struct ibb_wim_changed {
-	const char *const *paths; /* normal form, any case */
+	const char *const *paths; /* normal form, any case; each stands for one name */
 	size_t n;
 };
 int ibb_wim_compare(struct ibb_wim *before, struct ibb_wim *now, unsigned index,

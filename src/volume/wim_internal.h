@@ -118,6 +118,13 @@ int ibb_wim_children(struct ibb_wim *w, unsigned index, const char *dir, struct 
 		     struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
+ * Has the directory that `path` lies in no two names that are the path's but for case? wimlib would
+ * take either for the other. A directory that is not there has none. IBB_E_UNSUPPORTED.
+ */
+int ibb_wim_check_unique(struct ibb_wim *w, unsigned index, const char *path,
+			 struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
  * Is every name of the image one that a file can have, and no two of a directory the same? wimlib
  * leaves others out without a word. IBB_E_CORRUPT.
  */

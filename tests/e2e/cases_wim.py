@@ -535,6 +535,26 @@ def e2e_wim_xml_forms(world):
         source.unchanged()
 
 
+def e2e_wim_twins(world):
+    """Two names that differ in case only, of a hive or of a directory on the way: wimlib would take
+    one for the other and leave it out."""
+    made, _ = build(world, "made.wim", (SERVER,))
+    package = world.package()
+    os.mkdir(world.path("dir"))
+    with open(world.path("dir/f"), "w") as f:
+        f.write("precious")
+    for source, target in (("dir/f", f"/{CONFIG}/system"), ("dir", "/windows"),
+                           ("dir", "/Windows/InF")):
+        wim = world.path("install.wim")
+        world.run(["cp", made, wim])
+        wims.imagex(world, "update", wim, "1", f"--command=add '{world.path(source)}' '{target}'")
+        kept = Snapshot(wim)
+        for options in (("-o", world.path("out.wim")), ("--in-place",)):
+            world.refused(command(wim, package, *options), 100, "in case only", env=EPOCH)
+        kept.unchanged()
+        same(os.path.exists(world.path("out.wim")), False, "output")
+
+
 def e2e_wim_hard_link(world):
     """A hive that has a second name is not changed behind the other's back."""
     links = Recipe("Linked", "--windows", "server2022", "--link",

@@ -262,6 +262,21 @@ static void names(void **state)
 	ibb_buf_clear(&b);
 }
 
+/* What may change is one name, in any case: not a second one that differs in case. */
+static void twins(void **state)
+{
+	static const char *const both[] = {"DATA/f3", "data/F1"};
+	struct ibb_buf b = copy_of_good();
+	struct ibb_error err = {0};
+
+	(void)state;
+	memcpy(find_name(&b, "f1"), "F\0003", 3);
+	reseal(&b);
+	assert_fails(compare(&b, &(struct ibb_wim_changed){both, 2}, &err), IBB_E_DIFFERS, err,
+		     "3': differs from a name that was to be changed in case only");
+	ibb_buf_clear(&b);
+}
+
 /* Two names of one file become two of two files, and others of the other one. */
 static void links(void **state)
 {
@@ -520,11 +535,12 @@ static void arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),	 cmocka_unit_test(content),
-		cmocka_unit_test(names),	 cmocka_unit_test(links),
-		cmocka_unit_test(trees),	 cmocka_unit_test(missing),
-		cmocka_unit_test(header),	 cmocka_unit_test(xml),
-		cmocka_unit_test(canonical_xml), cmocka_unit_test(arguments),
+		cmocka_unit_test(numbers),   cmocka_unit_test(content),
+		cmocka_unit_test(names),     cmocka_unit_test(twins),
+		cmocka_unit_test(links),     cmocka_unit_test(trees),
+		cmocka_unit_test(missing),   cmocka_unit_test(header),
+		cmocka_unit_test(xml),	     cmocka_unit_test(canonical_xml),
+		cmocka_unit_test(arguments),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown) ? 1 : 0;

@@ -844,6 +844,15 @@ static void plant(struct ibb_buf *wim, const void *old, const void *fresh, size_
 	assert_true(planted > 0);
 }
 
+static void write_file(const char *path, const uint8_t *p, size_t n)
+{
+	FILE *f = fopen(path, "wb");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(p, 1, n, f), n);
+	assert_int_equal(fclose(f), 0);
+}
+
 static void bad_security(void **state)
 {
 	char ntfs[600], path[600];
@@ -853,7 +862,6 @@ static void bad_security(void **state)
 	struct ibb_error err = {0};
 	struct ibb_volume *v;
 	struct ibb_wim *w;
-	FILE *f;
 
 	(void)state;
 	ibb_disk_unref(source_disk());
@@ -871,10 +879,7 @@ static void bad_security(void **state)
 	assert_int_equal(ibb_buf_append(&bad, file.data, file.len), 0);
 	bad.data[ibb_get_le32(bad.data + 4) + 1] = 200;
 	plant(&wim, file.data, bad.data, file.len);
-	f = fopen(path, "wb");
-	assert_non_null(f);
-	assert_int_equal(fwrite(wim.data, 1, wim.len, f), wim.len);
-	assert_int_equal(fclose(f), 0);
+	write_file(path, wim.data, wim.len);
 
 	w = wim_open(path);
 	v = stage_open(w, NULL);
@@ -891,6 +896,45 @@ static void bad_security(void **state)
 	ibb_buf_clear(&dir);
 	ibb_buf_clear(&file);
 	ibb_buf_clear(&bad);
+}
+
+/* Of names that differ in case only neither is changed. */
+static void twins(void **state)
+{
+	static const char utf16[2][12] = {"p\0a\0c\0k\0e\0d", "s\0y\0s\0t\0e\0m"};
+	char ntfs[600], path[600];
+	const struct mkwim_image im = {.ntfs = ntfs, .name = "one"};
+	const struct mkwim m = {.images = &im, .n_images = 1};
+	struct ibb_error err = {0};
+	struct ibb_buf wim = {0};
+	struct ibb_volume *v;
+	struct ibb_wim *w;
+
+	(void)state;
+	ibb_disk_unref(source_disk());
+	snprintf(ntfs, sizeof(ntfs), "%s", img_path("stage.ntfs"));
+	snprintf(path, sizeof(path), "%s", img_path("twins.wim"));
+	assert_ok(mkwim(path, &m, &err), err);
+	assert_ok(ibb_read_file(path, 1u << 30, &wim, &err), err);
+	plant(&wim, utf16[0], utf16[1], sizeof(utf16[0]));
+	write_file(path, wim.data, wim.len);
+	w = wim_open(path);
+	v = stage_open(w, NULL);
+	for (int mode = IBB_PUT_REPLACE; mode <= IBB_PUT_IN_PLACE; mode++) {
+		assert_fails(ibb_volume_put(v, "windows/system32/CONFIG/System",
+					    (struct ibb_bytes){(const uint8_t *)"x", 1},
+					    (enum ibb_put_mode)mode, &file_meta, &err),
+			     IBB_E_UNSUPPORTED, err, "differ in case only");
+		assert_non_null(strstr(err.msg, "'SYSTEM'"));
+		assert_non_null(strstr(err.msg, "'system'"));
+	}
+	assert_fails(ibb_volume_remove(v, HIVE, &err), IBB_E_UNSUPPORTED, err, "in case only");
+	/* beside them all is as ever */
+	put(v, "Windows/System32/config/new", "fine");
+	put(v, LOG, "fine");
+	w = stage_through(w, v, img_path("twins-out.wim"));
+	ibb_wim_close(w);
+	ibb_buf_clear(&wim);
 }
 
 int main(void)
@@ -911,6 +955,7 @@ int main(void)
 		cmocka_unit_test(without_security),
 		cmocka_unit_test(reserved_names),
 		cmocka_unit_test(bad_security),
+		cmocka_unit_test(twins),
 	};
 
 	if (!have_tool("mkntfs")) {
