@@ -87,7 +87,8 @@ int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place,
 /*
  * Image `index` as a volume. Changes are staged in a small NTFS volume of our own that lives in
  * memory, and beyond IBB_LIMIT_WIM_STAGED in an unnamed file of `temp_dir` (NULL: memory only, then
- * IBB_E_LIMIT). ibb_volume_commit() hands them to the WIM, in memory; ibb_wim_write() and
+ * IBB_E_LIMIT). Either is a file of 16 GiB, nearly all of it a hole, which the limit for the size of
+ * files (RLIMIT_FSIZE) has to allow: IBB_E_IO. ibb_volume_commit() hands them to the WIM, in memory; ibb_wim_write() and
  * ibb_wim_append() write them. The WIM has to outlive the volume.
  * Differences to other back ends: an existing directory keeps its times (wimlib has no way to set
  * them), so ibb_volume_touch() of one does nothing; after the commit of an image, the images of

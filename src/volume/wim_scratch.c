@@ -259,7 +259,7 @@ static int open_scratch(struct wim_be *b, struct ibb_error *err)
 	name = ibb_asprintf("changes of %s, image %u", b->wim->name, b->index);
 	if (!name)
 		return ibb_err_nomem(err);
-	rc = ibb_disk_memfd_new(name, ibb_wim_template_bytes, &b->scratch_disk, err);
+	rc = ibb_disk_memfd_new(name, ibb_wim_template_bytes, b->temp_dir, &b->scratch_disk, err);
 	if (!rc)
 		rc = write_template(b->scratch_disk, err);
 	if (!rc)
