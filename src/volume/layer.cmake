@@ -31,6 +31,6 @@ ibb_layer(volume
 		volume/wim_parts.c volume/wim_tree.c
 		volume/wim_blob.c volume/wim_names.c volume/wim_volume.c
 		volume/wim_write.c volume/wim_compare.c volume/wim_xml.c
-		volume/wim_props.c volume/wim_usage.c
+		volume/wim_props.c volume/wim_usage.c volume/wim_integrity.c
 	USES base disk
 	LIBS PkgConfig::NTFS3G ibb_wimlib)

@@ -79,7 +79,9 @@ int ibb_wim_find(const struct ibb_wim *w, const char *which, unsigned *ret,
 /*
  * May it be changed? IBB_E_UNSUPPORTED for a part of a split WIM (the hint has the command that
  * joins the parts), and in place also for one that is marked read-only or pipable, or laid out in
- * a way to which nothing can be appended.
+ * a way to which nothing can be appended. Of the integrity table, in place, the chunks are checked
+ * that an append gives new digests (the last one, if it is not whole): IBB_E_CORRUPT. The others keep
+ * the digests they have, right or wrong.
  */
 int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place,
 			   struct ibb_error *err) IBB_MUST_CHECK;

@@ -15,6 +15,7 @@
  * wim_scratch.c  that volume: where it lives, and the image's directories in it
  * wim_commit.c changes to the WIM, in memory
  * wim_props.c  what its XML data says, kept over that
+ * wim_integrity.c  what an append would give a new digest
  * wim_usage.c  how much of the file is in use
  * wim_write.c  to a new file, or behind the old one
  * wim_compare.c, wim_xml.c  is all that nobody asked to change as it was?
@@ -165,6 +166,12 @@ void ibb_wim_props_clear(struct wim_props *p);
  * which wimlib writes a new file instead, and for a file that has more behind its end.
  */
 int ibb_wim_check_append(const struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * The integrity table of n bytes at `off`, which covers the file up to `end`: do the chunks match it
+ * that an append reckons anew? IBB_E_CORRUPT.
+ */
+int ibb_wim_check_integrity(const struct ibb_wim *w, uint64_t off, uint64_t n, uint64_t end,
+			    struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
  * The IMAGE element of image `index` (0: all that is outside of such elements) in a form in which

@@ -276,7 +276,10 @@ int ibb_wim_check_append(const struct ibb_wim *w, struct ibb_error *err)
 		return ibb_wim_fail(w, code, err, "table of contents");
 	if (f.overflow || f.end > end)
 		return not_appendable(w, "content lies behind its tables", err);
-	return IBB_OK;
+	if (!integrity.off)
+		return IBB_OK;
+	return ibb_wim_check_integrity(w, integrity.off, integrity.end - integrity.off, table.end,
+				       err);
 }
 
 void ibb_wim_unlock(struct ibb_wim *w)
