@@ -96,7 +96,10 @@ int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place,
  * them), so ibb_volume_touch() of one does nothing; after the commit of an image, the images of
  * this struct ibb_wim are not opened again: what was written is opened instead. A file with several
  * names is not changed in place, and nothing at a path that two names of the image stand for, which
- * differ in case only: IBB_E_UNSUPPORTED.
+ * differ in case only: IBB_E_UNSUPPORTED. A file that is changed in place loses what Windows noted of
+ * its old content (extended attributes $KERNEL.* and $CI.*), and what wimlib keeps for UNIX alone
+ * (owner, mode, attributes security.* and system.*); with any other extended attribute it is not
+ * changed: IBB_E_UNSUPPORTED.
  */
 int ibb_volume_open_wim(struct ibb_wim *w, unsigned index, bool writable, const char *temp_dir,
 			struct ibb_volume **ret, struct ibb_error *err) IBB_MUST_CHECK;
@@ -153,7 +156,8 @@ int ibb_wim_dead_bytes(struct ibb_wim *w, uint64_t *ret, struct ibb_error *err) 
  * (each with what lies below it) and the directories' own lists of names? Names, attributes, times,
  * security, short names, hard links, streams by digest and size, object IDs; XML data but for the
  * counts and the time of this image (without any `changed` those as well), for its comments, and
- * for elements that say nothing; what the header says.
+ * for elements that say nothing; what the header says. Not seen: extended attributes, other than
+ * wimlib's UNIX data, and a reparse point's content beside its target.
  * Nothing was committed to `before`. IBB_E_DIFFERS with the first difference.
  */
 struct ibb_wim_changed {

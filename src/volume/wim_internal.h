@@ -8,7 +8,7 @@
  * wim_header.c the header, checked before wimlib sees the file
  * wim_parts.c  the other files of a split WIM
  * wim_tree.c   names: lookup and list, over wimlib_iterate_dir_tree()
- * wim_names.c  names that wimlib would leave out without a word
+ * wim_names.c  names that wimlib would leave out without a word, and metadata that it hides
  * wim_blob.c   content of a file from its resource
  * wim_volume.c an image as a volume: what is staged, laid over what the image has
  * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
@@ -127,9 +127,17 @@ int ibb_wim_check_unique(struct ibb_wim *w, unsigned index, const char *path,
 
 /*
  * Is every name of the image one that a file can have, and no two of a directory the same? wimlib
- * leaves others out without a word. IBB_E_CORRUPT.
+ * leaves others out without a word. IBB_E_CORRUPT; IBB_E_LIMIT for paths of no sensible length.
  */
 int ibb_wim_check_names(struct ibb_wim *w, unsigned index, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Has the file at `path`, as spelt in the image, nothing that it would lose if it were made anew
+ * with the metadata of struct wim_node: extended attributes, and what nobody knows? See
+ * ibb_volume_open_wim() for what may go. IBB_E_UNSUPPORTED.
+ */
+int ibb_wim_check_extras(struct ibb_wim *w, unsigned index, const char *path,
+			 struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ---- content; wim_blob.c ---- */
 

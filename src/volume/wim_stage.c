@@ -145,7 +145,8 @@ static int is_same(struct wim_be *b, const struct wim_node *node, struct ibb_byt
 	struct same s = {.content = content, .differs = node->st.size_bytes != content.len};
 	int rc = IBB_OK;
 
-	if (!s.differs && content.len)
+	/* content that is not in the WIM has no size */
+	if (!s.differs && (content.len || node->data.is_missing))
 		rc = ibb_wim_blob_stream(b->wim, node->path, &node->data, content.len,
 					 compare_piece, &s, err);
 	if (rc && !s.differs)
@@ -250,6 +251,8 @@ static int put_in_place(struct wim_be *b, const struct wim_node *node, struct ib
 
 	if (!rc)
 		rc = is_same(b, node, content, &same, err);
+	if (!rc && !same)
+		rc = ibb_wim_check_extras(b->wim, b->index, node->path, err);
 	return rc || same ? rc : import_changed(b, node, content, meta->time, err);
 }
 

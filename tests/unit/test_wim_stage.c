@@ -937,6 +937,92 @@ static void twins(void **state)
 	ibb_buf_clear(&wim);
 }
 
+/* In the place of the object ID of LONG, 64 bytes behind tag and length. */
+static const struct extra {
+	uint32_t tag, len;
+	char data[65];
+	const char *lost; /* NULL: it may be changed in place all the same */
+} extras[] = {
+	{2, 64,
+	 "\2\0\x0c\0$KERNEL.PURG\0vv"
+	 "\1\0\x0f\0$CI.CATALOGHINT\0v",
+	 NULL},
+	{2, 64,
+	 "\0\0\x0f\0$ci.CATALOGHINT\0"
+	 "\5\0\4\x80MARK\0value",
+	 "attribute 'MARK'"},
+	{2, 64, "\0\0\4\0MARK\0", "attribute 'MARK'"},
+	{2, 64, "\x40\0\x0f\0$CI.CATALOGHINT\0v", "attribute '$CI.CATALOGHINT'"},
+	{2, 64, "\0\0\xff\0$CI", "attribute '$CI'"},
+	{0x337dd873, 16, "\1\0\0\0\1\0\0\0\xa4\x81\0\0\0\0\0\0", NULL},
+	{0x337dd874, 64,
+	 "\x10\0\0\0\3\0\0\0security.selinuxabc\0"
+	 "\6\0\0\0\1\0\0\0user.xv",
+	 "attribute 'user.x'"},
+	{0x337dd874, 64, "\x10\0\0\0\3\0\0\0security.selinuxabc", NULL},
+	{0x337dd874, 64, "\x10\0\0\0\xff\xff\xff\xffsecurity.selinuxabc", "'security.selinux'"},
+	{0x12345, 8, "12345678", "metadata of an unknown kind"},
+	{1, 65, "12345678", "metadata of an unknown kind"},
+	{0, 0, "\0", NULL},
+};
+
+static void set_extra(struct ibb_buf *wim, const struct extra *from, const struct extra *to)
+{
+	uint8_t b[2][72];
+
+	for (unsigned i = 0; i < 2; i++) {
+		ibb_put_le32(b[i], (i ? to : from)->tag);
+		ibb_put_le32(b[i] + 4, (i ? to : from)->len);
+		memcpy(b[i] + 8, (i ? to : from)->data, 64);
+	}
+	plant(wim, b[0], b[1], sizeof(b[0]));
+}
+
+/* What a file would lose by being made anew is a reason not to, unless it means nothing then. */
+static void extended_attributes(void **state)
+{
+	char ntfs[600], path[600];
+	const struct mkwim_image im = {.ntfs = ntfs, .name = "one"};
+	const struct mkwim m = {.images = &im, .n_images = 1};
+	struct extra object = {1, 64, "", NULL};
+	const struct extra *last = &object;
+	struct ibb_error err = {0};
+	struct ibb_buf wim = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++)
+		object.data[i] = (char)(7 + i);
+	ibb_disk_unref(source_disk());
+	snprintf(ntfs, sizeof(ntfs), "%s", img_path("stage.ntfs"));
+	snprintf(path, sizeof(path), "%s", img_path("extras.wim"));
+	assert_ok(mkwim(path, &m, &err), err);
+	assert_ok(ibb_read_file(path, 1u << 30, &wim, &err), err);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(extras); i++) {
+		const struct extra *e = &extras[i];
+		const struct ibb_bytes x = {(const uint8_t *)"x", 1};
+		struct ibb_volume *v;
+		struct ibb_wim *w;
+		int r;
+
+		set_extra(&wim, last, e);
+		last = e;
+		write_file(path, wim.data, wim.len);
+		w = wim_open(path);
+		v = stage_open(w, NULL);
+		r = ibb_volume_put(v, LONG, x, IBB_PUT_IN_PLACE, &file_meta, &err);
+		if (e->lost)
+			assert_fails(r, IBB_E_UNSUPPORTED, err, e->lost);
+		else
+			assert_ok(r, err);
+		/* another file has nothing to do with it, nor has one that takes its place */
+		put_bytes(v, LOG, "new", 3, IBB_PUT_IN_PLACE);
+		put_bytes(v, LONG, "new", 3, IBB_PUT_REPLACE);
+		ibb_volume_close(v);
+		ibb_wim_close(w);
+	}
+	ibb_buf_clear(&wim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -956,6 +1042,7 @@ int main(void)
 		cmocka_unit_test(reserved_names),
 		cmocka_unit_test(bad_security),
 		cmocka_unit_test(twins),
+		cmocka_unit_test(extended_attributes),
 	};
 
 	if (!have_tool("mkntfs")) {
