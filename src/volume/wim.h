@@ -8,8 +8,9 @@
  * resources, pipable WIMs) as wimlib documents it in its header and man pages.
  *
  * wimlib keeps its settings for the whole process: names are compared case-insensitively from the
- * first ibb_wim_open() on. A program that uses wimlib itself and initialised it otherwise before
- * gets IBB_E_INVALID here. Not thread safe for one struct ibb_wim and the volumes in it.
+ * first ibb_wim_open() on, and it prints no errors and warnings any more
+ * (wimlib_set_print_errors(false)). A program that uses wimlib itself and initialised it otherwise
+ * before gets IBB_E_INVALID here. Not thread safe for one struct ibb_wim and the volumes in it.
  */
 #ifndef IBB_VOLUME_WIM_H
 #define IBB_VOLUME_WIM_H

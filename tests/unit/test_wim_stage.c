@@ -1023,6 +1023,116 @@ static void extended_attributes(void **state)
 	ibb_buf_clear(&wim);
 }
 
+/* Content that is missing is not the same as no content. */
+static void missing(void **state)
+{
+	char ntfs[600], path[600];
+	const struct mkwim_image im = {.ntfs = ntfs, .name = "one"};
+	const struct mkwim m = {.images = &im, .n_images = 1};
+	struct ibb_hasher *h = NULL;
+	struct ibb_error err = {0};
+	struct ibb_sha1 log, none;
+	struct ibb_buf wim = {0};
+	struct ibb_volume *v;
+	struct ibb_wim *w;
+
+	(void)state;
+	ibb_disk_unref(source_disk());
+	snprintf(ntfs, sizeof(ntfs), "%s", img_path("stage.ntfs"));
+	snprintf(path, sizeof(path), "%s", img_path("missing.wim"));
+	assert_ok(mkwim(path, &m, &err), err);
+	assert_ok(ibb_read_file(path, 1u << 30, &wim, &err), err);
+	assert_int_equal(ibb_hasher_new_sha1(&h), 0);
+	assert_int_equal(ibb_hasher_update(h, "a log", 5), 0);
+	assert_int_equal(ibb_hasher_final_sha1(h, &log), 0);
+	memset(&none, 0xaa, sizeof(none));
+	plant(&wim, log.b, none.b, sizeof(log.b));
+	write_file(path, wim.data, wim.len);
+	w = wim_open(path);
+	v = stage_open(w, NULL);
+	assert_fails(
+		ibb_volume_put(v, LOG, (struct ibb_bytes){0}, IBB_PUT_IN_PLACE, &file_meta, &err),
+		IBB_E_CORRUPT, err, "its content is not in the WIM");
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+	ibb_buf_clear(&wim);
+}
+
+/* ---- wimlib's memory runs out ---- */
+
+static long lib_count, lib_fail_at;
+
+static void *lib_malloc(size_t n)
+{
+	return ++lib_count == lib_fail_at ? NULL : malloc(n);
+}
+
+static void *lib_realloc(void *p, size_t n)
+{
+	return ++lib_count == lib_fail_at ? NULL : realloc(p, n);
+}
+
+#define KERNEL "Windows/System32/kernel32.dll"
+
+/*
+ * A commit whose allocation number `at` fails (0: none); returns what it said. By its kernel32.dll
+ * wimlib takes the image for a Windows, whose processor it notes, and that is taken back.
+ */
+static int commit_with(const char *path, long at, bool *ret_changed, bool *ret_there)
+{
+	static const uint8_t pe[4096] = {[0x3c] = 0x80, [0x80] = 'P', 'E', 0, 0, 0x64, 0x86};
+	struct ibb_wim *w = wim_open(path);
+	struct ibb_volume *v = stage_open(w, NULL);
+	struct ibb_error err = {0};
+	struct wim_node n = {0};
+	int rc;
+
+	put_bytes(v, KERNEL, pe, sizeof(pe), IBB_PUT_REPLACE);
+	lib_count = 0;
+	lib_fail_at = at;
+	rc = ibb_volume_commit(v, &err);
+	lib_fail_at = 0;
+	*ret_changed = w->changed[0];
+	*ret_there = ibb_wim_lookup(w, 1, KERNEL, &n, &err) == 0;
+	if (!at)
+		assert_string_equal(wimlib_get_image_property(w->lib, 1, "WINDOWS/ARCH"), "12");
+	ibb_wim_node_clear(&n);
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+	return rc;
+}
+
+/* A commit that failed halfway is known to have changed the image: nobody writes it as it was. */
+static void changed_halfway(void **state)
+{
+	static const struct mkwim_property arch = {"WINDOWS/ARCH", "12"};
+	char ntfs[600], path[600];
+	const struct mkwim_image im = {
+		.ntfs = ntfs, .name = "one", .properties = &arch, .n_properties = 1};
+	const struct mkwim m = {.images = &im, .n_images = 1};
+	struct ibb_error err = {0};
+	unsigned halfway = 0;
+	bool changed, there;
+	long n;
+
+	(void)state;
+	ibb_disk_unref(source_disk());
+	snprintf(ntfs, sizeof(ntfs), "%s", img_path("stage.ntfs"));
+	snprintf(path, sizeof(path), "%s", img_path("halfway.wim"));
+	assert_ok(mkwim(path, &m, &err), err);
+	assert_int_equal(wimlib_set_memory_allocator(lib_malloc, free, lib_realloc), 0);
+	assert_int_equal(commit_with(path, 0, &changed, &there), 0);
+	n = lib_count;
+	for (long at = n > 120 ? n - 120 : 1; at <= n; at++) {
+		const int rc = commit_with(path, at, &changed, &there);
+
+		assert_int_equal(changed, there);
+		halfway += rc && there;
+	}
+	assert_true(halfway > 0);
+	assert_int_equal(wimlib_set_memory_allocator(NULL, NULL, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1043,6 +1153,8 @@ int main(void)
 		cmocka_unit_test(bad_security),
 		cmocka_unit_test(twins),
 		cmocka_unit_test(extended_attributes),
+		cmocka_unit_test(missing),
+		cmocka_unit_test(changed_halfway),
 	};
 
 	if (!have_tool("mkntfs")) {
