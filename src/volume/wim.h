@@ -142,7 +142,8 @@ void ibb_wim_unlock(struct ibb_wim *w);
  * ibb_wim_close() may follow, and ibb_wim_compare() with another struct of the same file that was
  * opened before: what that refers to is still there. When this fails the file may be longer than it
  * was, but its old content is whole: the undo record restores it. Nothing committed: nothing is
- * written.
+ * written. wimlib opens the file by its name: one that took its place right before is written to,
+ * until that is seen: IBB_E_CHANGED.
  */
 int ibb_wim_append(struct ibb_wim *w, const struct ibb_wim_write_opts *o,
 		   struct ibb_error *err) IBB_MUST_CHECK;

@@ -409,6 +409,39 @@ static void integrity(void **state)
 	ibb_buf_clear(&b);
 }
 
+/* The file loses its name at the first call: there is no second one. */
+static int take_name(void *ctx, const char *phase, uint64_t done, uint64_t total)
+{
+	unsigned *calls = ctx;
+	char aside[700];
+
+	(void)phase;
+	(void)done;
+	(void)total;
+	snprintf(aside, sizeof(aside), "%s", img_path("aside.wim"));
+	if (!(*calls)++)
+		assert_int_equal(rename(img_path("moved.wim"), aside), 0);
+	return 0;
+}
+
+static void moved_away(void **state)
+{
+	unsigned calls = 0;
+	const struct ibb_wim_write_opts o = {
+		.progress = take_name, .ctx = &calls, .unix_time = CHANGE_TIME};
+	const char *path = change_kind(1, "moved.wim");
+	struct ibb_wim *w = wim_open(path);
+	struct ibb_error err = {0};
+
+	(void)state;
+	change_image(w);
+	assert_fails(ibb_wim_append(w, &o, &err), IBB_E_CHANGED, err,
+		     "moved.wim: was moved, removed or replaced while it was changed");
+	assert_non_null(strstr(err.hint, "may have been written to"));
+	assert_int_equal(calls, 1);
+	ibb_wim_close(w);
+}
+
 /* Somebody has it locked: wimlib says so, and nothing happens. */
 static void locked(void **state)
 {
@@ -584,11 +617,17 @@ static void no_room_to_append(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_kind_written),  cmocka_unit_test(nothing_changed),
-		cmocka_unit_test(the_same_twice),      cmocka_unit_test(copied_raw),
-		cmocka_unit_test(every_kind_appended), cmocka_unit_test(not_appendable),
-		cmocka_unit_test(integrity),	       cmocka_unit_test(locked),
-		cmocka_unit_test(cancelled),	       cmocka_unit_test(no_room_for_a_file),
+		cmocka_unit_test(every_kind_written),
+		cmocka_unit_test(nothing_changed),
+		cmocka_unit_test(the_same_twice),
+		cmocka_unit_test(copied_raw),
+		cmocka_unit_test(every_kind_appended),
+		cmocka_unit_test(not_appendable),
+		cmocka_unit_test(integrity),
+		cmocka_unit_test(moved_away),
+		cmocka_unit_test(locked),
+		cmocka_unit_test(cancelled),
+		cmocka_unit_test(no_room_for_a_file),
 		cmocka_unit_test(no_room_to_append),
 	};
 
