@@ -81,8 +81,8 @@ int ibb_wim_find(const struct ibb_wim *w, const char *which, unsigned *ret,
  * May it be changed? IBB_E_UNSUPPORTED for a part of a split WIM (the hint has the command that
  * joins the parts), and in place also for one that is marked read-only or pipable, or laid out in
  * a way to which nothing can be appended. Of the integrity table, in place, the chunks are checked
- * that an append gives new digests (the last one, if it is not whole): IBB_E_CORRUPT. The others keep
- * the digests they have, right or wrong.
+ * that an append gives new digests (the last one, if it is not whole): IBB_E_CORRUPT. The others
+ * keep the digests they have, right or wrong.
  */
 int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place,
 			   struct ibb_error *err) IBB_MUST_CHECK;
@@ -90,17 +90,17 @@ int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place,
 /*
  * Image `index` as a volume. Changes are staged in a small NTFS volume of our own that lives in
  * memory, and beyond IBB_LIMIT_WIM_STAGED in an unnamed file of `temp_dir` (NULL: memory only, then
- * IBB_E_LIMIT). Either is a file of 16 GiB, nearly all of it a hole, which the limit for the size of
- * files (RLIMIT_FSIZE) has to allow: IBB_E_IO. ibb_volume_commit() hands them to the WIM, in memory; ibb_wim_write() and
- * ibb_wim_append() write them. The WIM has to outlive the volume.
+ * IBB_E_LIMIT). Either is a file of 16 GiB, nearly all of it a hole, which the limit for the size
+ * of files (RLIMIT_FSIZE) has to allow: IBB_E_IO. ibb_volume_commit() hands them to the WIM, in
+ * memory; ibb_wim_write() and ibb_wim_append() write them. The WIM has to outlive the volume.
  * Differences to other back ends: an existing directory keeps its times (wimlib has no way to set
  * them), so ibb_volume_touch() of one does nothing; after the commit of an image, the images of
- * this struct ibb_wim are not opened again: what was written is opened instead. A file with several
- * names is not changed in place, and nothing at a path that two names of the image stand for, which
- * differ in case only: IBB_E_UNSUPPORTED. A file that is changed in place loses what Windows noted of
- * its old content (extended attributes $KERNEL.* and $CI.*), and what wimlib keeps for UNIX alone
- * (owner, mode, attributes security.* and system.*); with any other extended attribute it is not
- * changed: IBB_E_UNSUPPORTED.
+ * this struct ibb_wim are not opened again: what was written is opened instead. Refused with
+ * IBB_E_UNSUPPORTED are a change in place of a file with several names, and every change at a path
+ * that two names of the image stand for, which differ in case only. A file that is changed in place
+ * loses what Windows noted of its old content (extended attributes $KERNEL.* and $CI.*), and what
+ * wimlib keeps for UNIX alone (owner, mode, attributes security.* and system.*); with any other
+ * extended attribute it is not changed: IBB_E_UNSUPPORTED.
  */
 int ibb_volume_open_wim(struct ibb_wim *w, unsigned index, bool writable, const char *temp_dir,
 			struct ibb_volume **ret, struct ibb_error *err) IBB_MUST_CHECK;

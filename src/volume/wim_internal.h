@@ -175,8 +175,8 @@ void ibb_wim_props_clear(struct wim_props *p);
  */
 int ibb_wim_check_append(const struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
 /*
- * The integrity table of n bytes at `off`, which covers the file up to `end`: do the chunks match it
- * that an append reckons anew? IBB_E_CORRUPT.
+ * The integrity table of n bytes at `off`, which covers the file up to `end`: do the chunks match
+ * it that an append reckons anew? IBB_E_CORRUPT.
  */
 int ibb_wim_check_integrity(const struct ibb_wim *w, uint64_t off, uint64_t n, uint64_t end,
 			    struct ibb_error *err) IBB_MUST_CHECK;
