@@ -57,11 +57,13 @@
 #define IBB_LIMIT_WIM_IMAGES	   1024u
 #define IBB_LIMIT_WIM_TABLE	   (128u << 20) /* of blobs, 50 bytes each; Windows: 5 MB */
 #define IBB_LIMIT_WIM_XML	   (32u << 20)
-#define IBB_LIMIT_WIM_METADATA	   (1u << 30)	    /* names of one image; Windows: 40 MB */
-#define IBB_LIMIT_WIM_CHUNK	   (64u << 20)	    /* of a resource; Microsoft's limit */
-#define IBB_LIMIT_WIM_TEXT	   1024u	    /* bytes of one text of the XML data */
-#define IBB_LIMIT_JOURNAL_RECORD   (1u << 20)	    /* bytes of the image that one record covers */
-#define IBB_LIMIT_SIBLINGS	   10000u	    /* files beside an image that are looked at */
+#define IBB_LIMIT_WIM_METADATA	   (1u << 30)	/* names of one image; Windows: 40 MB */
+#define IBB_LIMIT_WIM_PATH	   32767u	/* characters of one path; NT has no longer ones */
+#define IBB_LIMIT_WIM_PATHS	   (256u << 20) /* of all paths of an image; Windows: 40 million */
+#define IBB_LIMIT_WIM_CHUNK	   (64u << 20)	/* of a resource; Microsoft's limit */
+#define IBB_LIMIT_WIM_TEXT	   1024u	/* bytes of one text of the XML data */
+#define IBB_LIMIT_JOURNAL_RECORD   (1u << 20)	/* bytes of the image that one record covers */
+#define IBB_LIMIT_SIBLINGS	   10000u	/* files beside an image that are looked at */
 #define IBB_LIMIT_VHD_DISK_BYTES   (2040ull << 30)  /* Hyper-V's, and qemu's */
 #define IBB_LIMIT_VHD_BLOCK_BYTES  (256u << 20)	    /* of a dynamic disk; Windows makes 512K, 2M */
 #define IBB_LIMIT_VHD_BLOCKS	   (4u << 20)	    /* 2040 GiB of blocks of 512 KiB */

@@ -147,12 +147,15 @@ int ibb_disk_temp_new(const char *dir, uint64_t size_bytes, struct ibb_disk **re
 		      struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
- * The same in memory (memfd_create), zeros where nothing was written; `name` for messages. And from
- * there to an unnamed file of `dir`, which whoever holds the disk does not notice: on failure it
- * stays as it is. The descriptor is the disk's; with it others open the file as /proc/self/fd/N.
+ * The same in memory (memfd_create), zeros where nothing was written; `name` for messages. Where
+ * the system has no files in memory it lies in `dir` from the beginning (NULL: IBB_E_IO). And from
+ * memory to an unnamed file of `dir`, which whoever holds the disk does not notice: on failure it
+ * stays as it is. Either way the file has the disk's whole size, so that RLIMIT_FSIZE has to allow
+ * that: IBB_E_IO, with the remedy, and no SIGXFSZ. The descriptor is the disk's; with it others
+ * open the file as /proc/self/fd/N.
  */
-int ibb_disk_memfd_new(const char *name, uint64_t size_bytes, struct ibb_disk **ret,
-		       struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_disk_memfd_new(const char *name, uint64_t size_bytes, const char *dir,
+		       struct ibb_disk **ret, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_disk_memfd_to_file(struct ibb_disk *d, const char *dir,
 			   struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_disk_temp_fd(const struct ibb_disk *d);

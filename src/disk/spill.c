@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "disk/disk.h"
@@ -87,8 +88,42 @@ int ibb_disk_temp_new(const char *dir, uint64_t size_bytes, struct ibb_disk **re
 	return IBB_OK;
 }
 
-int ibb_disk_memfd_new(const char *name, uint64_t size_bytes, struct ibb_disk **ret,
-		       struct ibb_error *err)
+/*
+ * A hole of that size. The limit for the size of files counts for those in memory, too, and
+ * whoever passes it gets a signal, SIGXFSZ, that ends programs.
+ */
+static int set_size(int fd, const char *name, uint64_t bytes, struct ibb_error *err)
+{
+	struct rlimit l;
+
+	if (!getrlimit(RLIMIT_FSIZE, &l) && l.rlim_cur != RLIM_INFINITY && bytes > l.rlim_cur) {
+		ibb_err(err, IBB_E_IO,
+			"%s: takes a file of %llu MiB (nearly all of it a hole), and the limit for "
+			"the size of files is %llu bytes",
+			name, (unsigned long long)(bytes >> 20), (unsigned long long)l.rlim_cur);
+		return ibb_err_hint(err, IBB_E_IO, "raise the file size limit (ulimit -f)");
+	}
+	if (ftruncate(fd, (off_t)bytes))
+		return ibb_err_os(err, errno, "%s: a hole of %llu MiB", name,
+				  (unsigned long long)(bytes >> 20));
+	return IBB_OK;
+}
+
+/* A kernel without files in memory, or a sandbox that forbids them. */
+static int open_memfd(const char *name, const char *dir, int *ret, bool *ret_in_memory,
+		      struct ibb_error *err)
+{
+	*ret = memfd_create("ibbake", MFD_CLOEXEC);
+	*ret_in_memory = *ret >= 0;
+	if (*ret >= 0)
+		return IBB_OK;
+	if (dir && (errno == ENOSYS || errno == EPERM || errno == EACCES))
+		return open_temp(dir, name, ret, err);
+	return ibb_err_os(err, errno, "%s: a file in memory", name);
+}
+
+int ibb_disk_memfd_new(const char *name, uint64_t size_bytes, const char *dir,
+		       struct ibb_disk **ret, struct ibb_error *err)
 {
 	IBB_AUTO_FREE struct temp *t = ibb_zalloc(sizeof(*t));
 	IBB_AUTO_FD int fd = -1;
@@ -96,15 +131,14 @@ int ibb_disk_memfd_new(const char *name, uint64_t size_bytes, struct ibb_disk **
 
 	if (!t)
 		return ibb_err_nomem(err);
-	fd = memfd_create("ibbake", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, (off_t)size_bytes))
-		return ibb_err_os(err, errno, "%s: a file in memory of %llu MiB", name,
-				  (unsigned long long)(size_bytes >> 20));
-	r = ibb_disk_init(&t->d, &temp_ops, name, size_bytes, 512, err);
+	r = open_memfd(name, dir, &fd, &t->in_memory, err);
+	if (!r)
+		r = set_size(fd, name, size_bytes, err);
+	if (!r)
+		r = ibb_disk_init(&t->d, &temp_ops, name, size_bytes, 512, err);
 	if (r)
 		return r;
 	t->fd = fd;
-	t->in_memory = true;
 	fd = -1;
 	*ret = &IBB_TAKE(t)->d;
 	return IBB_OK;
@@ -147,9 +181,8 @@ int ibb_disk_memfd_to_file(struct ibb_disk *d, const char *dir, struct ibb_error
 	if (!name)
 		return ibb_err_nomem(err);
 	r = open_temp(dir, name, &fd, err);
-	if (!r && ftruncate(fd, (off_t)d->size_bytes))
-		r = ibb_err_os(err, errno, "%s: a hole of %llu MiB", name,
-			       (unsigned long long)(d->size_bytes >> 20));
+	if (!r)
+		r = set_size(fd, name, d->size_bytes, err);
 	if (!r)
 		r = copy_data(t->fd, fd, name, err);
 	if (r)

@@ -8,9 +8,10 @@
  * resources, pipable WIMs) as wimlib documents it in its header and man pages.
  *
  * wimlib keeps its settings for the whole process: names are compared case-insensitively from the
- * first ibb_wim_open() on. A program that uses wimlib itself and initialised it otherwise before
- * gets IBB_E_INVALID here. The first WIM that is written sets wimlib's level for LZX, too. Not
- * thread safe for one struct ibb_wim and the volumes in it.
+ * first ibb_wim_open() on, and it prints no errors and warnings any more
+ * (wimlib_set_print_errors(false)). A program that uses wimlib itself and initialised it otherwise
+ * before gets IBB_E_INVALID here. The first WIM that is written sets wimlib's level for LZX, too.
+ * Not thread safe for one struct ibb_wim and the volumes in it.
  */
 #ifndef IBB_VOLUME_WIM_H
 #define IBB_VOLUME_WIM_H
@@ -80,7 +81,9 @@ int ibb_wim_find(const struct ibb_wim *w, const char *which, unsigned *ret,
 /*
  * May it be changed? IBB_E_UNSUPPORTED for a part of a split WIM (the hint has the command that
  * joins the parts), and in place also for one that is marked read-only or pipable, or laid out in
- * a way to which nothing can be appended.
+ * a way to which nothing can be appended. Of the integrity table, in place, the chunks are checked
+ * that an append gives new digests (the last one, if it is not whole): IBB_E_CORRUPT. The others
+ * keep the digests they have, right or wrong.
  */
 int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place,
 			   struct ibb_error *err) IBB_MUST_CHECK;
@@ -88,12 +91,17 @@ int ibb_wim_check_writable(const struct ibb_wim *w, bool in_place,
 /*
  * Image `index` as a volume. Changes are staged in a small NTFS volume of our own that lives in
  * memory, and beyond IBB_LIMIT_WIM_STAGED in an unnamed file of `temp_dir` (NULL: memory only, then
- * IBB_E_LIMIT). ibb_volume_commit() hands them to the WIM, in memory; ibb_wim_write() and
- * ibb_wim_append() write them. The WIM has to outlive the volume.
+ * IBB_E_LIMIT). Either is a file of 16 GiB, nearly all of it a hole, which the limit for the size
+ * of files (RLIMIT_FSIZE) has to allow: IBB_E_IO. ibb_volume_commit() hands them to the WIM, in
+ * memory; ibb_wim_write() and ibb_wim_append() write them. The WIM has to outlive the volume.
  * Differences to other back ends: an existing directory keeps its times (wimlib has no way to set
  * them), so ibb_volume_touch() of one does nothing; after the commit of an image, the images of
- * this struct ibb_wim are not opened again: what was written is opened instead. A file with several
- * names is not changed in place: IBB_E_UNSUPPORTED.
+ * this struct ibb_wim are not opened again: what was written is opened instead. Refused with
+ * IBB_E_UNSUPPORTED are a change in place of a file with several names, and every change at a path
+ * that two names of the image stand for, which differ in case only. A file that is changed in place
+ * loses what Windows noted of its old content (extended attributes $KERNEL.* and $CI.*), and what
+ * wimlib keeps for UNIX alone (owner, mode, attributes security.* and system.*); with any other
+ * extended attribute it is not changed: IBB_E_UNSUPPORTED.
  */
 int ibb_volume_open_wim(struct ibb_wim *w, unsigned index, bool writable, const char *temp_dir,
 			struct ibb_volume **ret, struct ibb_error *err) IBB_MUST_CHECK;
@@ -135,7 +143,8 @@ void ibb_wim_unlock(struct ibb_wim *w);
  * ibb_wim_close() may follow, and ibb_wim_compare() with another struct of the same file that was
  * opened before: what that refers to is still there. When this fails the file may be longer than it
  * was, but its old content is whole: the undo record restores it. Nothing committed: nothing is
- * written.
+ * written. wimlib opens the file by its name: one that took its place right before is written to,
+ * until that is seen: IBB_E_CHANGED.
  */
 int ibb_wim_append(struct ibb_wim *w, const struct ibb_wim_write_opts *o,
 		   struct ibb_error *err) IBB_MUST_CHECK;
@@ -150,11 +159,12 @@ int ibb_wim_dead_bytes(struct ibb_wim *w, uint64_t *ret, struct ibb_error *err) 
  * (each with what lies below it) and the directories' own lists of names? Names, attributes, times,
  * security, short names, hard links, streams by digest and size (ibb_wim_check_content() is for
  * their bytes), object IDs; XML data but for the counts and the time of this image (without any
- * `changed` those as well); what the header says. Nothing was committed to `before`. IBB_E_DIFFERS
- * with the first difference.
+ * `changed` those as well), for its comments, and for elements that say nothing; what the header
+ * says. Not seen: extended attributes, other than wimlib's UNIX data, and a reparse point's content
+ * beside its target. Nothing was committed to `before`. IBB_E_DIFFERS with the first difference.
  */
 struct ibb_wim_changed {
-	const char *const *paths; /* normal form, any case */
+	const char *const *paths; /* normal form, any case; each stands for one name */
 	size_t n;
 };
 int ibb_wim_compare(struct ibb_wim *before, struct ibb_wim *now, unsigned index,

@@ -196,7 +196,19 @@ static int add_scratch(struct wim_be *b, struct update *u, int fd, struct ibb_er
 	return IBB_OK;
 }
 
-/* All of them, or none. */
+static int update_failed(const struct wim_be *b, int code, struct ibb_error *err)
+{
+	if (code != WIMLIB_ERR_UNSUPPORTED || !b->staged.n)
+		return ibb_wim_fail(b->wim, code, err, "image %u: the changes", b->index);
+	(void)ibb_err_lib(err, IBB_E_UNSUPPORTED, "libwim",
+			  "%s, image %u: this libwim was built without support for NTFS volumes "
+			  "(libntfs-3g), by which changes are handed to it",
+			  b->wim->name, b->index);
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED, "use a libwim that has it (--with-ntfs-3g)");
+}
+
+/* All of them, or none; but when what the XML data says cannot be put back, the image is changed.
+ */
 static int update_image(struct wim_be *b, const struct update *u, struct ibb_error *err)
 {
 	struct wim_props props = {0};
@@ -205,7 +217,9 @@ static int update_image(struct wim_be *b, const struct update *u, struct ibb_err
 	if (rc)
 		return rc;
 	code = wimlib_update_image(b->wim->lib, (int)b->index, u->cmds, u->n, 0);
-	rc = code ? ibb_wim_fail(b->wim, code, err, "image %u: the changes", b->index)
+	if (!code)
+		b->wim->changed[b->index - 1] = true;
+	rc = code ? update_failed(b, code, err)
 		  : ibb_wim_props_restore(b->wim, b->index, &props, err);
 	ibb_wim_props_clear(&props);
 	return rc;
@@ -272,10 +286,8 @@ int ibb_wim_commit(struct ibb_volume *v, struct ibb_error *err)
 		rc = hold_scratch(b, err);
 	if (!rc)
 		rc = run_update(b, fd, err);
-	if (!rc) {
-		b->wim->changed[b->index - 1] = true;
+	if (!rc)
 		rc = check_all(b, before, err);
-	}
 	for (size_t i = 0; i < b->copies.n; i++)
 		ibb_wim_node_clear(&before[i]);
 	free(before);

@@ -41,6 +41,7 @@ struct walk {
 	unsigned index;
 	const char **changed; /* sorted */
 	size_t n_changed;
+	bool *met; /* of each of those: the walk has come by it */
 	struct ibb_arena strings;
 	struct entry *entries;
 	size_t n, cap, next;
@@ -58,15 +59,27 @@ static int cmp_names(const void *a, const void *b)
 	return ibb_casecmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The tree is walked from the top, so that what is below a directory follows it. */
+static int differs(struct walk *x, const char *path, const char *what);
+
+/*
+ * The tree is walked from the top, so that what is below a directory follows it. A path stands for
+ * one name only, though it is given in any case.
+ */
 static bool left_out(struct walk *x, const struct wimlib_dir_entry *e, const char *path)
 {
+	const char **at;
+
 	if (x->skip_depth != SIZE_MAX && e->depth > x->skip_depth)
 		return true;
 	x->skip_depth = SIZE_MAX;
-	if (!x->n_changed ||
-	    !bsearch(&path, x->changed, x->n_changed, sizeof(*x->changed), cmp_names))
+	if (!x->n_changed)
 		return false;
+	at = bsearch(&path, x->changed, x->n_changed, sizeof(*x->changed), cmp_names);
+	if (!at)
+		return false;
+	if (x->met[at - x->changed])
+		x->rc = differs(x, path, "differs from a name that was to be changed in case only");
+	x->met[at - x->changed] = true;
 	x->skip_depth = e->depth;
 	return true;
 }
@@ -198,7 +211,7 @@ static int on_before(const struct wimlib_dir_entry *e, void *ctx)
 	const char *path = path_of(e);
 
 	if (left_out(x, e, path))
-		return 0;
+		return x->rc ? STOPPED : 0;
 	x->rc = keep(x, e, path);
 	return x->rc ? STOPPED : 0;
 }
@@ -337,7 +350,7 @@ static int on_now(const struct wimlib_dir_entry *e, void *ctx)
 	const char *path = path_of(e);
 
 	if (left_out(x, e, path))
-		return 0;
+		return x->rc ? STOPPED : 0;
 	x->rc = hold(x, e, path);
 	return x->rc ? STOPPED : 0;
 }
@@ -406,6 +419,8 @@ static int walk(struct walk *x, struct ibb_wim *w, wimlib_iterate_dir_tree_callb
 
 	x->skip_depth = SIZE_MAX;
 	memset(x->cache, 0, sizeof(x->cache));
+	if (x->n_changed)
+		memset(x->met, 0, x->n_changed * sizeof(*x->met));
 	code = wimlib_iterate_dir_tree(w->lib, (int)x->index, "/",
 				       WIMLIB_ITERATE_DIR_TREE_FLAG_RECURSIVE, fn, x);
 	if (code == STOPPED)
@@ -590,7 +605,8 @@ static int prepare(struct walk *x, const struct ibb_wim_changed *changed)
 	if (!x->n_changed)
 		return IBB_OK;
 	x->changed = ibb_calloc_array(x->n_changed, sizeof(*x->changed));
-	if (!x->changed)
+	x->met = ibb_calloc_array(x->n_changed, sizeof(*x->met));
+	if (!x->changed || !x->met)
 		return ibb_err_nomem(x->err);
 	memcpy(x->changed, changed->paths, x->n_changed * sizeof(*x->changed));
 	qsort(x->changed, x->n_changed, sizeof(*x->changed), cmp_names);
@@ -622,5 +638,6 @@ int ibb_wim_compare(struct ibb_wim *before, struct ibb_wim *now, unsigned index,
 	free(x->entries);
 	free(x->by_path);
 	free(x->changed);
+	free(x->met);
 	return r;
 }

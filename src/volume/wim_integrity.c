@@ -8,10 +8,14 @@
 
 #include "base/hash.h"
 #include "base/le.h"
+#include "base/limits.h"
 #include "volume/wim_internal.h"
 
 #define HEADER_BYTES 12u
 #define PIECE_BYTES  (1u << 20)
+/* wimlib takes digests of no other pieces over */
+#define MIN_KEPT 4096u
+#define MAX_KEPT (128u << 20)
 
 struct digests {
 	struct ibb_buf b;
@@ -19,14 +23,14 @@ struct digests {
 	uint64_t covered;
 };
 
-static int load(struct ibb_wim *w, struct digests *ret, struct ibb_error *err)
+static int load(const struct ibb_wim *w, struct digests *ret, struct ibb_error *err)
 {
 	const struct wim_header *h = &w->header;
 	const uint64_t n = h->integrity_bytes;
 	uint8_t *p;
 	int r;
 
-	if (n < HEADER_BYTES || h->table_end < WIM_HEADER_BYTES)
+	if (n < HEADER_BYTES || n > IBB_LIMIT_WIM_TABLE || h->table_end < WIM_HEADER_BYTES)
 		return ibb_err(err, IBB_E_CORRUPT, "%s: the integrity table is damaged", w->name);
 	if (ibb_buf_reserve(&ret->b, (size_t)n))
 		return ibb_err_nomem(err);
@@ -58,7 +62,7 @@ static uint64_t end_of(const struct digests *d, uint32_t i)
 	return end < d->covered ? end : d->covered;
 }
 
-static int hash_chunk(struct ibb_wim *w, uint64_t off, uint64_t end, uint8_t *buf,
+static int hash_chunk(const struct ibb_wim *w, uint64_t off, uint64_t end, uint8_t *buf,
 		      struct wim_checking *p, struct ibb_sha1 *ret, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_hasher_free) struct ibb_hasher *h = NULL;
@@ -143,4 +147,42 @@ int ibb_wim_check_integrity(struct ibb_wim *old, struct ibb_wim *w, struct wim_c
 	ibb_buf_clear(&was.b);
 	ibb_buf_clear(&is.b);
 	return r;
+}
+
+static int damaged(int r, struct ibb_error *err)
+{
+	return r == IBB_E_CORRUPT
+		       ? ibb_err_hint(err, r,
+				      "nothing is appended to a damaged WIM; `wimlib-imagex "
+				      "verify` says what else of it is damaged")
+		       : r;
+}
+
+/* The first piece of which wimlib, appending, reckons the digest anew. */
+static uint32_t first_anew(const struct digests *d)
+{
+	return d->chunk >= MIN_KEPT && d->chunk <= MAX_KEPT ? (uint32_t)(d->covered / d->chunk) : 0;
+}
+
+int ibb_wim_check_appendable(const struct ibb_wim *w, struct ibb_error *err)
+{
+	IBB_AUTO_FREE uint8_t *buf = ibb_alloc(PIECE_BYTES);
+	struct wim_checking silent = {.name = w->name};
+	struct digests d = {0};
+	struct ibb_sha1 sha;
+	int r = buf ? load(w, &d, err) : ibb_err_nomem(err);
+
+	for (uint32_t i = r ? 0 : first_anew(&d); !r && i < d.n; i++) {
+		const uint64_t off = (uint64_t)i * d.chunk, end = end_of(&d, i);
+
+		r = hash_chunk(w, off, end, buf, &silent, &sha, err);
+		if (!r && memcmp(sha.b, digest(&d, i), sizeof(sha.b)) != 0)
+			r = ibb_err(err, IBB_E_CORRUPT,
+				    "%s: does not match its integrity table, between offset %llu "
+				    "and %llu: it is damaged",
+				    w->name, (unsigned long long)(WIM_HEADER_BYTES + off),
+				    (unsigned long long)(WIM_HEADER_BYTES + end));
+	}
+	ibb_buf_clear(&d.b);
+	return damaged(r, err);
 }

@@ -8,7 +8,7 @@
  * wim_header.c the header, checked before wimlib sees the file
  * wim_parts.c  the other files of a split WIM
  * wim_tree.c   names: lookup and list, over wimlib_iterate_dir_tree()
- * wim_names.c  names that wimlib would leave out without a word
+ * wim_names.c  names that wimlib would leave out without a word, and metadata that it hides
  * wim_blob.c   content of a file from its resource
  * wim_volume.c an image as a volume: what is staged, laid over what the image has
  * wim_stage.c  changes: a scratch NTFS volume and a list of what is removed
@@ -122,10 +122,25 @@ int ibb_wim_children(struct ibb_wim *w, unsigned index, const char *dir, struct 
 		     struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
+ * Has the directory that `path` lies in no two names that are the path's but for case? wimlib would
+ * take either for the other. A directory that is not there has none. IBB_E_UNSUPPORTED.
+ */
+int ibb_wim_check_unique(struct ibb_wim *w, unsigned index, const char *path,
+			 struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
  * Is every name of the image one that a file can have, and no two of a directory the same? wimlib
- * leaves others out without a word. IBB_E_CORRUPT.
+ * leaves others out without a word. IBB_E_CORRUPT; IBB_E_LIMIT for paths of no sensible length.
  */
 int ibb_wim_check_names(struct ibb_wim *w, unsigned index, struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Has the file at `path`, as spelt in the image, nothing that it would lose if it were made anew
+ * with the metadata of struct wim_node: extended attributes, and what nobody knows? See
+ * ibb_volume_open_wim() for what may go. IBB_E_UNSUPPORTED.
+ */
+int ibb_wim_check_extras(struct ibb_wim *w, unsigned index, const char *path,
+			 struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ---- content; wim_blob.c ---- */
 
@@ -139,7 +154,10 @@ int ibb_wim_blob_stream(struct ibb_wim *w, const char *path,
 int ibb_wim_blob_read(struct ibb_wim *w, const char *path, const struct wimlib_resource_entry *blob,
 		      uint64_t limit, struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;
 
-/* ---- what the XML data says of a Windows, over a change; wim_props.c ---- */
+/*
+ * What the XML data says of a Windows, over a change; wim_props.c. IBB_E_UNSUPPORTED for what
+ * wimlib would write over and cannot put back: elements, or attributes alone, where a text belongs.
+ */
 
 #define WIM_PROPS 81u
 struct wim_props {
@@ -159,12 +177,12 @@ void ibb_wim_props_clear(struct wim_props *p);
  * which wimlib writes a new file instead, and for a file that has more behind its end.
  */
 int ibb_wim_check_append(const struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
-
 /*
  * The IMAGE element of image `index` (0: all that is outside of such elements) in a form in which
- * what means the same is the same: one way to quote, no references but to < > &, no short form of
- * empty elements, no XML declaration, no carriage returns; without the size of the WIM, and without
- * what a change of the image changes, unless `counts`. IBB_E_CORRUPT, IBB_E_NOMEM.
+ * what means the same is the same: one way to quote, no references but to < > &, CDATA as text, no
+ * elements that have neither attributes nor content, no comments, no XML declaration, no carriage
+ * returns; without the size of the WIM, and without what a change of the image changes, unless
+ * `counts`. IBB_E_CORRUPT, IBB_E_NOMEM.
  */
 int ibb_wim_xml_canonical(const char *xml, size_t n, unsigned index, bool counts,
 			  struct ibb_buf *out, struct ibb_error *err) IBB_MUST_CHECK;
@@ -187,7 +205,13 @@ int ibb_wim_checking_step(struct wim_checking *p, uint64_t n, struct ibb_error *
  */
 int ibb_wim_check_integrity(struct ibb_wim *old, struct ibb_wim *w, struct wim_checking *p,
 			    struct ibb_error *err) IBB_MUST_CHECK;
-/* About how much it reads. */
+/*
+ * An append has wimlib reckon the digest of the last piece anew, from whatever bytes are there, so
+ * that damage in it would get a digest that fits: do those pieces match the table that is there?
+ * IBB_E_CORRUPT.
+ */
+int ibb_wim_check_appendable(const struct ibb_wim *w, struct ibb_error *err) IBB_MUST_CHECK;
+/* About how much ibb_wim_check_integrity() reads. */
 uint64_t ibb_wim_integrity_bytes(const struct ibb_wim *old, const struct ibb_wim *w);
 
 /* ---- the volume; wim_stage.c has what changes it ---- */

@@ -5,7 +5,7 @@
  * without them: such an image is refused here.
  *
  * Source: "Windows Imaging File Format (WIM)", Microsoft, 2007: SECURITYBLOCK_DISK, DIRENTRY,
- * STREAMENTRY.
+ * STREAMENTRY; what came behind the names of an entry later, as wimlib has it (tagged items).
  */
 #include "volume/wim_internal.h"
 
@@ -14,6 +14,7 @@
 
 #include "base/le.h"
 #include "base/limits.h"
+#include "base/utf16.h"
 
 #define ENTRY_BYTES	  102u /* up to the name */
 #define STREAM_BYTES	  38u
@@ -23,16 +24,28 @@
 #define ENTRY_SHORT_BYTES 98u
 #define ENTRY_NAME_BYTES  100u
 
+/* Items behind the names of an entry. */
+#define TAG_OBJECT_ID 1u
+#define TAG_EAS	      2u
+#define TAG_UNIX_DATA 0x337dd873u /* wimlib's: owner, group, mode, device */
+#define TAG_XATTRS    0x337dd874u /* wimlib's, up to 1.12 */
+
+struct dir {
+	uint64_t at;	/* where its list of children starts */
+	uint64_t chars; /* of its path, with a '/' behind it */
+};
+
 struct names {
 	const struct ibb_wim *w;
 	unsigned index;
 	const uint8_t *p;
 	uint64_t n;
-	uint64_t *dirs; /* where lists of children start that were not looked at yet */
+	struct dir *dirs; /* that were not looked at yet */
 	size_t n_dirs, cap_dirs;
 	const uint8_t **list; /* of one directory: entries */
 	size_t n_list, cap_list;
-	uint64_t left; /* entries there can be in n bytes: more are met twice */
+	uint64_t left;	/* entries there can be in n bytes: more are met twice */
+	uint64_t chars; /* of all paths */
 	struct ibb_error *err;
 };
 
@@ -117,7 +130,7 @@ static int entry_at(struct names *m, uint64_t at, uint64_t *ret_len)
 }
 
 /* The list of what a directory holds; wimlib does not look at it in other entries either. */
-static int push(struct names *m, uint64_t at)
+static int push(struct names *m, uint64_t at, uint64_t chars)
 {
 	uint64_t children = ibb_get_le64(m->p + at + ENTRY_CHILDREN);
 
@@ -126,7 +139,7 @@ static int push(struct names *m, uint64_t at)
 		return IBB_OK;
 	if (ibb_grow(&m->dirs, &m->cap_dirs, m->n_dirs, sizeof(*m->dirs)))
 		return ibb_err_nomem(m->err);
-	m->dirs[m->n_dirs++] = children;
+	m->dirs[m->n_dirs++] = (struct dir){children, chars};
 	return IBB_OK;
 }
 
@@ -151,9 +164,21 @@ static int check_duplicates(struct names *m)
 	return IBB_OK;
 }
 
-static int check_list(struct names *m, uint64_t at)
+/* Paths are kept whole, by wimlib as well: a few names, one in the other, make many bytes. */
+static int check_path(struct names *m, uint64_t chars)
 {
-	uint64_t len = 0;
+	m->chars += chars;
+	if (chars <= IBB_LIMIT_WIM_PATH && m->chars <= IBB_LIMIT_WIM_PATHS)
+		return IBB_OK;
+	return ibb_err(m->err, IBB_E_LIMIT, "%s: image %u: %s of more than %u characters",
+		       m->w->name, m->index,
+		       chars > IBB_LIMIT_WIM_PATH ? "a path" : "paths that are together",
+		       chars > IBB_LIMIT_WIM_PATH ? IBB_LIMIT_WIM_PATH : IBB_LIMIT_WIM_PATHS);
+}
+
+static int check_list(struct names *m, struct dir dir)
+{
+	uint64_t at = dir.at, len = 0, chars;
 	int rc = IBB_OK;
 
 	m->n_list = 0;
@@ -161,9 +186,12 @@ static int check_list(struct names *m, uint64_t at)
 		rc = entry_at(m, at, &len);
 		if (rc || !len)
 			break;
+		chars = dir.chars + ibb_get_le16(m->p + at + ENTRY_NAME_BYTES) / 2u;
 		rc = check_name(m, at);
 		if (!rc)
-			rc = push(m, at);
+			rc = check_path(m, chars);
+		if (!rc)
+			rc = push(m, at, chars + 1);
 		if (!rc && ibb_grow(&m->list, &m->cap_list, m->n_list, sizeof(*m->list)))
 			rc = ibb_err_nomem(m->err);
 		if (rc)
@@ -176,22 +204,26 @@ static int check_list(struct names *m, uint64_t at)
 	return rc ? rc : check_duplicates(m);
 }
 
-/* The root stands behind the security descriptors. */
-static int check_tree(struct names *m)
+/* The root stands behind the security descriptors; *ret_len 0: there is none. */
+static int find_root(struct names *m, uint64_t *ret, uint64_t *ret_len)
 {
-	uint64_t root, len = 0;
-	int rc;
-
 	if (m->n < 8)
 		return bad(m, 0, "no list of files");
-	root = ibb_get_le32(m->p);
-	if (!align8(root < 8 ? 8 : root, &root))
+	*ret = ibb_get_le32(m->p);
+	if (!align8(*ret < 8 ? 8 : *ret, ret))
 		return bad(m, 0, "no list of files");
-	rc = entry_at(m, root, &len);
+	return entry_at(m, *ret, ret_len);
+}
+
+static int check_tree(struct names *m)
+{
+	uint64_t root = 0, len = 0;
+	int rc = find_root(m, &root, &len);
+
 	/* an image without anything has no root, either */
 	if (rc || !len)
 		return rc;
-	rc = push(m, root);
+	rc = push(m, root, 0);
 	while (!rc && m->n_dirs)
 		rc = check_list(m, m->dirs[--m->n_dirs]);
 	return rc;
@@ -218,18 +250,27 @@ static int on_metadata(const struct wimlib_resource_entry *e, void *ctx)
 	return 0;
 }
 
-int ibb_wim_check_names(struct ibb_wim *w, unsigned index, struct ibb_error *err)
+/* ibb_buf_clear() the buffer in any case. */
+static int read_metadata(struct ibb_wim *w, unsigned index, struct ibb_buf *ret,
+			 struct ibb_error *err)
 {
-	IBB_AUTO_BUF struct ibb_buf b = {0};
-	struct names m = {.w = w, .index = index, .err = err};
 	struct search s = {.left = index};
-	int rc, code = wimlib_iterate_lookup_table(w->lib, 0, on_metadata, &s);
+	int code = wimlib_iterate_lookup_table(w->lib, 0, on_metadata, &s);
 
 	if (code)
 		return ibb_wim_fail(w, code, err, "table of contents");
 	if (!s.found)
 		return ibb_err(err, IBB_E_CORRUPT, "%s: image %u has no metadata", w->name, index);
-	rc = ibb_wim_blob_read(w, "metadata of the image", &s.e, IBB_LIMIT_WIM_METADATA, &b, err);
+	return ibb_wim_blob_read(w, "metadata of the image", &s.e, IBB_LIMIT_WIM_METADATA, ret,
+				 err);
+}
+
+int ibb_wim_check_names(struct ibb_wim *w, unsigned index, struct ibb_error *err)
+{
+	IBB_AUTO_BUF struct ibb_buf b = {0};
+	struct names m = {.w = w, .index = index, .err = err};
+	int rc = read_metadata(w, index, &b, err);
+
 	if (rc)
 		return rc;
 	m.p = b.data;
@@ -239,4 +280,180 @@ int ibb_wim_check_names(struct ibb_wim *w, unsigned index, struct ibb_error *err
 	free(m.dirs);
 	free(m.list);
 	return rc;
+}
+
+/* ---- what else an entry has ---- */
+
+static bool begins(const uint8_t *name, size_t n, const char *prefix)
+{
+	const size_t len = strlen(prefix);
+
+	return n >= len && !ibb_ncasecmp((const char *)name, len, prefix, len);
+}
+
+/*
+ * What Windows notes of content that it has looked at, "$KERNEL." and "$CI.", means nothing once
+ * that is another one (Microsoft: "Kernel Extended Attributes"). Linux' security attributes go with
+ * the owner and mode.
+ */
+static bool may_go(const uint8_t *name, size_t n)
+{
+	static const char *const prefixes[] = {"$KERNEL.", "$CI.", "security.", "system."};
+
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(prefixes); i++)
+		if (begins(name, n, prefixes[i]))
+			return true;
+	return false;
+}
+
+struct lost {
+	const uint8_t *name; /* NULL: something that nobody knows */
+	size_t n;
+};
+
+/* Windows' form: value length, name length, flags, name with a NUL, value. */
+static bool loses_ea(const uint8_t *p, uint64_t n, struct lost *ret)
+{
+	while (n >= 6 && p[2]) {
+		const uint64_t all = 4u + p[2] + 1u + ibb_get_le16(p);
+
+		*ret = (struct lost){p + 4, p[2] <= n - 4 ? p[2] : (size_t)n - 4};
+		if (all > n || !may_go(ret->name, ret->n))
+			break;
+		p += all;
+		n -= all;
+		*ret = (struct lost){0};
+	}
+	return ret->name;
+}
+
+/* wimlib's older form: name length, 0, value length, name, value, up to 4 bytes. */
+static bool loses_xattr(const uint8_t *p, uint64_t n, struct lost *ret)
+{
+	while (n >= 8 && ibb_get_le16(p)) {
+		const uint64_t name = ibb_get_le16(p);
+		const uint64_t all = (8u + name + ibb_get_le32(p + 4) + 3) & ~3ull;
+
+		*ret = (struct lost){p + 8, name <= n - 8 ? (size_t)name : (size_t)n - 8};
+		if (all > n || !may_go(p + 8, ret->n))
+			break;
+		p += all;
+		n -= all;
+		*ret = (struct lost){0};
+	}
+	return ret->name;
+}
+
+static bool loses_item(uint32_t tag, const uint8_t *p, uint64_t n, struct lost *ret)
+{
+	switch (tag) {
+	case TAG_OBJECT_ID:
+	case TAG_UNIX_DATA:
+		return false;
+	case TAG_EAS:
+		return loses_ea(p, n, ret);
+	case TAG_XATTRS:
+		return loses_xattr(p, n, ret);
+	default:
+		return tag || n;
+	}
+}
+
+/* Tagged items: tag, bytes, data, up to 8 bytes. */
+static bool loses(const uint8_t *p, uint64_t n, struct lost *ret)
+{
+	*ret = (struct lost){0};
+	for (uint64_t all; n >= 8; p += all, n -= all) {
+		const uint64_t len = ibb_get_le32(p + 4);
+
+		if (len > n - 8 || loses_item(ibb_get_le32(p), p + 8, len, ret))
+			return true;
+		all = 8 + ((len + 7) & ~7ull);
+		if (all > n)
+			all = n;
+	}
+	return false;
+}
+
+static int check_extras(struct names *m, const char *path, uint64_t at, uint64_t len)
+{
+	const unsigned name = ibb_get_le16(m->p + at + ENTRY_NAME_BYTES);
+	const unsigned dos = ibb_get_le16(m->p + at + ENTRY_SHORT_BYTES);
+	uint64_t from = at + ENTRY_BYTES + (name ? name + 2u : 0) + (dos ? dos + 2u : 0);
+	struct lost lost;
+	IBB_AUTO_FREE char *text = NULL;
+
+	if (!align8(from, &from) || from >= at + len || !loses(m->p + from, at + len - from, &lost))
+		return IBB_OK;
+	text = lost.name ? ibb_strndup((const char *)lost.name, lost.n) : NULL;
+	if (lost.name && !text)
+		return ibb_err_nomem(m->err);
+	if (!text)
+		return ibb_err(m->err, IBB_E_UNSUPPORTED,
+			       "%s: has metadata of an unknown kind, so that it cannot be changed "
+			       "in place in a WIM",
+			       path);
+	return ibb_err(m->err, IBB_E_UNSUPPORTED,
+		       "%s: has the extended attribute '%s', so that it cannot be changed in place "
+		       "in a WIM",
+		       path, ibb_utf8_is_plain(text, strlen(text)) ? text : "?");
+}
+
+/* The entry of this name, to the bit, in a list. */
+static int find_entry(struct names *m, uint64_t list, struct ibb_bytes name, uint64_t *ret,
+		      uint64_t *ret_len)
+{
+	uint64_t at = list;
+	int rc;
+
+	while (!(rc = entry_at(m, at, ret_len)) && *ret_len) {
+		if (ibb_get_le16(m->p + at + ENTRY_NAME_BYTES) == name.len &&
+		    !memcmp(m->p + at + ENTRY_BYTES, name.data, name.len))
+			break;
+		rc = skip_entry(m, at, &at);
+		if (rc)
+			return rc;
+	}
+	*ret = at;
+	return rc;
+}
+
+static int find_path(struct names *m, const char *path, uint64_t *ret, uint64_t *ret_len)
+{
+	IBB_AUTO_BUF struct ibb_buf name = {0};
+	int rc = find_root(m, ret, ret_len);
+
+	for (const char *p = path; !rc && *p && *ret_len;) {
+		const size_t n = strcspn(p, "/");
+		IBB_AUTO_FREE char *part = ibb_strndup(p, n);
+		uint64_t list = ibb_get_le64(m->p + *ret + ENTRY_CHILDREN);
+
+		name.len = 0;
+		if (!part || ibb_utf16le_append(&name, part))
+			return ibb_err_nomem(m->err);
+		*ret_len = 0;
+		if (list)
+			rc = find_entry(m, list, ibb_buf_bytes(&name), ret, ret_len);
+		p += n + (p[n] == '/');
+	}
+	return rc;
+}
+
+int ibb_wim_check_extras(struct ibb_wim *w, unsigned index, const char *path, struct ibb_error *err)
+{
+	IBB_AUTO_BUF struct ibb_buf b = {0};
+	struct names m = {.w = w, .index = index, .err = err};
+	uint64_t at = 0, len = 0;
+	int rc = read_metadata(w, index, &b, err);
+
+	if (rc)
+		return rc;
+	m.p = b.data;
+	m.n = b.len;
+	m.left = b.len / ENTRY_BYTES;
+	rc = find_path(&m, path, &at, &len);
+	if (!rc && !len)
+		rc = ibb_err(err, IBB_E_INTERNAL, "%s: image %u: %s: is not where it was", w->name,
+			     index, path);
+	return rc ? rc : check_extras(&m, path, at, len);
 }

@@ -259,7 +259,7 @@ static int open_scratch(struct wim_be *b, struct ibb_error *err)
 	name = ibb_asprintf("changes of %s, image %u", b->wim->name, b->index);
 	if (!name)
 		return ibb_err_nomem(err);
-	rc = ibb_disk_memfd_new(name, ibb_wim_template_bytes, &b->scratch_disk, err);
+	rc = ibb_disk_memfd_new(name, ibb_wim_template_bytes, b->temp_dir, &b->scratch_disk, err);
 	if (!rc)
 		rc = write_template(b->scratch_disk, err);
 	if (!rc)
@@ -313,6 +313,24 @@ static int check_free_name(struct wim_be *b, const char *path, const char *dir,
 	return rc;
 }
 
+int wim_scratch_check_unique(struct wim_be *b, const char *path, struct ibb_error *err)
+{
+	char part[IBB_LIMIT_PATH_CHARS + 1];
+	size_t n = 0;
+	int rc = IBB_OK;
+
+	while (!rc && path[n]) {
+		n += n ? 1 : 0;
+		n += strcspn(path + n, "/");
+		snprintf(part, sizeof(part), "%.*s", (int)n, path);
+		if (wim_paths_has(&b->staged, part))
+			break;
+		if (!wim_paths_has(&b->copies, part))
+			rc = ibb_wim_check_unique(b->wim, b->index, part, err);
+	}
+	return rc;
+}
+
 /* One directory of the image whose parent has been copied. */
 static int copy_dir(struct wim_be *b, const char *path, const char *dir, struct ibb_error *err)
 {
@@ -333,6 +351,8 @@ static int copy_dir(struct wim_be *b, const char *path, const char *dir, struct 
 		rc = ibb_err(err, IBB_E_NOTFOUND, "%s: %s is no directory", path, node.path);
 	else
 		rc = check_free_name(b, path, node.path, err);
+	if (!rc)
+		rc = ibb_wim_check_unique(b->wim, b->index, node.path, err);
 	if (!rc)
 		rc = import(b, &node, err);
 	ibb_wim_node_clear(&node);

@@ -145,7 +145,8 @@ static int is_same(struct wim_be *b, const struct wim_node *node, struct ibb_byt
 	struct same s = {.content = content, .differs = node->st.size_bytes != content.len};
 	int rc = IBB_OK;
 
-	if (!s.differs && content.len)
+	/* content that is not in the WIM has no size */
+	if (!s.differs && (content.len || node->data.is_missing))
 		rc = ibb_wim_blob_stream(b->wim, node->path, &node->data, content.len,
 					 compare_piece, &s, err);
 	if (rc && !s.differs)
@@ -227,6 +228,8 @@ static int import_changed(struct wim_be *b, const struct wim_node *node, struct 
 	if (!all_zero(&node->object_id, sizeof(node->object_id)))
 		m.object_id = (const uint8_t *)&node->object_id;
 	if (!rc)
+		rc = wim_scratch_check_unique(b, node->path, err);
+	if (!rc)
 		rc = security_of(b, node, &made, &m.security, err);
 	if (!rc)
 		rc = wim_paths_add(&b->removed, node->path, err);
@@ -248,6 +251,8 @@ static int put_in_place(struct wim_be *b, const struct wim_node *node, struct ib
 
 	if (!rc)
 		rc = is_same(b, node, content, &same, err);
+	if (!rc && !same)
+		rc = ibb_wim_check_extras(b->wim, b->index, node->path, err);
 	return rc || same ? rc : import_changed(b, node, content, meta->time, err);
 }
 
@@ -259,6 +264,8 @@ static int put_new(struct wim_be *b, const char *path, bool hides, struct ibb_by
 {
 	int rc = wim_scratch_prepare(b, path, content.len, err);
 
+	if (!rc)
+		rc = wim_scratch_check_unique(b, path, err);
 	if (!rc && hides)
 		rc = wim_paths_add(&b->removed, path, err);
 	if (rc)
@@ -313,6 +320,8 @@ static int make_dir(struct wim_be *b, const char *path, const struct ibb_meta *m
 {
 	int rc = wim_scratch_prepare(b, path, 0, err);
 
+	if (!rc)
+		rc = wim_scratch_check_unique(b, path, err);
 	if (!rc)
 		rc = wim_scratch_changed(b, ibb_volume_mkdir(b->scratch, path, meta, err));
 	return rc ? rc : note_staged(b, path, err);
@@ -372,6 +381,8 @@ static int remove_old(struct wim_be *b, const struct wim_node *node, struct ibb_
 		return ibb_wim_check_plain(node, err);
 	if (st->type == IBB_FILE_DIRECTORY)
 		rc = check_empty(b, path, err);
+	if (!rc)
+		rc = wim_scratch_check_unique(b, path, err);
 	if (!rc)
 		rc = wim_paths_add(&b->removed, path, err);
 	if (rc || !wim_paths_has(&b->copies, path))

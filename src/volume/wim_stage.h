@@ -22,6 +22,12 @@ void wim_paths_clear(struct wim_paths *l);
  */
 int wim_scratch_prepare(struct wim_be *b, const char *path, uint64_t bytes,
 			struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * ibb_wim_check_unique() of the path and all directories on its way that were not copied yet.
+ * Nothing below what is staged can be meant. IBB_E_UNSUPPORTED.
+ */
+int wim_scratch_check_unique(struct wim_be *b, const char *path,
+			     struct ibb_error *err) IBB_MUST_CHECK;
 /* After every change of the scratch volume; passes rc on. */
 int wim_scratch_changed(struct wim_be *b, int rc);
 /* What it means when an object of the image cannot be made in it. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/path.h"
 #include "base/utf16.h"
 
 /* Returned by our callbacks to wimlib; its own codes are positive. */
@@ -316,4 +317,50 @@ int ibb_wim_children(struct ibb_wim *w, unsigned index, const char *dir, struct 
 	if (code == STOPPED)
 		return l.rc;
 	return code ? ibb_wim_fail(w, code, err, "image %u: %s", index, dir) : IBB_OK;
+}
+
+/* ---- names that differ in case only ---- */
+
+struct twins {
+	const char *name;
+	char *first;
+	int rc;
+	const char *path;
+	struct ibb_error *err;
+};
+
+static int on_twin(const struct wimlib_dir_entry *e, void *ctx)
+{
+	struct twins *t = ctx;
+
+	if (!e->filename || !ibb_caseeq(e->filename, t->name))
+		return 0;
+	if (!t->first) {
+		t->first = ibb_strdup(e->filename);
+		t->rc = t->first ? IBB_OK : ibb_err_nomem(t->err);
+	} else {
+		t->rc = ibb_err(t->err, IBB_E_UNSUPPORTED,
+				"%s: the image has both '%s' and '%s' there, names that differ in "
+				"case only: which of the two is meant cannot be told",
+				t->path, t->first, e->filename);
+	}
+	return t->rc ? STOPPED : 0;
+}
+
+int ibb_wim_check_unique(struct ibb_wim *w, unsigned index, const char *path, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *dir = ibb_strndup(path, ibb_path_dir_len(path));
+	struct twins t = {.name = ibb_path_base(path), .path = path, .err = err};
+	int code = 0, rc = IBB_E_NOMEM;
+
+	if (dir)
+		rc = at(w, index, dir, WIMLIB_ITERATE_DIR_TREE_FLAG_CHILDREN, on_twin, &t, &code);
+	free(t.first);
+	if (rc)
+		return ibb_err_nomem(err);
+	if (code == STOPPED)
+		return t.rc;
+	if (!code || code == WIMLIB_ERR_PATH_DOES_NOT_EXIST || code == WIMLIB_ERR_NOTDIR)
+		return IBB_OK;
+	return ibb_wim_fail(w, code, err, "image %u: %s", index, dir);
 }

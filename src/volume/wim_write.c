@@ -27,12 +27,16 @@
 
 struct writing {
 	const struct ibb_wim_write_opts *o;
+	const struct ibb_wim *in_place; /* NULL: to a new file */
 	uint64_t done, total;
 	bool cancelled;
 };
 
 static enum wimlib_progress_status tell(struct writing *x, const char *phase)
 {
+	/* wimlib opened it by its name: there may have been another file by then */
+	if (x->in_place && !ibb_path_is(x->in_place->path, &x->in_place->id))
+		return WIMLIB_PROGRESS_STATUS_ABORT;
 	if (!x->o->progress)
 		return WIMLIB_PROGRESS_STATUS_CONTINUE;
 	x->cancelled |= x->o->progress(x->o->ctx, phase, x->done, x->total) != 0;
@@ -287,7 +291,9 @@ int ibb_wim_check_append(const struct ibb_wim *w, struct ibb_error *err)
 		return ibb_wim_fail(w, code, err, "table of contents");
 	if (f.overflow || f.end > end)
 		return not_appendable(w, "content lies behind its tables", err);
-	return IBB_OK;
+	if (!integrity.off)
+		return IBB_OK;
+	return ibb_wim_check_appendable(w, err);
 }
 
 void ibb_wim_unlock(struct ibb_wim *w)
@@ -301,7 +307,7 @@ void ibb_wim_unlock(struct ibb_wim *w)
  */
 int ibb_wim_append(struct ibb_wim *w, const struct ibb_wim_write_opts *o, struct ibb_error *err)
 {
-	struct writing x = {.o = o};
+	struct writing x = {.o = o, .in_place = w};
 	int code, e, r = ibb_wim_check_writable(w, true, err);
 
 	if (r || !any_changed(w))
@@ -318,10 +324,12 @@ int ibb_wim_append(struct ibb_wim *w, const struct ibb_wim_write_opts *o, struct
 	e = errno;
 	(void)flock(ibb_disk_file_fd(w->file), LOCK_SH | LOCK_NB);
 	wimlib_register_progress_function(w->lib, NULL, NULL);
-	if (code)
-		return failed(w, &x, code, e, w->name, err);
-	if (!ibb_path_is(w->path, &w->id))
-		return ibb_err(err, IBB_E_CHANGED,
-			       "%s: was moved, removed or replaced while it was changed", w->name);
-	return IBB_OK;
+	if (!ibb_path_is(w->path, &w->id)) {
+		(void)ibb_err(err, IBB_E_CHANGED,
+			      "%s: was moved, removed or replaced while it was changed", w->name);
+		return ibb_err_hint(err, IBB_E_CHANGED,
+				    "if another file has its name now, that one may have been "
+				    "written to instead: check it, too");
+	}
+	return code ? failed(w, &x, code, e, w->name, err) : IBB_OK;
 }

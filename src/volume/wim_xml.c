@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * XML data in one form, to compare it. wimlib keeps every element, comment and CDATA section, but
- * writes quotes, references and empty elements its own way, and puts TOTALBYTES last. What is read
- * here was parsed by wimlib before, so that being well-formed is not checked any further than it
- * takes to stay within bounds.
+ * XML data in one form, to compare it. wimlib writes quotes, references and empty elements its own
+ * way, and puts TOTALBYTES last. An element to which it gives a value loses comments and CDATA
+ * sections in it, and one that was empty cannot be made so again but by removing it: so comments
+ * are left out here, CDATA is text, and an element without anything is none. What is read here was
+ * parsed by wimlib before, so that being well-formed is not checked any further than it takes to
+ * stay within bounds.
  */
 #include "volume/wim_internal.h"
 
@@ -25,6 +27,9 @@ struct canonical {
 	unsigned wanted_at; /* elements from this depth on are written; 0: none */
 	unsigned muted_at;  /* but not from this one on; 0: all */
 	bool quoted;	    /* an attribute's value is being written */
+	/* of each open element: where it begins in `out`, and where its content does */
+	size_t starts[MAX_DEPTH + 2], bodies[MAX_DEPTH + 2];
+	bool bare[MAX_DEPTH + 2]; /* it has no attributes */
 	int oom;
 };
 
@@ -138,6 +143,23 @@ static void emit_text(struct canonical *c, struct text t)
 	}
 }
 
+/* A CDATA section without what encloses it. */
+static void emit_cdata(struct canonical *c, struct text t)
+{
+	static const char begin[] = "<![CDATA[", end[] = "]]>";
+	const size_t b = sizeof(begin) - 1, e = sizeof(end) - 1;
+
+	t = (struct text){t.p + b, t.n - b};
+	if (t.n >= e && memcmp(t.p + t.n - e, end, e) == 0)
+		t.n -= e;
+	for (size_t i = 0; i < t.n; i++) {
+		if (memchr("<>&", t.p[i], 3))
+			emit_code(c, (uint8_t)t.p[i]);
+		else if (t.p[i] != '\r')
+			emit(c, t.p + i, 1);
+	}
+}
+
 /* As it stands, but for carriage returns, which every parser takes out. */
 static void emit_raw(struct canonical *c, struct text t)
 {
@@ -225,11 +247,22 @@ static void choose(struct canonical *c, struct text name, struct text attributes
 			c->muted_at = 3;
 }
 
+/* The innermost element is left out if there is nothing in it. */
+static bool drop_empty(struct canonical *c)
+{
+	if (!writes(c) || !c->bare[c->depth] || c->out->len != c->bodies[c->depth])
+		return false;
+	c->out->len = c->starts[c->depth];
+	return true;
+}
+
 static void close_element(struct canonical *c, struct text name)
 {
-	emit_str(c, "</");
-	emit(c, name.p, name.n);
-	emit_str(c, ">");
+	if (!drop_empty(c)) {
+		emit_str(c, "</");
+		emit(c, name.p, name.n);
+		emit_str(c, ">");
+	}
 	if (c->muted_at == c->depth)
 		c->muted_at = 0;
 	if (c->wanted_at == c->depth)
@@ -246,9 +279,12 @@ static void open_element(struct canonical *c, struct text t)
 	name = take_name(&t);
 	c->depth++;
 	choose(c, name, t);
+	c->starts[c->depth] = c->out->len;
+	c->bare[c->depth] = true;
 	emit_str(c, "<");
 	emit(c, name.p, name.n);
 	while (attribute(&t, &key, &value)) {
+		c->bare[c->depth] = false;
 		emit_str(c, " ");
 		emit(c, key.p, key.n);
 		emit_str(c, "=\"");
@@ -258,6 +294,7 @@ static void open_element(struct canonical *c, struct text t)
 		emit_str(c, "\"");
 	}
 	emit_str(c, ">");
+	c->bodies[c->depth] = c->out->len;
 	if (empty)
 		close_element(c, name);
 }
@@ -289,9 +326,9 @@ static void node(struct canonical *c)
 	const char *next;
 
 	if (begins(c->rest, "<!--")) {
-		emit_raw(c, take(&c->rest, "-->"));
+		(void)take(&c->rest, "-->");
 	} else if (begins(c->rest, "<![CDATA[")) {
-		emit_raw(c, take(&c->rest, "]]>"));
+		emit_cdata(c, take(&c->rest, "]]>"));
 	} else if (begins(c->rest, "<?xml")) {
 		(void)take(&c->rest, "?>");
 	} else if (begins(c->rest, "<?")) {

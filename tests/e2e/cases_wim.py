@@ -480,6 +480,81 @@ def e2e_wim_unknown_xml(world):
     only_the_plan(world, wim, out, out + ".manifest.json")
 
 
+# As Windows PE media have it: what a PE has no value for is there, and empty
+PE_XML = """<WINDOWS><ARCH>9</ARCH><PRODUCTNAME>Microsoft\u00ae Windows\u00ae Operating System\
+</PRODUCTNAME><EDITIONID>WindowsPE</EDITIONID><INSTALLATIONTYPE>WindowsPE</INSTALLATIONTYPE>\
+<PRODUCTTYPE>WinNT</PRODUCTTYPE><PRODUCTSUITE></PRODUCTSUITE><LANGUAGES><LANGUAGE>en-US</LANGUAGE>\
+<DEFAULT>en-US</DEFAULT></LANGUAGES><VERSION><MAJOR>10</MAJOR><MINOR>0</MINOR><BUILD>20348</BUILD>\
+<SPBUILD>1</SPBUILD><SPLEVEL>0</SPLEVEL></VERSION><SYSTEMROOT>WINDOWS</SYSTEMROOT></WINDOWS>\
+<FLAGS>9</FLAGS>"""
+# What wimlib reads anew of the Windows is kept in every form in which XML can have it
+XML_FORMS = {
+    "pe": PE_XML,
+    "empty": "<WINDOWS><EDITIONID/><PRODUCTNAME></PRODUCTNAME><VERSION/><LANGUAGES></LANGUAGES>"
+             "</WINDOWS><FLAGS/><DISPLAYNAME></DISPLAYNAME><DISPLAYDESCRIPTION/>",
+    "cdata": "<WINDOWS><ARCH>9</ARCH><EDITIONID><![CDATA[A & <B>]]></EDITIONID><PRODUCTNAME>one"
+             "<!-- --> &amp; &lt;two&gt;</PRODUCTNAME></WINDOWS><FLAGS><!-- none --></FLAGS>",
+    "attributes": "<WINDOWS a=\"b\"><VERSION a=\"b\"/><LANGUAGES a='>'><LANGUAGE>de-DE</LANGUAGE>"
+                  "<LANGUAGE>fr-FR</LANGUAGE></LANGUAGES><EDITIONID x=\"1\">E</EDITIONID></WINDOWS>",
+    "elsewhere": "<VENDOR><WINDOWS>x</WINDOWS><VERSION>y</VERSION><LANGUAGES>z</LANGUAGES>"
+                 "<FLAGS>f</FLAGS></VENDOR>",
+}
+
+
+def xml_texts(wim):
+    """What has a text or attributes, without what follows the content."""
+    return [e for e in wims.xml_images(wim)[1]
+            if (e[1] or e[2]) and not wims.COUNTED & set(e[0].split("/"))]
+
+
+def e2e_wim_xml_forms(world):
+    """Empty elements, CDATA, comments, attributes: nothing of what wimlib makes of the Windows
+    takes their place."""
+    pe = wims.volume(world, "pe.raw", "--windows", "winpe-20348")
+    made = world.path("made.wim")
+    wims.capture(world, pe, made, "PE")
+    package = world.package()
+    whole = re.sub(r"<WINDOWS>.*</WINDOWS>|<FLAGS>.*?</FLAGS>|<DISPLAY.*</DISPLAY[A-Z]*>", "",
+                   wims.xml_text(made))
+    for name, xml in XML_FORMS.items():
+        wim, out = world.path(name + ".wim"), world.path(name + "-out.wim")
+        world.run(["cp", made, wim])
+        wims.put_xml(wim, whole.replace("</IMAGE>", xml + "</IMAGE>"))
+        bake(world, wim, package, "--image", "1", "-o", out)
+        same(xml_texts(out), xml_texts(wim), name)
+        bake(world, wim, package, "--image", "1", "--in-place", "--compact")
+        check(read_bytes(wim) == read_bytes(out), f"{name}: in place, not the bytes that -o gives")
+    for xml, what in (("<WINDOWS><EDITIONID><A>x</A>B</EDITIONID></WINDOWS>", "other elements"),
+                      ("<FLAGS a=\"1\"/>", "nothing but attributes")):
+        wim = world.path("refused.wim")
+        world.run(["cp", made, wim])
+        wims.put_xml(wim, whole.replace("</IMAGE>", xml + "</IMAGE>"))
+        source = Snapshot(wim)
+        world.refused(command(wim, package, "--image", "1", "-o", world.path("no.wim")), 100, what,
+                      env=EPOCH)
+        source.unchanged()
+
+
+def e2e_wim_twins(world):
+    """Two names that differ in case only, of a hive or of a directory on the way: wimlib would take
+    one for the other and leave it out."""
+    made, _ = build(world, "made.wim", (SERVER,))
+    package = world.package()
+    os.mkdir(world.path("dir"))
+    with open(world.path("dir/f"), "w") as f:
+        f.write("precious")
+    for source, target in (("dir/f", f"/{CONFIG}/system"), ("dir", "/windows"),
+                           ("dir", "/Windows/InF")):
+        wim = world.path("install.wim")
+        world.run(["cp", made, wim])
+        wims.imagex(world, "update", wim, "1", f"--command=add '{world.path(source)}' '{target}'")
+        kept = Snapshot(wim)
+        for options in (("-o", world.path("out.wim")), ("--in-place",)):
+            world.refused(command(wim, package, *options), 100, "in case only", env=EPOCH)
+        kept.unchanged()
+        same(os.path.exists(world.path("out.wim")), False, "output")
+
+
 def e2e_wim_hard_link(world):
     """A hive that has a second name is not changed behind the other's back."""
     links = Recipe("Linked", "--windows", "server2022", "--link",

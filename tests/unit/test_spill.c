@@ -5,7 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "base/limits.h"
 
@@ -249,13 +255,100 @@ static void test_no_memory(void **state)
 	}
 }
 
+/* ---- files in memory ---- */
+
+/* A limit for the size of files is met by words, not by a signal that ends the program. */
+static void test_memory_limit(void **state)
+{
+	struct ibb_disk *d = NULL;
+	struct ibb_error err = {0};
+	struct rlimit old, small;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_DFL);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = old;
+	small.rlim_cur = 64 * MIB - 1;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_fails(ibb_disk_memfd_new("changes", 64 * MIB, NULL, &d, &err), IBB_E_IO, err,
+		     "changes: takes a file of 64 MiB");
+	assert_non_null(strstr(err.hint, "ulimit -f"));
+	small.rlim_cur = 64 * MIB;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_ok(ibb_disk_memfd_new("changes", 64 * MIB, NULL, &d, &err), err);
+	small.rlim_cur = 32 * MIB;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_fails(ibb_disk_memfd_to_file(d, test_dir(), &err), IBB_E_IO, err, "64 MiB");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	ibb_disk_unref(d);
+}
+
+/* From here on memfd_create fails, as under a kernel or a sandbox without it. */
+static void forbid_memfd(int os_errno)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_create, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)os_errno),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog prog = {IBB_ARRAY_SIZE(code), code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		_exit(77);
+}
+
+/* In a process of its own; 0: all as it should be. */
+static int without_memfd(int os_errno)
+{
+	struct ibb_disk *d = NULL;
+	struct ibb_error err = {0};
+	char b[4] = "1234";
+
+	forbid_memfd(os_errno);
+	if (ibb_disk_memfd_new("changes", MIB, NULL, &d, &err) != IBB_E_IO ||
+	    err.os_errno != os_errno || !strstr(err.msg, "changes: a file in memory"))
+		return 1;
+	if (ibb_disk_memfd_new("changes", MIB, test_dir(), &d, &err))
+		return 2;
+	if (ibb_disk_memfd_bytes(d) || ibb_disk_pwrite(d, "xyz", 3, MIB - 3, &err) ||
+	    ibb_disk_pread(d, b, 4, MIB - 4, &err) || memcmp(b, "\0xyz", 4) != 0)
+		return 3;
+	ibb_disk_unref(d);
+	return 0;
+}
+
+static void test_no_memfd(void **state)
+{
+	static const int errors[] = {ENOSYS, EPERM};
+	const unsigned before = files_in(test_dir());
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(errors); i++) {
+		int status;
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (!pid)
+			_exit(without_memfd(errors[i]));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		if (WEXITSTATUS(status) == 77)
+			skip();
+		assert_int_equal(WEXITSTATUS(status), 0);
+	}
+	assert_int_equal(files_in(test_dir()), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_places),	     cmocka_unit_test(test_directory),
 		cmocka_unit_test(test_no_directory), cmocka_unit_test(test_full),
 		cmocka_unit_test(test_faults),	     cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_memory_limit),
+		cmocka_unit_test(test_no_memfd),
 	};
 
 	return cmocka_run_group_tests(tests, test_dir_setup, test_dir_teardown) ? 1 : 0;

@@ -341,6 +341,65 @@ static void names_alone(void **state)
 	ibb_buf_clear(&w);
 }
 
+/* An entry with a name of n characters; what a directory holds follows it. */
+static void append_entry(struct ibb_buf *b, unsigned number, unsigned n, bool directory)
+{
+	const size_t at = b->len, bytes = (102 + (n ? n * 2 + 2 : 0) + 7) & ~(size_t)7;
+
+	assert_int_equal(ibb_buf_append_zero(b, bytes), 0);
+	ibb_put_le64(b->data + at, bytes);
+	b->data[at + 8] = directory ? 0x10 : 0x20;
+	/* behind it, and behind the end of the list */
+	ibb_put_le64(b->data + at + 16, directory ? at + bytes + 8 : 0);
+	ibb_put_le16(b->data + at + 100, (uint16_t)(n * 2));
+	for (unsigned i = 0; i < n; i++, number /= 10)
+		ibb_put_le16(b->data + at + 102 + i * 2, (uint16_t)('0' + number % 10));
+	if (directory)
+		assert_int_equal(ibb_buf_append_zero(b, 8), 0);
+}
+
+/* `deep` directories one in the other, with names of n characters, and files in the last one. */
+static int check_paths(unsigned deep, unsigned n, unsigned files, struct ibb_error *err)
+{
+	struct ibb_buf w = small_wim(small_kinds[0]), b = {0};
+	uint8_t *e;
+	int rc;
+
+	assert_int_equal(ibb_buf_append_zero(&b, 8), 0);
+	b.data[0] = 8;
+	append_entry(&b, 0, 0, true);
+	for (unsigned i = 0; i < deep; i++)
+		append_entry(&b, i, n, true);
+	for (unsigned i = 0; i < files; i++)
+		append_entry(&b, i, 5, false);
+	assert_int_equal(ibb_buf_append_zero(&b, 8), 0);
+	e = metadata_entry(&w);
+	ibb_put_le64(e, b.len | 2ull << 56);
+	ibb_put_le64(e + 8, w.len);
+	ibb_put_le64(e + 16, b.len);
+	assert_int_equal(ibb_buf_append(&w, b.data, b.len), 0);
+	rehash_metadata(&w);
+	rc = check_only_names(&w, err);
+	ibb_buf_clear(&w);
+	ibb_buf_clear(&b);
+	return rc;
+}
+
+/* Names one in the other make paths that are longer than the file. */
+static void long_paths(void **state)
+{
+	struct ibb_error err = {0};
+
+	(void)state;
+	/* 127 * 256 + 255 is what Windows has, 32767 */
+	assert_ok(check_paths(128, 255, 0, &err), err);
+	assert_fails(check_paths(129, 255, 0, &err), IBB_E_LIMIT, err,
+		     "image 1: a path of more than 32767 characters");
+	assert_ok(check_paths(127, 255, 1000, &err), err);
+	assert_fails(check_paths(127, 255, 8400, &err), IBB_E_LIMIT, err,
+		     "image 1: paths that are together of more than 268435456 characters");
+}
+
 /* ---- what the XML data says ---- */
 
 /* XML data anew, at the end of the file. */
@@ -713,19 +772,13 @@ static void library_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(truncated),
-		cmocka_unit_test(flipped),
-		cmocka_unit_test(hostile_names),
-		cmocka_unit_test(hostile_tree),
-		cmocka_unit_test(names_alone),
-		cmocka_unit_test(encrypted_esd),
-		cmocka_unit_test(header_limits),
-		cmocka_unit_test(missing_content),
-		cmocka_unit_test(solid_header),
-		cmocka_unit_test(data_wims),
-		cmocka_unit_test(not_plain),
-		cmocka_unit_test(out_of_memory),
-		cmocka_unit_test(library_out_of_memory),
+		cmocka_unit_test(truncated),	   cmocka_unit_test(flipped),
+		cmocka_unit_test(hostile_names),   cmocka_unit_test(hostile_tree),
+		cmocka_unit_test(names_alone),	   cmocka_unit_test(long_paths),
+		cmocka_unit_test(encrypted_esd),   cmocka_unit_test(header_limits),
+		cmocka_unit_test(missing_content), cmocka_unit_test(solid_header),
+		cmocka_unit_test(data_wims),	   cmocka_unit_test(not_plain),
+		cmocka_unit_test(out_of_memory),   cmocka_unit_test(library_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, img_teardown) ? 1 : 0;

@@ -262,6 +262,21 @@ static void names(void **state)
 	ibb_buf_clear(&b);
 }
 
+/* What may change is one name, in any case: not a second one that differs in case. */
+static void twins(void **state)
+{
+	static const char *const both[] = {"DATA/f3", "data/F1"};
+	struct ibb_buf b = copy_of_good();
+	struct ibb_error err = {0};
+
+	(void)state;
+	memcpy(find_name(&b, "f1"), "F\0003", 3);
+	reseal(&b);
+	assert_fails(compare(&b, &(struct ibb_wim_changed){both, 2}, &err), IBB_E_DIFFERS, err,
+		     "3': differs from a name that was to be changed in case only");
+	ibb_buf_clear(&b);
+}
+
 /* Two names of one file become two of two files, and others of the other one. */
 static void links(void **state)
 {
@@ -457,7 +472,8 @@ static void canonical_xml(void **state)
 		"INDEX='1'><N/></IMAGE><TOTALBYTES>5"
 		"</TOTALBYTES><IMAGE INDEX=\"2\"><TOTALBYTES>7</TOTALBYTES><N b='x>\"y'>&#65;&#xe9;"
 		"&lt;&amp;>&bogus;&apos;</N><!-- <c> "
-		"--><![CDATA[<&]]><E></E></IMAGE><X>\r\n</X></WIM>"
+		"--><![CDATA[<&\r]]><E></E><E A='1'/><F><E></E><G/><!-- --></F></IMAGE>"
+		"<X>\r\n</X></WIM>"
 		"\n";
 	struct ibb_buf b = {0};
 	struct ibb_error err = {0};
@@ -465,14 +481,14 @@ static void canonical_xml(void **state)
 
 	(void)state;
 	canonical(all, 0, false, "<WIM a=\"1\">\n<X>\n</X></WIM>");
-	canonical(all, 1, false, "<IMAGE INDEX=\"1\"><N></N></IMAGE>");
+	canonical(all, 1, false, "<IMAGE INDEX=\"1\"></IMAGE>");
 	canonical(all, 2, false,
 		  "<IMAGE INDEX=\"2\"><N b=\"x&gt;&quot;y\">A\xc3\xa9&lt;&amp;&gt;&bogus;'</N>"
-		  "<!-- <c> --><![CDATA[<&]]><E></E></IMAGE>");
+		  "&lt;&amp;<E A=\"1\"></E></IMAGE>");
 	canonical(all, 2, true,
 		  "<IMAGE INDEX=\"2\"><TOTALBYTES>7</TOTALBYTES><N "
 		  "b=\"x&gt;&quot;y\">A\xc3\xa9&lt;&amp;"
-		  "&gt;&bogus;'</N><!-- <c> --><![CDATA[<&]]><E></E></IMAGE>");
+		  "&gt;&bogus;'</N>&lt;&amp;<E A=\"1\"></E></IMAGE>");
 	canonical(all, 3, true, "");
 	/* what ends anywhere is no reason to read behind it */
 	for (size_t n = 0; n < sizeof(all); n++) {
@@ -519,11 +535,12 @@ static void arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),	 cmocka_unit_test(content),
-		cmocka_unit_test(names),	 cmocka_unit_test(links),
-		cmocka_unit_test(trees),	 cmocka_unit_test(missing),
-		cmocka_unit_test(header),	 cmocka_unit_test(xml),
-		cmocka_unit_test(canonical_xml), cmocka_unit_test(arguments),
+		cmocka_unit_test(numbers),   cmocka_unit_test(content),
+		cmocka_unit_test(names),     cmocka_unit_test(twins),
+		cmocka_unit_test(links),     cmocka_unit_test(trees),
+		cmocka_unit_test(missing),   cmocka_unit_test(header),
+		cmocka_unit_test(xml),	     cmocka_unit_test(canonical_xml),
+		cmocka_unit_test(arguments),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown) ? 1 : 0;

@@ -844,6 +844,15 @@ static void plant(struct ibb_buf *wim, const void *old, const void *fresh, size_
 	assert_true(planted > 0);
 }
 
+static void write_file(const char *path, const uint8_t *p, size_t n)
+{
+	FILE *f = fopen(path, "wb");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(p, 1, n, f), n);
+	assert_int_equal(fclose(f), 0);
+}
+
 static void bad_security(void **state)
 {
 	char ntfs[600], path[600];
@@ -853,7 +862,6 @@ static void bad_security(void **state)
 	struct ibb_error err = {0};
 	struct ibb_volume *v;
 	struct ibb_wim *w;
-	FILE *f;
 
 	(void)state;
 	ibb_disk_unref(source_disk());
@@ -871,10 +879,7 @@ static void bad_security(void **state)
 	assert_int_equal(ibb_buf_append(&bad, file.data, file.len), 0);
 	bad.data[ibb_get_le32(bad.data + 4) + 1] = 200;
 	plant(&wim, file.data, bad.data, file.len);
-	f = fopen(path, "wb");
-	assert_non_null(f);
-	assert_int_equal(fwrite(wim.data, 1, wim.len, f), wim.len);
-	assert_int_equal(fclose(f), 0);
+	write_file(path, wim.data, wim.len);
 
 	w = wim_open(path);
 	v = stage_open(w, NULL);
@@ -891,6 +896,241 @@ static void bad_security(void **state)
 	ibb_buf_clear(&dir);
 	ibb_buf_clear(&file);
 	ibb_buf_clear(&bad);
+}
+
+/* Of names that differ in case only neither is changed. */
+static void twins(void **state)
+{
+	static const char utf16[2][12] = {"p\0a\0c\0k\0e\0d", "s\0y\0s\0t\0e\0m"};
+	char ntfs[600], path[600];
+	const struct mkwim_image im = {.ntfs = ntfs, .name = "one"};
+	const struct mkwim m = {.images = &im, .n_images = 1};
+	struct ibb_error err = {0};
+	struct ibb_buf wim = {0};
+	struct ibb_volume *v;
+	struct ibb_wim *w;
+
+	(void)state;
+	ibb_disk_unref(source_disk());
+	snprintf(ntfs, sizeof(ntfs), "%s", img_path("stage.ntfs"));
+	snprintf(path, sizeof(path), "%s", img_path("twins.wim"));
+	assert_ok(mkwim(path, &m, &err), err);
+	assert_ok(ibb_read_file(path, 1u << 30, &wim, &err), err);
+	plant(&wim, utf16[0], utf16[1], sizeof(utf16[0]));
+	write_file(path, wim.data, wim.len);
+	w = wim_open(path);
+	v = stage_open(w, NULL);
+	for (int mode = IBB_PUT_REPLACE; mode <= IBB_PUT_IN_PLACE; mode++) {
+		assert_fails(ibb_volume_put(v, "windows/system32/CONFIG/System",
+					    (struct ibb_bytes){(const uint8_t *)"x", 1},
+					    (enum ibb_put_mode)mode, &file_meta, &err),
+			     IBB_E_UNSUPPORTED, err, "differ in case only");
+		assert_non_null(strstr(err.msg, "'SYSTEM'"));
+		assert_non_null(strstr(err.msg, "'system'"));
+	}
+	assert_fails(ibb_volume_remove(v, HIVE, &err), IBB_E_UNSUPPORTED, err, "in case only");
+	/* beside them all is as ever */
+	put(v, "Windows/System32/config/new", "fine");
+	put(v, LOG, "fine");
+	w = stage_through(w, v, img_path("twins-out.wim"));
+	ibb_wim_close(w);
+	ibb_buf_clear(&wim);
+}
+
+/* In the place of the object ID of LONG, 64 bytes behind tag and length. */
+static const struct extra {
+	uint32_t tag, len;
+	char data[65];
+	const char *lost; /* NULL: it may be changed in place all the same */
+} extras[] = {
+	{2, 64,
+	 "\2\0\x0c\0$KERNEL.PURG\0vv"
+	 "\1\0\x0f\0$CI.CATALOGHINT\0v",
+	 NULL},
+	{2, 64,
+	 "\0\0\x0f\0$ci.CATALOGHINT\0"
+	 "\5\0\4\x80MARK\0value",
+	 "attribute 'MARK'"},
+	{2, 64, "\0\0\4\0MARK\0", "attribute 'MARK'"},
+	{2, 64, "\x40\0\x0f\0$CI.CATALOGHINT\0v", "attribute '$CI.CATALOGHINT'"},
+	{2, 64, "\0\0\xff\0$CI", "attribute '$CI'"},
+	{0x337dd873, 16, "\1\0\0\0\1\0\0\0\xa4\x81\0\0\0\0\0\0", NULL},
+	{0x337dd874, 64,
+	 "\x10\0\0\0\3\0\0\0security.selinuxabc\0"
+	 "\6\0\0\0\1\0\0\0user.xv",
+	 "attribute 'user.x'"},
+	{0x337dd874, 64, "\x10\0\0\0\3\0\0\0security.selinuxabc", NULL},
+	{0x337dd874, 64, "\x10\0\0\0\xff\xff\xff\xffsecurity.selinuxabc", "'security.selinux'"},
+	{0x12345, 8, "12345678", "metadata of an unknown kind"},
+	{1, 65, "12345678", "metadata of an unknown kind"},
+	{0, 0, "\0", NULL},
+};
+
+static void set_extra(struct ibb_buf *wim, const struct extra *from, const struct extra *to)
+{
+	uint8_t b[2][72];
+
+	for (unsigned i = 0; i < 2; i++) {
+		ibb_put_le32(b[i], (i ? to : from)->tag);
+		ibb_put_le32(b[i] + 4, (i ? to : from)->len);
+		memcpy(b[i] + 8, (i ? to : from)->data, 64);
+	}
+	plant(wim, b[0], b[1], sizeof(b[0]));
+}
+
+/* What a file would lose by being made anew is a reason not to, unless it means nothing then. */
+static void extended_attributes(void **state)
+{
+	char ntfs[600], path[600];
+	const struct mkwim_image im = {.ntfs = ntfs, .name = "one"};
+	const struct mkwim m = {.images = &im, .n_images = 1};
+	struct extra object = {1, 64, "", NULL};
+	const struct extra *last = &object;
+	struct ibb_error err = {0};
+	struct ibb_buf wim = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++)
+		object.data[i] = (char)(7 + i);
+	ibb_disk_unref(source_disk());
+	snprintf(ntfs, sizeof(ntfs), "%s", img_path("stage.ntfs"));
+	snprintf(path, sizeof(path), "%s", img_path("extras.wim"));
+	assert_ok(mkwim(path, &m, &err), err);
+	assert_ok(ibb_read_file(path, 1u << 30, &wim, &err), err);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(extras); i++) {
+		const struct extra *e = &extras[i];
+		const struct ibb_bytes x = {(const uint8_t *)"x", 1};
+		struct ibb_volume *v;
+		struct ibb_wim *w;
+		int r;
+
+		set_extra(&wim, last, e);
+		last = e;
+		write_file(path, wim.data, wim.len);
+		w = wim_open(path);
+		v = stage_open(w, NULL);
+		r = ibb_volume_put(v, LONG, x, IBB_PUT_IN_PLACE, &file_meta, &err);
+		if (e->lost)
+			assert_fails(r, IBB_E_UNSUPPORTED, err, e->lost);
+		else
+			assert_ok(r, err);
+		/* another file has nothing to do with it, nor has one that takes its place */
+		put_bytes(v, LOG, "new", 3, IBB_PUT_IN_PLACE);
+		put_bytes(v, LONG, "new", 3, IBB_PUT_REPLACE);
+		ibb_volume_close(v);
+		ibb_wim_close(w);
+	}
+	ibb_buf_clear(&wim);
+}
+
+/* Content that is missing is not the same as no content. */
+static void missing(void **state)
+{
+	char ntfs[600], path[600];
+	const struct mkwim_image im = {.ntfs = ntfs, .name = "one"};
+	const struct mkwim m = {.images = &im, .n_images = 1};
+	struct ibb_hasher *h = NULL;
+	struct ibb_error err = {0};
+	struct ibb_sha1 log, none;
+	struct ibb_buf wim = {0};
+	struct ibb_volume *v;
+	struct ibb_wim *w;
+
+	(void)state;
+	ibb_disk_unref(source_disk());
+	snprintf(ntfs, sizeof(ntfs), "%s", img_path("stage.ntfs"));
+	snprintf(path, sizeof(path), "%s", img_path("missing.wim"));
+	assert_ok(mkwim(path, &m, &err), err);
+	assert_ok(ibb_read_file(path, 1u << 30, &wim, &err), err);
+	assert_int_equal(ibb_hasher_new_sha1(&h), 0);
+	assert_int_equal(ibb_hasher_update(h, "a log", 5), 0);
+	assert_int_equal(ibb_hasher_final_sha1(h, &log), 0);
+	memset(&none, 0xaa, sizeof(none));
+	plant(&wim, log.b, none.b, sizeof(log.b));
+	write_file(path, wim.data, wim.len);
+	w = wim_open(path);
+	v = stage_open(w, NULL);
+	assert_fails(
+		ibb_volume_put(v, LOG, (struct ibb_bytes){0}, IBB_PUT_IN_PLACE, &file_meta, &err),
+		IBB_E_CORRUPT, err, "its content is not in the WIM");
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+	ibb_buf_clear(&wim);
+}
+
+/* ---- wimlib's memory runs out ---- */
+
+static long lib_count, lib_fail_at;
+
+static void *lib_malloc(size_t n)
+{
+	return ++lib_count == lib_fail_at ? NULL : malloc(n);
+}
+
+static void *lib_realloc(void *p, size_t n)
+{
+	return ++lib_count == lib_fail_at ? NULL : realloc(p, n);
+}
+
+#define KERNEL "Windows/System32/kernel32.dll"
+
+/*
+ * A commit whose allocation number `at` fails (0: none); returns what it said. By its kernel32.dll
+ * wimlib takes the image for a Windows, whose processor it notes, and that is taken back.
+ */
+static int commit_with(const char *path, long at, bool *ret_changed, bool *ret_there)
+{
+	static const uint8_t pe[4096] = {[0x3c] = 0x80, [0x80] = 'P', 'E', 0, 0, 0x64, 0x86};
+	struct ibb_wim *w = wim_open(path);
+	struct ibb_volume *v = stage_open(w, NULL);
+	struct ibb_error err = {0};
+	struct wim_node n = {0};
+	int rc;
+
+	put_bytes(v, KERNEL, pe, sizeof(pe), IBB_PUT_REPLACE);
+	lib_count = 0;
+	lib_fail_at = at;
+	rc = ibb_volume_commit(v, &err);
+	lib_fail_at = 0;
+	*ret_changed = w->changed[0];
+	*ret_there = ibb_wim_lookup(w, 1, KERNEL, &n, &err) == 0;
+	if (!at)
+		assert_string_equal(wimlib_get_image_property(w->lib, 1, "WINDOWS/ARCH"), "12");
+	ibb_wim_node_clear(&n);
+	ibb_volume_close(v);
+	ibb_wim_close(w);
+	return rc;
+}
+
+/* A commit that failed halfway is known to have changed the image: nobody writes it as it was. */
+static void changed_halfway(void **state)
+{
+	static const struct mkwim_property arch = {"WINDOWS/ARCH", "12"};
+	char ntfs[600], path[600];
+	const struct mkwim_image im = {
+		.ntfs = ntfs, .name = "one", .properties = &arch, .n_properties = 1};
+	const struct mkwim m = {.images = &im, .n_images = 1};
+	struct ibb_error err = {0};
+	unsigned halfway = 0;
+	bool changed, there;
+	long n;
+
+	(void)state;
+	ibb_disk_unref(source_disk());
+	snprintf(ntfs, sizeof(ntfs), "%s", img_path("stage.ntfs"));
+	snprintf(path, sizeof(path), "%s", img_path("halfway.wim"));
+	assert_ok(mkwim(path, &m, &err), err);
+	assert_int_equal(wimlib_set_memory_allocator(lib_malloc, free, lib_realloc), 0);
+	assert_int_equal(commit_with(path, 0, &changed, &there), 0);
+	n = lib_count;
+	for (long at = n > 120 ? n - 120 : 1; at <= n; at++) {
+		const int rc = commit_with(path, at, &changed, &there);
+
+		assert_int_equal(changed, there);
+		halfway += rc && there;
+	}
+	assert_true(halfway > 0);
+	assert_int_equal(wimlib_set_memory_allocator(NULL, NULL, NULL), 0);
 }
 
 int main(void)
@@ -911,6 +1151,10 @@ int main(void)
 		cmocka_unit_test(without_security),
 		cmocka_unit_test(reserved_names),
 		cmocka_unit_test(bad_security),
+		cmocka_unit_test(twins),
+		cmocka_unit_test(extended_attributes),
+		cmocka_unit_test(missing),
+		cmocka_unit_test(changed_halfway),
 	};
 
 	if (!have_tool("mkntfs")) {

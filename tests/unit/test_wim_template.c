@@ -39,7 +39,7 @@ static struct ibb_disk *template_disk(void)
 	struct ibb_error err = {0};
 	struct ibb_disk *d = NULL;
 
-	assert_ok(ibb_disk_memfd_new("template", ibb_wim_template_bytes, &d, &err), err);
+	assert_ok(ibb_disk_memfd_new("template", ibb_wim_template_bytes, NULL, &d, &err), err);
 	lay(d);
 	return d;
 }
@@ -126,7 +126,7 @@ static void to_file(void **state)
 	(void)state;
 	memset(a, 0x5a, sizeof(a));
 	assert_int_equal(mkdir(dir, 0700), 0);
-	assert_ok(ibb_disk_memfd_new("in memory", 1ull << 30, &d, &err), err);
+	assert_ok(ibb_disk_memfd_new("in memory", 1ull << 30, NULL, &d, &err), err);
 	assert_ok(ibb_disk_pwrite(d, a, sizeof(a), 777, &err), err);
 	assert_ok(ibb_disk_pwrite(d, a, sizeof(a), (1ull << 30) - sizeof(a), &err), err);
 	assert_true(ibb_disk_memfd_bytes(d) > 0);
@@ -157,7 +157,7 @@ static void full(void **state)
 
 	(void)state;
 	memset(a, 1, sizeof(a));
-	assert_ok(ibb_disk_memfd_new("in memory", 1u << 20, &d, &err), err);
+	assert_ok(ibb_disk_memfd_new("in memory", 1u << 20, NULL, &d, &err), err);
 	for (unsigned i = 0; i < 256; i++)
 		assert_ok(ibb_disk_pwrite(d, a, sizeof(a), i * 4096, &err), err);
 	signal(SIGXFSZ, SIG_IGN);

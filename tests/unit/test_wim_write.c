@@ -7,6 +7,7 @@
 
 #include "wim_change.h"
 
+#include "base/hash.h"
 #include "base/le.h"
 #include "disk/undo.h"
 
@@ -317,6 +318,130 @@ static void not_appendable(void **state)
 	ibb_buf_clear(&good);
 }
 
+static int writable_in_place(const char *path, struct ibb_error *err)
+{
+	struct ibb_wim *w = wim_open(path);
+	int r = ibb_wim_check_writable(w, true, err), r_append;
+
+	change_image(w);
+	r_append = ibb_wim_append(w, &opts, r ? NULL : err);
+	ibb_wim_close(w);
+	assert_int_equal(r, r_append);
+	return r;
+}
+
+/* A table of chunks of this size in the place of the old one, which comes last in the file. */
+static void put_integrity(struct ibb_buf *b, uint32_t chunk)
+{
+	const uint64_t end =
+		ibb_get_le64(b->data + 56) + (ibb_get_le64(b->data + 48) & 0xffffffffffffff);
+	static const uint8_t head[12];
+	uint32_t n = 0;
+
+	b->len = (size_t)ibb_get_le64(b->data + 132);
+	assert_int_equal(ibb_buf_append(b, head, sizeof(head)), 0);
+	for (uint64_t at = WIM_HEADER_BYTES; at < end; at += chunk, n++) {
+		struct ibb_hasher *h;
+		struct ibb_sha1 d;
+
+		assert_int_equal(ibb_hasher_new_sha1(&h), 0);
+		assert_int_equal(ibb_hasher_update(h, b->data + at,
+						   end - at < chunk ? (size_t)(end - at) : chunk),
+				 0);
+		assert_int_equal(ibb_hasher_final_sha1(h, &d), 0);
+		assert_int_equal(ibb_buf_append(b, d.b, sizeof(d.b)), 0);
+	}
+	ibb_put_le32(b->data + b->len - n * 20 - 12, n * 20 + 12);
+	ibb_put_le32(b->data + b->len - n * 20 - 8, n);
+	ibb_put_le32(b->data + b->len - n * 20 - 4, chunk);
+	ibb_put_le64(b->data + 124, n * 20 + 12);
+	ibb_put_le64(b->data + 140, n * 20 + 12);
+}
+
+/* Damage does not get a digest that fits: where one is reckoned anew, the old one is checked. */
+static void integrity(void **state)
+{
+	const char *path = change_kind(1, "integrity.wim");
+	struct ibb_wim *w = wim_open(path);
+	struct wim_node n = stage_node(w, "data/f13");
+	const size_t at = (size_t)(n.data.offset + n.data.compressed_size / 2);
+	struct ibb_buf b = {0};
+	struct ibb_error err = {0};
+	uint32_t chunk;
+
+	(void)state;
+	ibb_wim_node_clear(&n);
+	ibb_wim_close(w);
+	read_all(path, &b);
+	b.data[at] ^= 1;
+	write_all(path, &b);
+	assert_fails(writable_in_place(path, &err), IBB_E_CORRUPT, err,
+		     "does not match its integrity table, between offset 208 and");
+	assert_true(err.hint[0]);
+	assert_bytes(path, &b);
+	/* a table that is none */
+	b.data[ibb_get_le64(b.data + 132) + 4]++;
+	write_all(path, &b);
+	assert_fails(writable_in_place(path, &err), IBB_E_CORRUPT, err,
+		     "the integrity table is damaged");
+	/* chunks that are taken over keep their digest, here one that does not fit */
+	b.data[at] ^= 1;
+	chunk = (uint32_t)at + 5000;
+	put_integrity(&b, chunk);
+	write_all(path, &b);
+	assert_ok(writable_in_place(path, &err), err);
+	change_sound(path);
+	b.data[at] ^= 1;
+	write_all(path, &b);
+	assert_ok(writable_in_place(path, &err), err);
+	{
+		WIMStruct *lib = NULL;
+
+		assert_int_equal(wimlib_open_wim(path, WIMLIB_OPEN_FLAG_CHECK_INTEGRITY, &lib),
+				 WIMLIB_ERR_INTEGRITY);
+	}
+	/* but not those of a size that wimlib does not take over */
+	b.data[at] ^= 1;
+	put_integrity(&b, 4095);
+	b.data[at] ^= 1;
+	write_all(path, &b);
+	assert_fails(writable_in_place(path, &err), IBB_E_CORRUPT, err, "between offset");
+	ibb_buf_clear(&b);
+}
+
+/* The file loses its name at the first call: there is no second one. */
+static int take_name(void *ctx, const char *phase, uint64_t done, uint64_t total)
+{
+	unsigned *calls = ctx;
+	char aside[700];
+
+	(void)phase;
+	(void)done;
+	(void)total;
+	snprintf(aside, sizeof(aside), "%s", img_path("aside.wim"));
+	if (!(*calls)++)
+		assert_int_equal(rename(img_path("moved.wim"), aside), 0);
+	return 0;
+}
+
+static void moved_away(void **state)
+{
+	unsigned calls = 0;
+	const struct ibb_wim_write_opts o = {
+		.progress = take_name, .ctx = &calls, .unix_time = CHANGE_TIME};
+	const char *path = change_kind(1, "moved.wim");
+	struct ibb_wim *w = wim_open(path);
+	struct ibb_error err = {0};
+
+	(void)state;
+	change_image(w);
+	assert_fails(ibb_wim_append(w, &o, &err), IBB_E_CHANGED, err,
+		     "moved.wim: was moved, removed or replaced while it was changed");
+	assert_non_null(strstr(err.hint, "may have been written to"));
+	assert_int_equal(calls, 1);
+	ibb_wim_close(w);
+}
+
 /* Somebody has it locked: wimlib says so, and nothing happens. */
 static void locked(void **state)
 {
@@ -498,6 +623,8 @@ int main(void)
 		cmocka_unit_test(copied_raw),
 		cmocka_unit_test(every_kind_appended),
 		cmocka_unit_test(not_appendable),
+		cmocka_unit_test(integrity),
+		cmocka_unit_test(moved_away),
 		cmocka_unit_test(locked),
 		cmocka_unit_test(cancelled),
 		cmocka_unit_test(no_room_for_a_file),
