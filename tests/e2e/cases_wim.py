@@ -8,7 +8,7 @@ import re
 import wimworld as wims
 from cases_bake import EPOCH, EPOCH_FILETIME, check_staged_script, staged_records
 from wimworld import CLIENT, DATA, GENERATED, SERVER, Recipe, build, entries, entry
-from world import CATROOT, CONFIG, SIZE, STORE, Hive, Snapshot, check, same
+from world import CATROOT, CONFIG, SIZE, STORE, Hive, Skip, Snapshot, check, same
 
 LZMS_SOLID = ("--compress=LZMS", "--solid", "--check", "--boot")
 
@@ -553,6 +553,32 @@ def e2e_wim_twins(world):
             world.refused(command(wim, package, *options), 100, "in case only", env=EPOCH)
         kept.unchanged()
         same(os.path.exists(world.path("out.wim")), False, "output")
+
+
+def e2e_wim_extended_attributes(world):
+    """A hive captured on Linux: its owner and mode go, an extended attribute is a reason to refuse."""
+    wim, _ = build(world, "install.wim", (SERVER,))
+    package = world.package()
+    hive = world.path("SYSTEM")
+    with open(hive, "wb") as f:
+        f.write(wims.file_bytes(world, wim, 1, f"{CONFIG}/SYSTEM"))
+
+    def add():
+        wims.imagex(world, "update", wim, "1",
+                    f"--command=add '{hive}' '/{CONFIG}/SYSTEM' --unix-data")
+
+    add()
+    bake(world, wim, package, "-o", world.path("out.wim"))
+    try:
+        os.setxattr(hive, "user.IBBMARK", b"precious")
+    except OSError as e:
+        raise Skip(f"no extended attributes here: {e}")
+    add()
+    source = Snapshot(wim)
+    for options in (("-o", world.path("no.wim")), ("--in-place",)):
+        world.refused(command(wim, package, *options), 100, "SYSTEM",
+                      "the extended attribute 'user.IBBMARK'", env=EPOCH)
+    source.unchanged()
 
 
 def e2e_wim_hard_link(world):
