@@ -55,7 +55,7 @@ enum {
 	CLI_IN_PLACE = 1 << 24,
 	CLI_RECOVER = 1 << 25, /* --drop, --no-manifest */
 	CLI_AZURE = 1 << 26,   /* --azure */
-	CLI_WINRE = 1 << 27,   /* --winre */
+	CLI_WINRE = 1 << 28,   /* --winre */
 	CLI_FORMAT = 1 << 27   /* --format without an output: plan */
 };
 

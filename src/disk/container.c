@@ -22,8 +22,9 @@ static const struct {
 	[IBB_CONTAINER_QCOW2] = {"qcow2 image", "qcow2", NULL},
 	[IBB_CONTAINER_VMDK] = {"VMDK image", "vmdk", NULL},
 	[IBB_CONTAINER_ISO] = {"ISO 9660 image", NULL,
-			       "that is an installation medium; give the disk image of an "
-			       "installed Windows"},
+			       "that is an installation medium; take sources/install.wim or "
+			       "boot.wim out of it, or give the disk image of an installed "
+			       "Windows"},
 };
 
 static const struct magic {
@@ -257,8 +258,11 @@ int ibb_container_detect_id(struct ibb_disk *file, enum ibb_container *ret, stru
 int ibb_container_refuse(const struct ibb_disk *file, enum ibb_container kind,
 			 struct ibb_error *err)
 {
-	ibb_err(err, IBB_E_UNSUPPORTED, "%s: is %s %s; ibbake reads VHD, VHDX and raw disks",
-		file->name, kind == IBB_CONTAINER_ISO ? "an" : "a", kinds[kind].name);
+	/* WIMs are read, but not where a disk is asked for */
+	ibb_err(err, IBB_E_UNSUPPORTED, "%s: is %s %s; %s", file->name,
+		kind == IBB_CONTAINER_ISO ? "an" : "a", kinds[kind].name,
+		kind == IBB_CONTAINER_WIM ? "what was asked for takes disks only"
+					  : "ibbake reads VHD, VHDX and raw disks, and WIMs");
 	if (kinds[kind].qemu)
 		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
 				    "convert it first: qemu-img convert -f %s -O vpc -o "

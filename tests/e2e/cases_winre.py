@@ -237,3 +237,11 @@ def e2e_winre_dry_run(world):
     empty = world.image("--size", "256MiB", "--recovery-winre", wim, name="empty.vhd")
     world.refused(["bake", empty.path, "--size", SIZE, "--drivers", package, "--winre", "-o",
                    world.path("out.vhd")], 255, IN_RECOVERY + ": the file is empty")
+
+
+def e2e_winre_options(world):
+    """bake alone has it."""
+    for command in (["plan"], ["inspect"], ["convert"], ["drivers", "add"], ["verify"]):
+        r = world.run([world.args.ibbake, *command, "--help"])
+        check("--winre" not in r.out + r.err, f"{command}: takes --winre")
+    world.run([world.args.ibbake, "bake", "--help"]).mentions("--winre")
