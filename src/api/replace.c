@@ -218,6 +218,23 @@ static int prepare_manifest(const struct ibb_request *q, struct ibb_atomic *man,
 	return r ? r : ibb_atomic_prepare(man, err);
 }
 
+/* `r` with `err` is what went wrong before, and stays what is said. */
+static int publish_manifest(const struct ibb_request *q, struct ibb_atomic *man, int r,
+			    struct ibb_error *err)
+{
+	struct ibb_error why = {0};
+	int late;
+
+	man->keep = true;
+	late = ibb_atomic_commit(man, &why);
+	if (r || !late)
+		return r;
+	if (err)
+		*err = why;
+	return ibb_err_prefix(err, late, "the image %s is complete, but its manifest is not",
+			      q->output);
+}
+
 int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const char *text,
 			struct ibb_error *err)
 {
@@ -237,14 +254,9 @@ int ibb_replace_publish(struct ibb_replace *x, struct ibb_atomic *image, const c
 		r = put_aside(q, text != NULL, &old, err);
 	if (!r)
 		r = commit_image(x, image, &old, err);
-	if (!r && text) {
-		man.keep = true;
-		r = ibb_atomic_commit(&man, err);
-		if (r)
-			(void)ibb_err_prefix(err, r,
-					     "the image %s is complete, but its manifest is not",
-					     q->output);
-	}
+	/* also when only the fsync of the directory failed: the image has its name */
+	if (text && image->published)
+		r = publish_manifest(q, &man, r, err);
 	ibb_atomic_abort(&man);
 	return r;
 }
