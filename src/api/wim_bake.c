@@ -162,6 +162,24 @@ static int fill(struct ibb_wims *set, struct ibb_atomic *out, const char *name,
 	return r;
 }
 
+/* The source as it was takes the place of the one that was changed: two trees of names are enough.
+ */
+static int open_before(struct ibb_wims *set, struct ibb_wim **ret, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_wim_close) struct ibb_wim *before = NULL;
+	int r = ibb_wim_open(set->q->image, NULL, &before, err);
+
+	if (!r && !ibb_same_state(ibb_wim_file_id(before), ibb_wim_file_id(set->wim)))
+		r = ibb_err(err, IBB_E_CHANGED, "%s: was replaced while it was read",
+			    set->q->image);
+	if (r)
+		return r;
+	ibb_wim_close(set->wim);
+	set->wim = NULL;
+	*ret = IBB_TAKE(before);
+	return IBB_OK;
+}
+
 int ibb_wims_write(struct ibb_wims *set, struct ibb_atomic *out, const char *name,
 		   struct ibb_wim **ret_now, struct ibb_error *err)
 {
@@ -170,11 +188,11 @@ int ibb_wims_write(struct ibb_wims *set, struct ibb_atomic *out, const char *nam
 	int r = fill(set, out, name, err);
 
 	if (!r)
+		r = open_before(set, &before, err);
+	if (!r)
 		r = ibb_atomic_tmp_name(out, &tmp, err);
 	if (!r)
 		r = ibb_wim_open(tmp, name, &now, err);
-	if (!r)
-		r = ibb_wim_open(set->q->image, NULL, &before, err);
 	if (!r)
 		r = ibb_wims_check(set, before, now, err);
 	if (!r)

@@ -96,9 +96,12 @@ static int append_and_check(struct ibb_wims *set, struct ibb_wim *before, struct
 	/* wimlib wants the only lock; the record keeps everybody else of ours out */
 	ibb_wim_unlock(before);
 	r = ibb_wim_append(set->wim, &o, err);
-
-	if (!r)
-		r = ibb_wim_open_held(q->image, NULL, &now, err);
+	if (r)
+		return r;
+	/* three trees of names at a time are one too many */
+	ibb_wim_close(set->wim);
+	set->wim = NULL;
+	r = ibb_wim_open_held(q->image, NULL, &now, err);
 	if (!r)
 		r = ibb_wims_check(set, before, now, err);
 	if (!r)
@@ -121,8 +124,9 @@ static void go_back(struct ibb_undo *undo, struct ibb_error *err)
 
 static int append(struct ibb_wims *set, const char *real, char **ret_text, struct ibb_error *err)
 {
+	/* the undo record works on it, and set->wim goes before */
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = ibb_disk_ref(ibb_wim_file(set->wim));
 	IBB_AUTO(ibb_wim_close) struct ibb_wim *before = NULL;
-	struct ibb_disk *file = ibb_wim_file(set->wim);
 	struct ibb_undo undo = {0};
 	struct seal x = {.undo = &undo, .real = real};
 	int r = ibb_wims_check_room(set, real, 0, err);
@@ -150,12 +154,12 @@ static int append(struct ibb_wims *set, const char *real, char **ret_text, struc
 static int rewrite_to(struct ibb_wims *set, struct ibb_atomic *out, char **ret_text,
 		      struct ibb_error *err)
 {
+	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = ibb_disk_ref(ibb_wim_file(set->wim));
 	IBB_AUTO(ibb_wim_close) struct ibb_wim *now = NULL;
 	int r = ibb_wims_write(set, out, set->q->image, &now, err);
 
 	if (!r)
-		r = ibb_access_keep(ibb_disk_file_fd(ibb_wim_file(set->wim)), set->q->image, out,
-				    err);
+		r = ibb_access_keep(ibb_disk_file_fd(file), set->q->image, out, err);
 	if (!r)
 		r = ibb_wims_manifest(set, now, set->q->image, ret_text, err);
 	return r ? r : ibb_session_phase(set->q, "sync", 0, 0, err);
@@ -177,12 +181,9 @@ static int rewrite(struct ibb_wims *set, const char *real, char **ret_text, stru
 	if (r)
 		return r;
 	r = rewrite_to(set, &out, ret_text, err);
-	if (!r) {
-		/* our own locks are not somebody else's */
-		ibb_wim_close(set->wim);
-		set->wim = NULL;
+	/* everything of ours that had the old file open is closed by now */
+	if (!r)
 		r = ibb_replace_publish(&old, &out, q.manifest ? *ret_text : NULL, err);
-	}
 	ibb_atomic_abort(&out);
 	ibb_replace_release(&old);
 	return r;

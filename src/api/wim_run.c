@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Every image that is meant: planned, changed in memory, described. */
+#include <malloc.h>
 #include <string.h>
 
 #include "api/output.h"
@@ -167,11 +168,23 @@ static int run_item(struct ibb_wims *set, struct ibb_wim_item *it, ibb_planner_f
 	return r ? ibb_wims_fail(set, it, r, err) : IBB_OK;
 }
 
+/*
+ * Hives and packages are freed by now, but glibc keeps their pages, and what follows (wimlib's
+ * trees, compressors) does not fit into the holes: measured, 20 MiB of 95 at the peak.
+ */
+static void give_back(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
+}
+
 int ibb_wims_run(struct ibb_wims *set, ibb_planner_fn planner, struct ibb_error *err)
 {
 	int r = ibb_wims_identity(set->q, set->wim, set->q->image, &set->input, err);
 
 	for (size_t i = 0; i < set->n && !r; i++)
 		r = run_item(set, &set->items[i], planner, err);
+	give_back();
 	return r ? r : ibb_wims_any(set, err);
 }

@@ -95,6 +95,7 @@ int ibb_wims_run(struct ibb_wims *set, ibb_planner_fn planner,
 /*
  * The changed WIM goes to a new file, which gets a hidden name, is opened by it, read back and
  * compared with the source. *ret_now is what was written, opened; its messages say `name`.
+ * set->wim is closed.
  */
 int ibb_wims_write(struct ibb_wims *set, struct ibb_atomic *out, const char *name,
 		   struct ibb_wim **ret_now, struct ibb_error *err) IBB_MUST_CHECK;
