@@ -66,21 +66,13 @@ static int check_for_wim(const struct ibb_request *q, struct ibb_error *err)
 int ibb_wims_asked(const struct ibb_request *q, bool part, bool *ret, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *file = NULL;
-	struct ibb_error unopened = {0};
 	struct ibb_file_id id;
-	int r = ibb_disk_file_open(q->image, &id, &file, &unopened);
+	/* that it cannot be read comes before what the output is called */
+	int r = ibb_disk_file_open(q->image, &id, &file, err);
 
 	*ret = false;
-	if (r == IBB_E_NOMEM)
-		return ibb_err_nomem(err);
-	/* what lies beside it, or who is at it, comes before what the output is called */
-	if (r == IBB_E_CONFLICT) {
-		if (err)
-			*err = unopened;
-		return r;
-	}
 	if (r)
-		return IBB_OK;
+		return r;
 	*ret = ibb_wim_is(file);
 	return *ret ? check_for_wim(q, err) : check_for_disk(q, part, err);
 }

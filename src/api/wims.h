@@ -49,8 +49,9 @@ struct ibb_wims {
 
 /*
  * Is q->image a WIM? Then also: what of the request is for disks alone, or for WIMs alone, is
- * refused (IBB_E_INVALID, IBB_E_UNSUPPORTED). A file that cannot be opened is none: who opens it
- * next says why. `part`: q->images names an image of the manifest, so it goes with a disk as well.
+ * refused (IBB_E_INVALID, IBB_E_UNSUPPORTED). A file that cannot be opened fails as in
+ * ibb_disk_file_open(). `part`: q->images names an image of the manifest, so it goes with a disk as
+ * well.
  */
 int ibb_wims_asked(const struct ibb_request *q, bool part, bool *ret,
 		   struct ibb_error *err) IBB_MUST_CHECK;

@@ -321,11 +321,6 @@ const struct ibb_wim_info *ibb_wim_info(const struct ibb_wim *w)
 	return &w->info;
 }
 
-const char *ibb_wim_path(const struct ibb_wim *w)
-{
-	return w->path;
-}
-
 struct ibb_disk *ibb_wim_file(const struct ibb_wim *w)
 {
 	return w->file;

@@ -66,8 +66,7 @@ IBB_DEFINE_CLEANUP(struct ibb_wim *, ibb_wim_close)
 
 const struct ibb_wim_info *ibb_wim_info(const struct ibb_wim *w);
 const struct ibb_wim_image *ibb_wim_image(const struct ibb_wim *w, unsigned index);
-/* The path as it was given, and the file (for digests and "did it change meanwhile"). */
-const char *ibb_wim_path(const struct ibb_wim *w);
+/* The file, for digests and "did it change meanwhile". */
 struct ibb_disk *ibb_wim_file(const struct ibb_wim *w);
 const struct ibb_file_id *ibb_wim_file_id(const struct ibb_wim *w);
 

@@ -645,3 +645,11 @@ def e2e_wim_drivers_numbers(world):
                  "--overwrite", env=EPOCH)
     for n in "12":
         check("oem0.inf" not in world.ibbake("drivers", "list", wim, "--image", n).out, f"image {n}")
+
+
+def e2e_wim_missing(world):
+    """That there is no such file comes before what the output is called."""
+    package = world.package()
+    for name in ("o.wim", "o.vhd"):
+        world.refused(["bake", world.path("missing.wim"), "--size", SIZE, "--drivers", package,
+                       "-o", world.path(name)], 255, "missing.wim: open: No such file")
