@@ -31,6 +31,8 @@ hdr:wimlib.h		libwim-dev
 pc:libarchive		libarchive-dev
 pc:libvhdi		libvhdi-dev
 pc:libcrypto		libssl-dev
+pc:libcurl		libcurl4-openssl-dev
+pc:zlib			zlib1g-dev
 pc:libcjson		libcjson-dev
 cmd:mkntfs		ntfs-3g
 cmd:ntfsresize		ntfs-3g
@@ -61,6 +63,13 @@ cmd:sgdisk		gdisk
 cmd:mkfs.fat		dosfstools
 cmd:mcopy		mtools
 cmd:wimcapture		wimtools
+cmd:zip			zip
+cmd:gcab		gcab
+cmd:7zz			7zip
+cmd:wixl		wixl
+cmd:msibuild		msitools
+cmd:nginx		nginx-light
+cmd:strace		strace
 py:jsonschema		python3-jsonschema
 '
 heavy_oracles='

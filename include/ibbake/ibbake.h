@@ -88,10 +88,18 @@ struct ibb_request {
 	size_t n_images;
 	const char *const *sizes; /* ARM size names */
 	size_t n_sizes;
-	const char *const *driver_dirs; /* searched recursively for driver packages */
+	/* searched recursively for driver packages; also archives of vendors (zip, cab, 7z, MSI,
+	 * installers), which are taken apart in temp_dir */
+	const char *const *driver_dirs;
 	size_t n_driver_dirs;
-	const char *catalog;  /* path of a driver catalog; NULL: the built-in one */
-	const char *os;	      /* ibb_resolve(): Windows by name or build */
+	const char *catalog; /* path of a driver catalog; NULL: the built-in one */
+	/* catalogs laid over that one, in this order: files, or directories whose *.json are taken
+	 * by name; a later record takes the place of an earlier one with its id */
+	const char *const *catalog_dirs;
+	size_t n_catalog_dirs;
+	const char *os;		 /* ibb_resolve(): Windows by name or build */
+	const char *const *oses; /* ibb_fetch(), ibb_bundle_create(): the same, several */
+	size_t n_oses;
 	const char *output;   /* ibb_bake(): the image to make; NULL: in_place, or a dry run */
 	const char *manifest; /* ibb_bake(): written; ibb_verify(): read */
 	bool overwrite;	      /* replace an existing output and manifest */
@@ -123,6 +131,26 @@ struct ibb_request {
 	/* packages by digest: must match when the file is there, is written by ibb_bake() and
 	 * ibb_drivers_add() when it is not; NULL: neither */
 	const char *lock;
+	/* catalog, lock file and packages come from this bundle, and from nowhere else */
+	const char *bundle;
+	/* PEM files with Ed25519 public keys, one of which must have signed the bundle */
+	const char *const *bundle_keys;
+	size_t n_bundle_keys;
+	const char *sign_key;  /* ibb_bundle_create(): PEM file with an Ed25519 private key */
+	const char *cache_dir; /* the package cache; NULL: none */
+	/* what a command works on besides images: ibb_fetch() releases; ibb_catalog_import(),
+	 * ibb_cache_add(), ibb_drivers_unpack() files; ibb_bundle_check(), ibb_bundle_unpack() one
+	 */
+	const char *const *inputs;
+	size_t n_inputs;
+	/* ibb_fetch(): as curl's environment variables of these names; NULL: none */
+	const char *http_proxy, *https_proxy, *no_proxy;
+	const char *ca_file, *ca_dir; /* PEM; NULL: those of the system */
+	unsigned timeout_s, stall_s;  /* of a download: in all (0: none), without a byte (0: 60) */
+	unsigned tries;		      /* 0: 5 */
+	bool offline;		      /* use the cache alone */
+	bool allow_insecure_fetch;    /* http although nobody knows the file's digest */
+	int64_t older_than_s;	      /* ibb_cache_prune(): files that came in before; 0: all */
 	int64_t now; /* signatures without a timestamp are judged at this time; 0: unix_time */
 	const char *const *filters; /* ibb_drivers_list(): "KEY=PATTERN", all must match */
 	size_t n_filters;

@@ -76,5 +76,11 @@
 #define IBB_LIMIT_VHDX_REPLAY	   (256u << 20) /* bytes that a log may change, kept in memory */
 #define IBB_LIMIT_VHDX_REPLAY_WORK (1u << 30)	/* bytes it may write, the same ones again too */
 #define IBB_LIMIT_FAT_DIR_ENTRIES  65536u	/* of one directory: 2 MiB, Microsoft's limit */
+#define IBB_LIMIT_UNPACK_BYTES	   (8ull << 30) /* of an unpacked installer; WinOF-2: 0.6 GiB */
+#define IBB_LIMIT_UNPACK_FILES	   65536u
+#define IBB_LIMIT_UNPACK_DEPTH	   4u		/* of archives in archives */
+#define IBB_LIMIT_DOWNLOAD_BYTES   (4ull << 30) /* of one file; WinOF-2 has 0.34 GiB */
+#define IBB_LIMIT_BUNDLE_BYTES	   (4ull << 30)
+#define IBB_LIMIT_BUNDLE_FILES	   65536u
 
 #endif

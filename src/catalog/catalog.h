@@ -94,6 +94,60 @@ int ibb_catalog_find_windows(const struct ibb_catalog *c, const char *name, stru
  * catalog has no name for it, which does not hinder resolving). */
 void ibb_catalog_name_windows(const struct ibb_catalog *c, struct ibb_windows *w);
 
+/* A file of the vendor's that holds a driver release. */
+struct ibb_release_url {
+	const char *url;
+	const char
+		*basis; /* "seen": in public material; "pattern": made after the vendor's others */
+	const char *confidence;
+};
+struct ibb_release {
+	const char *id, *version;	   /* "winof2-25.10", "25.10.51000" */
+	const char *driver_version, *date; /* NULL when unknown */
+	const char *package;		   /* "MLNX_WinOF2-25_10_51000_All_x64.exe", or NULL */
+	const char *driver_set, *driver_set_name;
+	const char *sha256;	  /* of the file, as published; NULL: nobody published one */
+	const char *sha256_basis; /* who says so; NULL without sha256 */
+	uint64_t size_bytes;	  /* 0: unknown */
+	size_t n_urls;
+	const struct ibb_release_url *urls; /* to be tried in this order */
+	const char *confidence, *note, *windows_basis;
+	const struct ibb_source *source;
+};
+size_t ibb_catalog_n_releases(const struct ibb_catalog *c);
+const struct ibb_release *ibb_catalog_release_at(const struct ibb_catalog *c, size_t i);
+/* By id, version or file name, case-insensitive. IBB_E_UNSUPPORTED with the nearest names. */
+int ibb_catalog_find_release(const struct ibb_catalog *c, const char *name,
+			     const struct ibb_release **ret, struct ibb_error *err) IBB_MUST_CHECK;
+
+/* A file beside the driver package that the user wants too, though no INF names it. */
+struct ibb_companion_file {
+	const char *file;   /* "mlx5nd.dll"; looked for by this name */
+	const char *role;   /* "nd-provider", "nd-registration" */
+	const char *sha256; /* pinned, or NULL */
+	const char *note, *confidence;
+	const struct ibb_source *source;
+};
+/* The companions of a driver set ("winof2"); NULL and 0 for an unknown one. */
+const struct ibb_companion_file *ibb_catalog_companions(const struct ibb_catalog *c,
+							const char *driver_set, size_t *ret_n);
+
+/*
+ * A catalog with others laid over it, in this order: a record of a later one takes the place of the
+ * one with its id in an earlier one, others are added. What was replaced by something different is
+ * a conflict. The digest is over all texts.
+ */
+struct ibb_catalog_text {
+	const char *name; /* for messages */
+	const void *text;
+	size_t n;
+};
+int ibb_catalog_load_all(const struct ibb_catalog_text *texts, size_t n, struct ibb_catalog **ret,
+			 struct ibb_error *err) IBB_MUST_CHECK;
+/* "over.json: sizes Standard_X replaces that of built-in driver catalog: status differs" */
+size_t ibb_catalog_n_conflicts(const struct ibb_catalog *c);
+const char *ibb_catalog_conflict_at(const struct ibb_catalog *c, size_t i);
+
 /* One rule that applies. A trace holds all of them in order of precedence (resolve.c), the deciding
  * one first; rules of sources that contradict it follow. */
 struct ibb_rule_trace {
@@ -116,7 +170,8 @@ struct ibb_resolution {
 	const char *package_inf;	 /* "mlx5.inf", the INF that serves the function */
 	const char *recommended_version; /* "24.10.50010" or NULL; its reason in a trace */
 	const char *recommended_reason, *recommended_url, *recommended_confidence;
-	const char *recommended_sha256; /* of the file at the URL, or NULL */
+	const char *recommended_sha256;	       /* of the file at the URL, or NULL */
+	const struct ibb_release *recommended; /* NULL: none */
 	size_t n_trace;
 	const struct ibb_rule_trace *trace;
 	size_t n_warnings;

@@ -17,6 +17,7 @@ struct cli {
 	struct ibb_request q;
 	const char *sizes[CLI_MAX_LIST], *dirs[CLI_MAX_LIST], *filters[CLI_MAX_LIST];
 	const char *anchors[CLI_MAX_LIST], *crls[CLI_MAX_LIST], *images[CLI_MAX_LIST];
+	const char *catalog_dirs[CLI_MAX_LIST], *oses[CLI_MAX_LIST], *keys[CLI_MAX_LIST];
 	const char *args[CLI_MAX_LIST]; /* what is no option */
 	size_t n_args;
 	bool json, quiet, verbose, dry_run, no_manifest, help;
@@ -56,7 +57,13 @@ enum {
 	CLI_RECOVER = 1 << 25, /* --drop, --no-manifest */
 	CLI_AZURE = 1 << 26,   /* --azure */
 	CLI_WINRE = 1 << 28,   /* --winre */
-	CLI_FORMAT = 1 << 27   /* --format without an output: plan */
+	CLI_FORMAT = 1 << 27,  /* --format without an output: plan */
+	CLI_OSES = 1 << 20,    /* --os, several */
+	CLI_BUNDLE = 1 << 21,  /* --bundle, --bundle-key */
+	CLI_CACHE = 1 << 22,   /* --cache-dir */
+	CLI_NET = 1 << 23, /* --offline, --allow-insecure-fetch, --timeout, --cacert, --proxy ... */
+	CLI_SIGN = 1 << 29, /* --sign-key */
+	CLI_OUT = 1 << 30   /* --output, --overwrite of what is no image */
 };
 
 struct cli_command {

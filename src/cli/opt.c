@@ -35,9 +35,13 @@ static const struct option {
 	 "Azure size to bake for, e.g. Standard_HB120rs_v3; may be repeated"},
 	{"os", 0, "NAME|BUILD", CLI_OS, TEXT, AT(q.os), 0, 0,
 	 "Windows, e.g. server2022, win11-23h2, 20348"},
-	{"drivers", 'd', "DIR", CLI_DRIVERS, LIST, AT(dirs), AT(q.n_driver_dirs), CLI_MAX_LIST,
-	 "directory with driver packages, searched recursively; may be repeated"},
+	{"os", 0, "NAME|BUILD", CLI_OSES, LIST, AT(oses), AT(q.n_oses), CLI_MAX_LIST,
+	 "Windows, e.g. server2022, win11-23h2, 20348; may be repeated"},
+	{"drivers", 'd', "DIR|FILE", CLI_DRIVERS, LIST, AT(dirs), AT(q.n_driver_dirs), CLI_MAX_LIST,
+	 "directory with driver packages, searched recursively, or an archive or installer of a "
+	 "vendor; may be repeated"},
 	{"output", 'o', "OUT", CLI_OUTPUT, TEXT, AT(q.output), 0, 0, "the image to make"},
+	{"output", 'o', "OUT", CLI_OUT, TEXT, AT(q.output), 0, 0, "what to make"},
 	{"in-place", 0, NULL, CLI_IN_PLACE, FLAG, AT(q.in_place), 0, 0,
 	 "change the image itself (raw, fixed VHD, WIM), by way of a journal beside it"},
 	{"drop", 0, NULL, CLI_RECOVER, FLAG, AT(q.drop), 0, 0,
@@ -54,6 +58,7 @@ static const struct option {
 	 "with --in-place, a WIM: write it anew and put it in its place, instead of appending"},
 	{"winre", 0, NULL, CLI_WINRE, FLAG, AT(q.winre), 0, 0,
 	 "a disk: treat the recovery images on it (Winre.wim) like its Windows"},
+	{"overwrite", 0, NULL, CLI_OUT, FLAG, AT(q.overwrite), 0, 0, "replace what is there"},
 	{"overwrite", 0, NULL, CLI_OUTPUT, FLAG, AT(q.overwrite), 0, 0,
 	 "replace an existing output and manifest"},
 	{"format", 0, "vhd|vhd-dynamic|vhdx|raw", CLI_OUTPUT | CLI_FORMAT, FORMAT, AT(q.format), 0,
@@ -105,6 +110,30 @@ static const struct option {
 	 "Windows has run since the bake: hives may have changed around our values"},
 	{"catalog", 0, "FILE", CLI_CATALOG, TEXT, AT(q.catalog), 0, 0,
 	 "driver catalog to use instead of the built-in one"},
+	{"catalog-dir", 0, "DIR|FILE", CLI_CATALOG, LIST, AT(catalog_dirs), AT(q.n_catalog_dirs),
+	 CLI_MAX_LIST,
+	 "catalogs of your own, laid over the other; later ones win; may be repeated"},
+	{"bundle", 0, "FILE", CLI_BUNDLE, TEXT, AT(q.bundle), 0, 0,
+	 "take catalog, lock file and packages from this bundle, and from nowhere else"},
+	{"bundle-key", 0, "PEM", CLI_BUNDLE, LIST, AT(keys), AT(q.n_bundle_keys), CLI_MAX_LIST,
+	 "an Ed25519 public key that must have signed the bundle; may be repeated (any of them)"},
+	{"sign-key", 0, "PEM", CLI_SIGN, TEXT, AT(q.sign_key), 0, 0,
+	 "sign with this Ed25519 private key"},
+	{"cache-dir", 0, "DIR", CLI_CACHE, TEXT, AT(q.cache_dir), 0, 0,
+	 "the package cache (default: $XDG_CACHE_HOME/ibbake or ~/.cache/ibbake)"},
+	{"offline", 0, NULL, CLI_NET, FLAG, AT(q.offline), 0, 0,
+	 "use no network: only what the cache holds"},
+	{"allow-insecure-fetch", 0, NULL, CLI_NET, FLAG, AT(q.allow_insecure_fetch), 0, 0,
+	 "take a file over http although nobody knows its digest; recorded"},
+	{"timeout", 0, "SECONDS", CLI_NET, NUMBER, AT(q.timeout_s), 0, 604800,
+	 "give up a file after so long (exit 240; default: no limit)"},
+	{"stall-timeout", 0, "SECONDS", CLI_NET, NUMBER, AT(q.stall_s), 0, 604800,
+	 "give a try up when no byte came for so long (default: 60)"},
+	{"tries", 0, "N", CLI_NET, NUMBER, AT(q.tries), 0, 0, "of each URL (default: 5)"},
+	{"proxy", 0, "URL", CLI_NET, TEXT, AT(q.https_proxy), 0, 0,
+	 "proxy for all requests (default: https_proxy, http_proxy, no_proxy of the environment)"},
+	{"cacert", 0, "PEM", CLI_NET, TEXT, AT(q.ca_file), 0, 0,
+	 "CA certificates to trust (default: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's)"},
 	{"progress", 0, "auto|plain|json|none", CLI_PROGRESS, PROGRESS, AT(progress), 0, 0,
 	 "how to report progress on standard error"},
 	{"json", 0, NULL, 0, FLAG, AT(json), 0, 0, "one JSON document on standard output"},
@@ -227,7 +256,7 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 	case NUMBER: {
 		unsigned long x = strtoul(v, &end, 10);
 
-		if (*end || v[0] < '0' || v[0] > '9' || x < 1 || x > 1024)
+		if (*end || v[0] < '0' || v[0] > '9' || x < 1 || x > (o->max ? o->max : 1024))
 			return false;
 		*(unsigned *)at = (unsigned)x;
 		return true;
@@ -314,6 +343,9 @@ bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	c->q.trust_anchors = c->anchors;
 	c->q.crls = c->crls;
 	c->q.images = c->images;
+	c->q.catalog_dirs = c->catalog_dirs;
+	c->q.oses = c->oses;
+	c->q.bundle_keys = c->keys;
 	c->q.format_given = c->writing;
 	return true;
 }

@@ -20,6 +20,9 @@ BELOW = {
     "inf": [],
     "authenticode": [],
     "catalog": [],
+    "unpack": [],
+    "net": [],
+    "bundle": [],
     "volume": ["disk"],
     "driver": ["inf", "authenticode", "catalog", "hive"],
     "inspect": ["volume", "disk", "hive", "driver", "inf", "authenticode", "catalog"],
@@ -27,7 +30,7 @@ BELOW = {
     "apply": ["plan", "inspect", "driver", "volume", "disk", "hive"],
     "manifest": ["apply", "plan", "inspect", "driver", "volume", "disk", "hive", "catalog"],
     "api": ["manifest", "apply", "plan", "inspect", "driver", "volume", "disk", "hive", "inf",
-            "authenticode", "catalog"],
+            "authenticode", "catalog", "unpack", "net", "bundle"],
     "cli": ["api"],
 }
 # Bytes or structs in, structs out: these take no file and no volume.
@@ -35,8 +38,10 @@ PURE = ["inf", "authenticode", "catalog", "driver", "plan"]
 THIRD_PARTY = {
     "ntfs-3g/*": ["volume/ntfs*.c", "volume/ntfs*.h"],
     "openssl/*": ["authenticode/*.c", "authenticode/*_internal.h", "base/hash.c", "base/sign.c"],
+    "curl/*": ["net/*.c"],
+    "zlib.h": ["unpack/*.c"],
     "cjson/*": ["base/json.c"],
-    "archive*.h": ["base/archive.c"],
+    "archive*.h": ["base/archive*.c"],
     "libvhdi*.h": ["disk/second_opinion.c"],
     "wimlib.h": ["volume/wim*.c", "volume/wim_internal.h", "volume/wof.c"],
 }
