@@ -65,7 +65,23 @@ static int remove_one(struct ibb_session *s, const struct ibb_fact_package *p,
 	return r ? r : add_removal(s, p, err);
 }
 
-/* By published name, or by the INF's original name, which may stand for several versions. */
+bool ibb_session_names(const struct ibb_fact_package *p, const char *name)
+{
+	return p->published && (ibb_caseeq(p->published, name) ||
+				(p->oem && p->inf_name && ibb_caseeq(p->inf_name, name)));
+}
+
+/* That another image of the WIM holds it is seen to when all were looked at. */
+static int lacks(struct ibb_session *s, const char *name, struct ibb_error *err)
+{
+	if (!s->by_all)
+		return ibb_err(err, IBB_E_UNSUPPORTED, "no driver package %s is staged in %s", name,
+			       s->q->image);
+	s->lacks = true;
+	return ibb_session_warn(s, err, "no driver package %s is staged in it", name);
+}
+
+/* The INF's original name may stand for several versions. */
 static int remove_named(struct ibb_session *s, const char *name, struct ibb_error *err)
 {
 	bool found = false;
@@ -74,16 +90,12 @@ static int remove_named(struct ibb_session *s, const char *name, struct ibb_erro
 	for (size_t i = 0; i < s->facts->n_packages && !r; i++) {
 		const struct ibb_fact_package *p = &s->facts->packages[i];
 
-		if (!p->published || (!ibb_caseeq(p->published, name) &&
-				      !(p->oem && p->inf_name && ibb_caseeq(p->inf_name, name))))
+		if (!ibb_session_names(p, name))
 			continue;
 		found = true;
 		r = remove_one(s, p, err);
 	}
-	if (!r && !found)
-		return ibb_err(err, IBB_E_UNSUPPORTED, "no driver package %s is staged in %s", name,
-			       s->q->image);
-	return r;
+	return r || found ? r : lacks(s, name, err);
 }
 
 static int plan_remove(struct ibb_session *s, struct ibb_error *err)

@@ -26,7 +26,9 @@ struct ibb_session {
 	struct ibb_catalog *catalog;
 	struct ibb_image *image;   /* of a disk; NULL with a WIM, */
 	struct ibb_wim *wim;	   /* which is borrowed, */
-	unsigned index;		   /* and this image of it */
+	unsigned index;		   /* and this image of it, */
+	bool by_all;		   /* which nobody named: it may lack what is to be removed, */
+	bool lacks;		   /* and does */
 	struct ibb_volume *volume; /* with Windows; the image's, or owned with a WIM */
 	struct ibb_volume_info info;
 	struct ibb_facts *facts;
@@ -99,6 +101,9 @@ int ibb_session_choose_companions(struct ibb_session *s, struct ibb_error *err) 
 /* Resolve the sizes, find and choose packages, build the plan, check space and --require. */
 int ibb_session_plan(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_session_clear(struct ibb_session *s);
+/* Does `name`, of q->published, mean this one: by its published name, or an added one by its INF's?
+ */
+bool ibb_session_names(const struct ibb_fact_package *p, const char *name);
 
 /* What a manifest says of the request and the driver catalog. */
 struct ibb_manifest_options ibb_session_options(const struct ibb_session *s);

@@ -121,6 +121,7 @@ static int check_removals(struct ibb_wims *set, const struct ibb_session *s, str
 		const char *name = q->published[k % q->n_published];
 		const char *inf = p->inf_name ? p->inf_name : p->name;
 
+		x->met |= ibb_session_names(p, name);
 		if (!ibb_caseeq(p->published, name))
 			continue;
 		if (x->inf && !ibb_caseeq(x->inf, inf))
@@ -135,11 +136,24 @@ static int check_removals(struct ibb_wims *set, const struct ibb_session *s, str
 	return IBB_OK;
 }
 
+/* What no image holds is a wrong name, also where each of them may lack it. */
+static int check_met(const struct ibb_wims *set, struct ibb_error *err)
+{
+	for (size_t k = 0; set->lacking && k < set->q->n_published; k++)
+		if (!set->removed || !set->removed[k].met)
+			return ibb_err(err, IBB_E_UNSUPPORTED,
+				       "%s: no driver package %s is staged in any of its images "
+				       "with a Windows",
+				       set->name, set->q->published[k]);
+	return IBB_OK;
+}
+
 static int run_entered(struct ibb_wims *set, struct ibb_wim_item *it, ibb_planner_fn planner,
 		       struct ibb_error *err)
 {
 	int r = planner(&it->s, err);
 
+	set->lacking |= it->s.lacks;
 	if (!r)
 		r = check_removals(set, &it->s, err);
 	/* the packages are known now: the outputs must not be one of their files */
@@ -186,5 +200,7 @@ int ibb_wims_run(struct ibb_wims *set, ibb_planner_fn planner, struct ibb_error 
 	for (size_t i = 0; i < set->n && !r; i++)
 		r = run_item(set, &set->items[i], planner, err);
 	give_back();
+	if (!r)
+		r = check_met(set, err);
 	return r ? r : ibb_wims_any(set, err);
 }

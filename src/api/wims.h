@@ -25,10 +25,11 @@ struct ibb_wim_item {
 	struct ibb_json *doc; /* its part of the manifest */
 };
 
-/* What a published name that is to be removed means in the first image that has it. */
+/* What a name that is to be removed means. */
 struct ibb_wim_removed {
-	unsigned index;
-	char *inf; /* its original name; NULL: not met yet */
+	bool met;	/* in an image */
+	unsigned index; /* as a published name: the first that has it, */
+	char *inf;	/* and its original name there; NULL: none has */
 };
 
 struct ibb_wims {
@@ -45,6 +46,7 @@ struct ibb_wims {
 	size_t n_locked, cap_locked;
 	struct ibb_wim_identity input;	 /* the WIM as it was */
 	struct ibb_wim_removed *removed; /* beside q->published, once one of them was met */
+	bool lacking;			 /* an image that nobody named lacks one of q->published */
 };
 
 /*

@@ -647,6 +647,42 @@ def e2e_wim_drivers_numbers(world):
         check("oem0.inf" not in world.ibbake("drivers", "list", wim, "--image", n).out, f"image {n}")
 
 
+def e2e_wim_drivers_lacking(world):
+    """drivers remove --image all: an image that lacks it is passed over, a named one refuses."""
+    packages = [world.package(), world.package("--inf", "other.inf", "--service", "other",
+                                               name="other")]
+    wim, _ = build(world, "install.wim")
+    for package, n in zip(packages, "21"):
+        world.ibbake("drivers", "add", wim, package, "--image", n, "--in-place", "--overwrite",
+                     env=EPOCH)
+    kept, before = Snapshot(wim), {n: entries(world, wim, n) for n in (1, 3)}
+    job = ["drivers", "remove", wim, "--in-place", "--overwrite"]
+    for names, images, said in ((["ibbdemo.inf"], ["1", "all"], ["image 1", "no driver package ibbdemo.inf"]),
+                                (["ibbdemo.inf", "nobody.inf"], ["all"],
+                                 ["no driver package nobody.inf is staged in any of its images"]),
+                                (["nobody.inf"], ["all"], ["no driver package nobody.inf"])):
+        world.refused([*job, *names, *(a for i in images for a in ("--image", i))], 100, *said,
+                      env=EPOCH)
+        kept.unchanged()
+    out = world.path("out.wim")
+    r = world.ibbake("drivers", "remove", wim, "ibbdemo.inf", "--image", "all", "-o", out, env=EPOCH)
+    r.mentions("no driver package ibbdemo.inf is staged in it")
+    wims.sound(world, out)
+    parts = load(out + ".manifest.json")["images"]
+    same([(i["index"], bool(i.get("operations")), "skipped" in i) for i in parts],
+         [(1, False, False), (2, True, False), (3, False, True)], "what was done with each image")
+    same([[w for w in i.get("warnings", []) if "ibbdemo.inf" in w] for i in parts],
+         [["no driver package ibbdemo.inf is staged in it"], [], []], "warnings")
+    for n in before:
+        same(entries(world, out, n), before[n], f"image {n}")
+    check("ibbdemo.inf" not in world.ibbake("drivers", "list", out, "--image", "2").out, "still there")
+    world.ibbake("verify", out, "--manifest", out + ".manifest.json")
+    # one name for each image: each loses its own
+    world.ibbake(*job, "ibbdemo.inf", "other.inf", "--image", "all", env=EPOCH)
+    for n in "12":
+        check("oem0.inf" not in world.ibbake("drivers", "list", wim, "--image", n).out, f"image {n}")
+
+
 def e2e_wim_missing(world):
     """That there is no such file comes before what the output is called."""
     package = world.package()
