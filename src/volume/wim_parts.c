@@ -9,6 +9,9 @@
 
 #include "base/path.h"
 
+/* What of a command that names the parts has room in a hint, behind its beginning. */
+#define HINT_BYTES (sizeof(((struct ibb_error *)NULL)->hint) - 64)
+
 /* Where the number goes: in front of the extension. */
 static size_t stem_len(const char *path)
 {
@@ -40,21 +43,68 @@ int ibb_wim_not_first(const struct ibb_wim *w, struct ibb_error *err)
 			    w->name, w->name + stem);
 }
 
-int ibb_wim_hint_join(const struct ibb_wim *w, int code, struct ibb_error *err)
+/* A path for a shell, as it is or quoted. */
+static int add_word(struct ibb_buf *b, const char *path, size_t n, bool plain)
+{
+	int r = plain ? IBB_OK : ibb_buf_append(b, "'", 1);
+
+	if (!r)
+		r = ibb_buf_append(b, path, n);
+	return r || plain ? r : ibb_buf_append(b, "'", 1);
+}
+
+/* Each part by its name: a pattern with a star would take in what only looks like one. */
+static int list_parts(const struct ibb_wim *w, bool plain, struct ibb_buf *b)
+{
+	int r = IBB_OK;
+
+	for (unsigned n = 1; n <= w->header.parts && b->len < HINT_BYTES && !r; n++) {
+		IBB_AUTO_FREE char *path = ibb_wim_part_path(w->name, n);
+
+		r = path ? ibb_buf_append(b, " ", 1) : IBB_E_NOMEM;
+		if (!r)
+			r = add_word(b, path, strlen(path), plain);
+	}
+	return r;
+}
+
+/* The same, shorter, for a shell that counts. */
+static int count_parts(const struct ibb_wim *w, bool plain, struct ibb_buf *b)
 {
 	size_t stem = stem_len(w->name);
+	char numbers[32];
+	int n = snprintf(numbers, sizeof(numbers), "{,{2..%u}}", w->header.parts);
+	int r;
+
+	b->len = 0;
+	r = ibb_buf_append(b, " ", 1);
+	if (!r)
+		r = add_word(b, w->name, stem, plain);
+	if (!r)
+		r = ibb_buf_append(b, numbers, (size_t)n);
+	return r || !w->name[stem] ? r : add_word(b, w->name + stem, strlen(w->name + stem), plain);
+}
+
+int ibb_wim_hint_join(const struct ibb_wim *w, int code, struct ibb_error *err)
+{
+	static const char join[] = "join the parts%s: wimlib-imagex join OUT.wim%.*s";
+	IBB_AUTO_BUF struct ibb_buf b = {0};
+	bool counted = false;
 	bool plain = strspn(w->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				     "0123456789_-+.,:@=/") == strlen(w->name) &&
 		     w->name[0] != '-';
+	int r = strchr(w->name, '\'') ? IBB_E_UNSUPPORTED : list_parts(w, plain, &b);
 
-	if (plain)
-		return ibb_err_hint(err, code, "join the parts: wimlib-imagex join OUT.wim %.*s*%s",
-				    (int)stem, w->name, w->name + stem);
-	if (strchr(w->name, '\''))
-		return ibb_err_hint(err, code,
-				    "join the parts: wimlib-imagex join OUT.wim PART1 PART2 ...");
-	return ibb_err_hint(err, code, "join the parts: wimlib-imagex join OUT.wim '%.*s'*'%s'",
-			    (int)stem, w->name, w->name + stem);
+	if (!r && b.len >= HINT_BYTES) {
+		counted = true;
+		r = count_parts(w, plain, &b);
+	}
+	/* no memory, no room: what can still be said */
+	if (r || b.len >= HINT_BYTES)
+		return ibb_err_hint(err, code, join, "", (int)strlen(" PART1 PART2 ..."),
+				    " PART1 PART2 ...");
+	return ibb_err_hint(err, code, join, counted ? " (in bash)" : "", (int)b.len,
+			    (const char *)b.data);
 }
 
 static int check_part(struct ibb_wim *w, unsigned n, struct ibb_error *err)
