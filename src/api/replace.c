@@ -152,6 +152,8 @@ int ibb_replace_begin(struct ibb_replace *x, const struct ibb_request *q, struct
 		r = check_journal(x, err);
 	if (r)
 		ibb_replace_release(x);
+	else
+		(void)ibb_atomic_sweep(q->output);
 	return r;
 }
 

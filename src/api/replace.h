@@ -19,6 +19,7 @@ struct ibb_replace {
  * a change in place (disk/inuse.h), or beside which a journal lies. The lock of the output's name
  * is held by the caller; the one of the image that this takes is kept until release, which has to
  * follow.
+ * What killed runs left under temporary names of the output is removed.
  * IBB_E_EXISTS without q->overwrite when OUT.manifest.json is a manifest of ours: an older image's.
  */
 int ibb_replace_begin(struct ibb_replace *x, const struct ibb_request *q,

@@ -177,6 +177,7 @@ static int rewrite(struct ibb_wims *set, const char *real, char **ret_text, stru
 	q.output = real;
 	q.overwrite = true;
 	q.in_place = false;
+	(void)ibb_atomic_sweep(real);
 	r = ibb_atomic_begin(&out, real, true, err);
 	if (r)
 		return r;

@@ -180,11 +180,34 @@ static int check_target(const char *path, bool replace, struct ibb_error *err)
 	return IBB_OK;
 }
 
+/*
+ * Says that somebody is at work on it, see ibb_atomic_sweep(); shared, for it is opened again to be
+ * checked. False: it is just being removed.
+ */
+static bool mark_alive(int fd)
+{
+	return flock(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+}
+
+static bool has_name(int fd, const char *name)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && lstat(name, &b) == 0 && a.st_ino == b.st_ino &&
+	       a.st_dev == b.st_dev;
+}
+
 /* Both return 0 or an errno. */
 static int create_named(struct ibb_atomic *a, const char *name)
 {
 	a->fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	return a->fd < 0 ? errno : 0;
+	if (a->fd < 0)
+		return errno;
+	/* between the two it looked like one that a killed process left */
+	if (mark_alive(a->fd) && has_name(a->fd, name))
+		return 0;
+	ibb_close_fd(&a->fd);
+	return EEXIST;
 }
 
 static int link_unnamed(struct ibb_atomic *a, const char *name)
@@ -198,7 +221,8 @@ static int link_unnamed(struct ibb_atomic *a, const char *name)
 /*
  * A hidden name beside the final one. It may be taken: by what a killed run left behind, for
  * process ids repeat (in a container it is the same each time). It may as well be somebody's who
- * is at work in another container, so it is stepped over and not removed.
+ * is at work in another container, so it is stepped over; ibb_atomic_sweep() can tell the two
+ * apart.
  */
 static int take_tmp_name(struct ibb_atomic *a, const char *dir,
 			 int (*make)(struct ibb_atomic *a, const char *name), struct ibb_error *err)
@@ -229,8 +253,10 @@ static int open_tmp(struct ibb_atomic *a, const char *dir, struct ibb_error *err
 	/* an unnamed file gets its name through /proc, which a bare chroot lacks */
 	if (access("/proc/self/fd", X_OK) == 0) {
 		a->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
-		if (a->fd >= 0)
+		if (a->fd >= 0) {
+			(void)mark_alive(a->fd); /* without a name it is nobody else's */
 			return IBB_OK;
+		}
 		if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
 			return ibb_err_os(err, errno, "%s: create a file in %s", a->path, dir);
 	}

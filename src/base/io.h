@@ -47,6 +47,7 @@ bool ibb_same_path(const char *a, const char *b);
  * A file that appears under its name whole or not at all: written to an unnamed file of the same
  * directory where the file system has O_TMPFILE, else to a hidden temporary name.
  * commit: fsync, link (or rename, when replacing was allowed) into place, fsync of the directory.
+ * As long as somebody works on it, it has a shared flock, from before it has any name.
  */
 struct ibb_atomic {
 	int fd;
@@ -77,6 +78,15 @@ int ibb_atomic_prepare(struct ibb_atomic *a, struct ibb_error *err) IBB_MUST_CHE
 int ibb_atomic_commit(struct ibb_atomic *a, struct ibb_error *err) IBB_MUST_CHECK;
 /* Drop it; harmless after commit. */
 void ibb_atomic_abort(struct ibb_atomic *a);
+/*
+ * Remove what killed processes left under temporary names of `path`: regular files of ours that
+ * nobody holds a lock on, not where the locks of other machines may not be seen. The caller holds
+ * the lock of `path` (ibb_lock_take()). Only for an image, whose temporary file is nothing without
+ * its name: that of a manifest may be the only one of an image that is complete, or the one that
+ * `keep` spoke of, and so is what was put aside (ibb_aside_put()). Returns how many went; what
+ * cannot be removed stays, for the next name is taken then.
+ */
+unsigned ibb_atomic_sweep(const char *path);
 
 /*
  * A file taken out of the way, under a hidden name beside it, until it is known whether it has to

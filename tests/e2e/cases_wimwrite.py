@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import re
 import resource
 import signal
 import struct
@@ -251,9 +252,12 @@ def killed(world, mode):
         ended[job.settled(what)] += 1
         left = job.left()
         check(all(x.startswith((".out.wim", ".install.wim")) for x in left), f"{what} left {left}")
-        if left and i % 3 == 0:  # the next run takes no notice of it
+        if left and i % 3 == 0:  # the next run is not kept from its work
             again = job.run(rc=None)
             check(again.returncode == 0 or "exists" in again.stderr, again.stderr)
+            if again.returncode == 0 and mode != "append":
+                same([x for x in job.left() if re.match(r"\.(out|install)\.wim\.ibbake-", x)], [],
+                     "left by a whole run")
     check(cut >= n // 3, f"only {cut} of {n} runs were killed in time")
     job.restore()
     job.run()
@@ -264,6 +268,46 @@ def killed(world, mode):
 def e2e_wim_killed(world):
     """kill -9 at any moment: the source is untouched, no half output has the name."""
     killed(world, "new file")
+
+
+def e2e_leftovers(world):
+    """What a killed run left under a temporary name goes with the next run; nothing else does."""
+    import fcntl
+    package = world.package()
+    wim, _ = build(world, "install.wim", (SERVER,))
+    disk = world.image("--size", "256MiB")
+
+    def plant(name):
+        path = world.path(name)
+        with open(path, "w") as f:
+            f.write("left")
+        if not os.geteuid():
+            os.chown(path, os.stat(wim).st_uid, os.stat(wim).st_gid)
+        return path
+
+    def left():
+        return {n for n in os.listdir(world.dir) if ".ibbake-" in n}
+
+    for out, job in (("out.wim", command(wim, package, "-o", world.path("out.wim"))),
+                     ("install.wim", command(wim, package, "--in-place", "--compact")),
+                     ("out.vhd", command(disk.path, package, "-o", world.path("out.vhd"))),
+                     ("out.vhdx", ["convert", disk.path, "--format", "vhdx", "-o",
+                                   world.path("out.vhdx")])):
+        kept = {f".{out}.manifest.json.ibbake-1.tmp", f".{out}.manifest.json.ibbake-1-0.old",
+                f".{out}.ibbake-3-1.tmp", f".other.{out}.ibbake-1.tmp"}
+        for n in (*kept, f".{out}.ibbake-1.tmp", f".{out}.ibbake-2-1.tmp"):
+            plant(n)
+        with open(world.path(f".{out}.ibbake-3-1.tmp"), "rb") as f:
+            fcntl.flock(f, fcntl.LOCK_SH)  # of somebody who is at work
+            world.ibbake(*job, env=EPOCH)
+            same(left(), kept, f"beside {out}")
+        for n in kept:
+            same(read_bytes(world.path(n)), b"left", n)
+            os.unlink(world.path(n))
+    # what is refused removes nothing
+    plant(".out.wim.ibbake-1.tmp")
+    world.refused(command(wim, package, "-o", world.path("out.wim")), 100, "exists", env=EPOCH)
+    same(left(), {".out.wim.ibbake-1.tmp"}, "after a refusal")
 
 
 def e2e_wim_in_place_killed(world):

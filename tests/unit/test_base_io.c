@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,8 +20,9 @@ static struct {
 	int tmpfile_errno, renameat2_errno, link_errno, fsync_errno, linkat_errno;
 	size_t pwrite_max; /* at most so many bytes a call */
 	int pwrite_errno;
-	int fsync_spares; /* so many calls work before */
-	bool interrupt;	  /* every other call says EINTR */
+	int fsync_spares;	    /* so many calls work before */
+	bool interrupt;		    /* every other call says EINTR */
+	const char *sweep_at_flock; /* of which name somebody removes leftovers before a lock */
 } sim;
 
 static int refuse(int code)
@@ -62,6 +64,16 @@ int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
 	if (sim.linkat_errno)
 		return refuse(sim.linkat_errno);
 	return (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
+}
+
+int flock(int fd, int how)
+{
+	const char *path = sim.sweep_at_flock;
+
+	sim.sweep_at_flock = NULL;
+	if (path)
+		(void)ibb_atomic_sweep(path);
+	return (int)syscall(SYS_flock, fd, how);
 }
 
 int fsync(int fd)
@@ -741,16 +753,119 @@ static void test_lock_contention(void **state)
 	assert_int_equal(count_names(), 0);
 }
 
+/* A child that has a temporary name of `path`, and keeps it until it is killed. */
+static pid_t at_work(const char *path, char name[64])
+{
+	struct ibb_atomic a;
+	const char *tmp;
+	int ready[2];
+	pid_t child;
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (!child) {
+		if (ibb_atomic_begin(&a, path, true, NULL) || ibb_atomic_tmp_name(&a, &tmp, NULL) ||
+		    write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_true(child > 0);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	snprintf(name, 64, ".%s.ibbake-%ld.tmp", path, (long)child);
+	assert_int_equal(access(name, F_OK), 0);
+	return child;
+}
+
+static void sweep(void)
+{
+	char dead[64], alive[64], other[64];
+	pid_t children[] = {at_work("out", dead), at_work("out", alive), at_work("out2", other)};
+	int status;
+
+	assert_int_equal(ibb_atomic_sweep("out"), 0);
+	kill(children[0], SIGKILL);
+	kill(children[2], SIGKILL);
+	assert_int_equal(waitpid(children[0], &status, 0), children[0]);
+	assert_int_equal(waitpid(children[2], &status, 0), children[2]);
+	assert_int_equal(ibb_atomic_sweep("out"), 1);
+	assert_int_equal(access(dead, F_OK), -1);
+	assert_int_equal(access(alive, F_OK), 0);
+	assert_int_equal(access(other, F_OK), 0);
+	kill(children[1], SIGKILL);
+	assert_int_equal(waitpid(children[1], &status, 0), children[1]);
+	assert_int_equal(ibb_atomic_sweep("./out"), 1);
+	assert_int_equal(ibb_atomic_sweep("out2"), 1);
+	assert_int_equal(count_names(), 0);
+}
+
+static void test_sweep(void **state)
+{
+	static const char *const ours[] = {".out.ibbake-1.tmp", ".out.ibbake-4194304-99.tmp"};
+	static const char *const kept[] = {".out.manifest.json.ibbake-1.tmp",
+					   ".out.ibbake-1-0.old",
+					   ".out.ibbake-lock",
+					   ".out.ibbake-.tmp",
+					   ".out.ibbake-1-.tmp",
+					   ".out.ibbake-1-2-3.tmp",
+					   ".out.ibbake-1.tmp2",
+					   ".out.ibbake-1x.tmp",
+					   ".outer.ibbake-1.tmp",
+					   "out.ibbake-1.tmp",
+					   "out",
+					   "target"};
+
+	(void)state;
+	each_route(sweep);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(ours); i++)
+		write_text(ours[i], "left");
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(kept); i++)
+		write_text(kept[i], "kept");
+	assert_int_equal(mkdir(".out.ibbake-5.tmp", 0700), 0);
+	assert_int_equal(symlink("target", ".out.ibbake-6.tmp"), 0);
+	assert_int_equal(mkfifo(".out.ibbake-7.tmp", 0600), 0);
+	assert_int_equal(ibb_atomic_sweep("out"), IBB_ARRAY_SIZE(ours));
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(kept); i++)
+		assert_text(kept[i], "kept");
+	assert_int_equal(count_names(), IBB_ARRAY_SIZE(kept) + 3);
+	assert_int_equal(ibb_atomic_sweep("none/out"), 0);
+	assert_int_equal(ibb_atomic_sweep("./"), 0);
+}
+
+/* The name is removed between the making of the file and its lock: another one is taken. */
+static void test_swept_too_early(void **state)
+{
+	struct ibb_error err = {0};
+	struct ibb_atomic a;
+	char second[64];
+
+	(void)state;
+	sim.tmpfile_errno = EOPNOTSUPP;
+	sim.sweep_at_flock = "out";
+	snprintf(second, sizeof(second), "./.out.ibbake-%ld-1.tmp", (long)getpid());
+	assert_ok(ibb_atomic_begin(&a, "out", false, &err), err);
+	assert_null(sim.sweep_at_flock);
+	assert_string_equal(a.tmp, second);
+	assert_ok(ibb_pwrite_full(a.fd, "new", 3, 0, "out", &err), err);
+	assert_ok(ibb_atomic_commit(&a, &err), err);
+	assert_text("out", "new");
+	assert_int_equal(count_names(), 1);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_read_file),	 CASE(test_full),      CASE(test_identity),
-		CASE(test_atomic),	 CASE(test_race),      CASE(test_refused_targets),
-		CASE(test_failing_disk), CASE(test_long_name), CASE(test_killed),
-		CASE(test_left_behind),	 CASE(test_lock),      CASE(test_lock_contention),
-		CASE(test_aside),	 CASE(test_prepared),
+		CASE(test_read_file),	    CASE(test_full),	  CASE(test_identity),
+		CASE(test_atomic),	    CASE(test_race),	  CASE(test_refused_targets),
+		CASE(test_failing_disk),    CASE(test_long_name), CASE(test_killed),
+		CASE(test_left_behind),	    CASE(test_lock),	  CASE(test_lock_contention),
+		CASE(test_aside),	    CASE(test_prepared),  CASE(test_sweep),
+		CASE(test_swept_too_early),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What killed processes left of their struct ibb_atomic. */
+#include "base/io.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/path.h"
+
+/*
+ * There another machine may hold locks that are not seen here, and the process id is of a process
+ * there. Numbers that linux/magic.h of some distribution lacks are written out.
+ */
+static bool is_shared(int dir_fd)
+{
+	static const unsigned long kinds[] = {
+		NFS_SUPER_MAGIC,       SMB_SUPER_MAGIC,	 0xff534d42 /* CIFS */,
+		0xfe534d42 /* SMB2 */, V9FS_MAGIC,	 CEPH_SUPER_MAGIC,
+		AFS_SUPER_MAGIC,       CODA_SUPER_MAGIC, 0x65735546 /* FUSE, virtiofs */,
+	};
+	struct statfs fs;
+
+	if (fstatfs(dir_fd, &fs))
+		return true;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(kinds); i++)
+		if (((unsigned long)fs.f_type & 0xffffffff) == kinds[i])
+			return true;
+	return false;
+}
+
+static const char *skip_number(const char *s)
+{
+	size_t n = s ? strspn(s, "0123456789") : 0;
+
+	return n ? s + n : NULL;
+}
+
+/* .BASE.ibbake-PID.tmp or .BASE.ibbake-PID-N.tmp, see take_tmp_name() in io.c. */
+static bool is_temporary(const char *name, const char *base)
+{
+	static const char middle[] = ".ibbake-";
+	const size_t n = strlen(base);
+
+	if (*name != '.' || strncmp(name + 1, base, n) != 0 ||
+	    strncmp(name + 1 + n, middle, strlen(middle)) != 0)
+		return false;
+	name = skip_number(name + 1 + n + strlen(middle));
+	if (name && *name == '-')
+		name = skip_number(name + 1);
+	return name && strcmp(name, ".tmp") == 0;
+}
+
+/* Whoever works on it holds a shared lock from before it has this name: no exclusive one, then. */
+static bool remove_dead(int dir_fd, const char *name)
+{
+	IBB_AUTO_FD int fd =
+		openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	struct stat st, now;
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		return false;
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		return false;
+	/* still the file that is locked, not one that took its name meanwhile */
+	if (fstatat(dir_fd, name, &now, AT_SYMLINK_NOFOLLOW) || now.st_ino != st.st_ino ||
+	    now.st_dev != st.st_dev)
+		return false;
+	return unlinkat(dir_fd, name, 0) == 0;
+}
+
+unsigned ibb_atomic_sweep(const char *path)
+{
+	IBB_AUTO_FREE char *dir = ibb_dir_of(path);
+	const char *base = ibb_path_base(path);
+	DIR *d = dir && *base ? opendir(dir) : NULL;
+	unsigned removed = 0;
+
+	if (!d)
+		return 0;
+	if (!is_shared(dirfd(d)))
+		for (struct dirent *e; (e = readdir(d));)
+			if (is_temporary(e->d_name, base))
+				removed += remove_dead(dirfd(d), e->d_name);
+	closedir(d);
+	return removed;
+}
