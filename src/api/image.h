@@ -13,7 +13,6 @@
 /* What lies in one partition. */
 struct ibb_found {
 	bool ntfs, windows;
-	char kind[16];		  /* "NTFS", "unknown", ... */
 	struct ibb_error problem; /* why it could not be looked into; code 0 when it could */
 };
 

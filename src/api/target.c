@@ -200,13 +200,12 @@ static int grow(struct ibb_target *t, uint64_t size, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_disk_unref) struct ibb_disk *grown = NULL;
 	const uint64_t before = t->disk->size_bytes;
-	bool moved;
 	int r = ibb_disk_grow_new(t->disk, size, &grown, err);
 
 	if (!r)
 		r = ibb_disk_overlay_new(grown, IBB_LIMIT_OVERLAY_BYTES, &t->growth, err);
 	if (!r)
-		r = ibb_gpt_move(t->growth, before, &moved, err);
+		r = ibb_gpt_move(t->growth, before, err);
 	if (r)
 		return r;
 	ibb_disk_unref(t->disk);
@@ -439,9 +438,9 @@ static int clone(struct ibb_target *t, const struct ibb_atomic *out, struct ibb_
 	ibb_sink_fd_init(&s, out->fd, out->path);
 	r = s.s.truncate(&s.s, t->chain->disk->size_bytes, err);
 	if (!r && t->changes)
-		r = ibb_copy_overlay(t->changes, out->fd, out->path, 0, &t->stats, err);
+		r = ibb_copy_overlay(t->changes, out->fd, out->path, &t->stats, err);
 	if (!r && t->growth)
-		r = ibb_copy_overlay(t->growth, out->fd, out->path, 0, &t->stats, err);
+		r = ibb_copy_overlay(t->growth, out->fd, out->path, &t->stats, err);
 	return r;
 }
 

@@ -49,11 +49,10 @@ int ibb_copy_clone(struct ibb_disk *file, int out_fd, const char *out_name, bool
 		   struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
- * Write the overlay's dirty blocks into out_fd at base_off (where the overlay's disk begins in the
- * file), then read them back and compare: IBB_E_IO when they differ. out_fd must be open for
- * reading as well. Adds to stats->overlay_bytes.
+ * Write the overlay's dirty blocks into out_fd, then read them back and compare: IBB_E_IO when they
+ * differ. out_fd must be open for reading as well. Adds to stats->overlay_bytes.
  */
-int ibb_copy_overlay(struct ibb_disk *overlay, int out_fd, const char *out_name, uint64_t base_off,
+int ibb_copy_overlay(struct ibb_disk *overlay, int out_fd, const char *out_name,
 		     struct ibb_copy_stats *stats, struct ibb_error *err) IBB_MUST_CHECK;
 /* Where the overlay has dirty blocks, does `out` hold what `want` does (the overlay, or what lies
  * over it)? IBB_E_IO with the place when not. */

@@ -51,7 +51,7 @@ int ibb_copy_clone(struct ibb_disk *file, int out_fd, const char *out_name, bool
 struct layer {
 	int fd;
 	const char *name;
-	uint64_t base, done, total;
+	uint64_t done, total;
 	struct ibb_disk *want, *out;
 	uint8_t *a, *b; /* what was read, PIECE bytes each */
 };
@@ -59,7 +59,7 @@ struct layer {
 static int write_run(void *ctx, uint64_t off, const uint8_t *data, size_t n, struct ibb_error *err)
 {
 	struct layer *l = ctx;
-	int r = ibb_pwrite_full(l->fd, data, n, l->base + off, l->name, err);
+	int r = ibb_pwrite_full(l->fd, data, n, off, l->name, err);
 
 	if (r == IBB_E_NOSPACE)
 		return ibb_fd_no_space(l->fd, l->name, l->total - l->done, err);
@@ -72,11 +72,11 @@ static int compare_run(void *ctx, uint64_t off, const uint8_t *data, size_t n,
 		       struct ibb_error *err)
 {
 	struct layer *l = ctx;
-	int r = ibb_pread_full(l->fd, l->a, n, l->base + off, l->name, err);
+	int r = ibb_pread_full(l->fd, l->a, n, off, l->name, err);
 
 	if (r || memcmp(l->a, data, n) == 0)
 		return r;
-	return ibb_disk_differs(l->name, l->base + off, l->a, data, err);
+	return ibb_disk_differs(l->name, off, l->a, data, err);
 }
 
 static int compare_disk_run(void *ctx, uint64_t off, IBB_UNUSED const uint8_t *data, size_t n,
@@ -92,11 +92,11 @@ static int compare_disk_run(void *ctx, uint64_t off, IBB_UNUSED const uint8_t *d
 	return ibb_disk_differs(l->out->name, off, l->a, l->b, err);
 }
 
-int ibb_copy_overlay(struct ibb_disk *overlay, int out_fd, const char *out_name, uint64_t base_off,
+int ibb_copy_overlay(struct ibb_disk *overlay, int out_fd, const char *out_name,
 		     struct ibb_copy_stats *stats, struct ibb_error *err)
 {
 	IBB_AUTO_FREE uint8_t *back = ibb_alloc(PIECE);
-	struct layer l = {.fd = out_fd, .name = out_name, .base = base_off, .a = back};
+	struct layer l = {.fd = out_fd, .name = out_name, .a = back};
 	int r;
 
 	if (!back)

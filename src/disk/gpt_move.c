@@ -202,7 +202,7 @@ static int move(struct move *m, struct ibb_error *err)
 	return r ? r : put_mbr(m, err);
 }
 
-int ibb_gpt_move(struct ibb_disk *d, uint64_t old_bytes, bool *ret_moved, struct ibb_error *err)
+int ibb_gpt_move(struct ibb_disk *d, uint64_t old_bytes, struct ibb_error *err)
 {
 	IBB_AUTO_FREE struct move *m = ibb_zalloc(sizeof(*m));
 	bool is_gpt;
@@ -220,8 +220,6 @@ int ibb_gpt_move(struct ibb_disk *d, uint64_t old_bytes, bool *ret_moved, struct
 		if (!r)
 			r = move(m, err);
 	}
-	if (!r)
-		*ret_moved = is_gpt;
 	return r;
 }
 

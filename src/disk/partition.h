@@ -56,14 +56,13 @@ void ibb_ptable_clear(struct ibb_ptable *t);
 
 /*
  * The disk had old_bytes and has grown at its end: move the backup of its GPT to the new end, and
- * tell the primary header and the protective MBR (the old backup's header is wiped). *ret_moved is
- * false, and nothing written, for a disk whose partition table is no GPT, whatever headers of an
- * older table lie around. Refused with IBB_E_UNSUPPORTED: a GPT of which one header is damaged,
- * whose backup was not at the end, or whose parts lie where the new backup cannot be made without
- * touching a partition; both headers damaged: IBB_E_CORRUPT.
+ * tell the primary header and the protective MBR (the old backup's header is wiped). Nothing is
+ * written to a disk whose partition table is no GPT, whatever headers of an older table lie
+ * around. Refused with IBB_E_UNSUPPORTED: a GPT of which one header is damaged, whose backup was
+ * not at the end, or whose parts lie where the new backup cannot be made without touching a
+ * partition; both headers damaged: IBB_E_CORRUPT.
  */
-int ibb_gpt_move(struct ibb_disk *d, uint64_t old_bytes, bool *ret_moved,
-		 struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_gpt_move(struct ibb_disk *d, uint64_t old_bytes, struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
  * Does `grown`, as it was read back, have the partition table that the first old_bytes of `source`

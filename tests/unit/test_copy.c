@@ -356,7 +356,7 @@ static void test_overlay_on_copy(void **state)
 	d = open_file(src, &id);
 	ov = dirty_overlay(d, 60 * MIB + 512);
 	assert_ok(copy_file(d, fd, dst, NULL, NULL, &stats, &err), err);
-	assert_ok(ibb_copy_overlay(ov, fd, dst, 0, &stats, &err), err);
+	assert_ok(ibb_copy_overlay(ov, fd, dst, &stats, &err), err);
 	assert_int_equal(stats.overlay_bytes, ibb_disk_overlay_dirty_bytes(ov));
 	assert_int_equal(stats.overlay_bytes, 3 * MIB + 4096 + 4096 + 512);
 	close(fd);
@@ -376,7 +376,7 @@ static void test_overlay_on_copy(void **state)
 	ibb_disk_unref(d);
 }
 
-static void test_overlay_base(void **state)
+static void test_overlay_alone(void **state)
 {
 	struct ibb_copy_stats stats = {.overlay_bytes = 1000};
 	struct ibb_error err = {0};
@@ -388,16 +388,16 @@ static void test_overlay_base(void **state)
 	(void)state;
 	assert_ok(ibb_disk_mem_new(16 * MIB, 512, &low, &err), err);
 	assert_ok(ibb_disk_overlay_new(low, 16 * MIB, &ov, &err), err);
-	fd = new_output(dst, "dst-base");
+	fd = new_output(dst, "dst-alone");
 	/* nothing dirty: nothing written */
-	assert_ok(ibb_copy_overlay(ov, fd, dst, 512, &stats, &err), err);
+	assert_ok(ibb_copy_overlay(ov, fd, dst, &stats, &err), err);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_size, 0);
 	assert_int_equal(stats.overlay_bytes, 1000);
 	assert_ok(ibb_disk_pwrite(ov, "abcd", 4, 8192 + 100, &err), err);
-	assert_ok(ibb_copy_overlay(ov, fd, dst, 512, &stats, &err), err);
+	assert_ok(ibb_copy_overlay(ov, fd, dst, &stats, &err), err);
 	assert_int_equal(stats.overlay_bytes, 1000 + 4096);
-	assert_int_equal(pread(fd, b, 4, 512 + 8192 + 100), 4);
+	assert_int_equal(pread(fd, b, 4, 8192 + 100), 4);
 	assert_memory_equal(b, "abcd", 4);
 	close(fd);
 	ibb_disk_unref(ov);
@@ -417,8 +417,8 @@ static void test_overlay_read_back(void **state)
 	assert_ok(ibb_disk_mem_new(1 * MIB, 512, &low, &err), err);
 	assert_ok(ibb_disk_overlay_new(low, 1 * MIB, &ov, &err), err);
 	assert_ok(ibb_disk_pwrite(ov, "A", 1, 4100, &err), err);
-	assert_fails(ibb_copy_overlay(ov, fd, "out.vhd", 512, &stats, &err), IBB_E_IO, err,
-		     "out.vhd: what was written at offset 4612 reads back differently: 0x00 "
+	assert_fails(ibb_copy_overlay(ov, fd, "out.vhd", &stats, &err), IBB_E_IO, err,
+		     "out.vhd: what was written at offset 4100 reads back differently: 0x00 "
 		     "instead of 0x41");
 	assert_int_equal(stats.overlay_bytes, 0);
 	close(fd);
@@ -438,7 +438,7 @@ static void test_overlay_no_space(void **state)
 	assert_ok(ibb_disk_mem_new(1 * MIB, 512, &low, &err), err);
 	assert_ok(ibb_disk_overlay_new(low, 1 * MIB, &ov, &err), err);
 	assert_ok(ibb_disk_pwrite(ov, "A", 1, 4100, &err), err);
-	assert_fails(ibb_copy_overlay(ov, fd, "out.vhd", 0, &stats, &err), IBB_E_NOSPACE, err,
+	assert_fails(ibb_copy_overlay(ov, fd, "out.vhd", &stats, &err), IBB_E_NOSPACE, err,
 		     "out.vhd: ");
 	assert_int_equal(err.os_errno, ENOSPC);
 	close(fd);
@@ -673,7 +673,7 @@ static int everything(struct ibb_disk *d, struct ibb_disk *ov, int fd, struct ib
 	int r = copy_file(d, fd, "out", NULL, NULL, &stats, err);
 
 	if (!r)
-		r = ibb_copy_overlay(ov, fd, "out", 0, &stats, err);
+		r = ibb_copy_overlay(ov, fd, "out", &stats, err);
 	if (!r)
 		r = ibb_digest_flat(d, NULL, NULL, &sum, err);
 	return r ? r : ibb_digest_content(d, NULL, NULL, &sum, err);
@@ -719,7 +719,7 @@ int main(void)
 		cmocka_unit_test(test_source_shrinks_in_a_run),
 		cmocka_unit_test(test_bad_output),
 		cmocka_unit_test(test_overlay_on_copy),
-		cmocka_unit_test(test_overlay_base),
+		cmocka_unit_test(test_overlay_alone),
 		cmocka_unit_test(test_overlay_read_back),
 		cmocka_unit_test(test_overlay_no_space),
 		cmocka_unit_test(test_copy_no_space),

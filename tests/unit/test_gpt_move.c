@@ -75,6 +75,17 @@ static void assert_header(struct ibb_disk *d, uint32_t sector, uint64_t lba, uin
 	assert_int_equal(crc, mkdisk_crc32(b, 92));
 }
 
+/* Was anything written to what grown() made? On failure *ret_moved is untouched. */
+static int gpt_move(struct ibb_disk *g, uint64_t old_bytes, bool *ret_moved, struct ibb_error *err)
+{
+	const uint64_t before = ibb_disk_overlay_dirty_bytes(g);
+	int r = ibb_gpt_move(g, old_bytes, err);
+
+	if (!r)
+		*ret_moved = ibb_disk_overlay_dirty_bytes(g) != before;
+	return r;
+}
+
 static void assert_moved(struct ibb_disk *before, struct ibb_disk *d, uint32_t sector)
 {
 	const uint64_t last = d->size_bytes / sector - 1, table = 16384 / sector;
@@ -131,7 +142,7 @@ static void test_moves(void **state)
 		bool moved = false;
 		uint8_t mbr[512];
 
-		assert_ok(ibb_gpt_move(g, t[i].from, &moved, &err), err);
+		assert_ok(gpt_move(g, t[i].from, &moved, &err), err);
 		assert_true(moved);
 		if (t[i].to / t[i].sector > UINT32_MAX) {
 			get(g, mbr, 512, 0);
@@ -155,7 +166,7 @@ static void test_other_sector(void **state)
 	(void)state;
 	d->sector_bytes = 512;
 	g = grown(d, 9 * MIB);
-	assert_ok(ibb_gpt_move(g, 8 * MIB + 4096, &moved, &err), err);
+	assert_ok(gpt_move(g, 8 * MIB + 4096, &moved, &err), err);
 	assert_true(moved);
 	assert_moved(d, g, 4096);
 	ibb_disk_unref(g);
@@ -178,7 +189,7 @@ static void test_protective_mbr(void **state)
 	ibb_put_le32(a + 462 + 12, 8 * MIB / 512 - 2);
 	assert_ok(ibb_disk_pwrite(d, a, 512, 0, &err), err);
 	g = grown(d, 8 * MIB);
-	assert_ok(ibb_gpt_move(g, 8 * MIB - 512, &moved, &err), err);
+	assert_ok(gpt_move(g, 8 * MIB - 512, &moved, &err), err);
 	assert_true(moved);
 	get(g, b, 512, 0);
 	assert_memory_equal(a, b, 512);
@@ -199,7 +210,7 @@ static void test_nothing_to_move(void **state)
 	for (int i = 0; i < 2; i++) {
 		g = grown(d, 4 * MIB);
 		moved = true;
-		assert_ok(ibb_gpt_move(g, 4 * MIB - 512, &moved, &err), err);
+		assert_ok(gpt_move(g, 4 * MIB - 512, &moved, &err), err);
 		assert_false(moved);
 		assert_int_equal(ibb_disk_overlay_dirty_bytes(g), 0);
 		ibb_disk_unref(g);
@@ -210,7 +221,7 @@ static void test_nothing_to_move(void **state)
 	d = new_disk(8 * MIB, 512);
 	g = grown(d, 8 * MIB);
 	moved = true;
-	assert_ok(ibb_gpt_move(g, 8 * MIB, &moved, &err), err);
+	assert_ok(gpt_move(g, 8 * MIB, &moved, &err), err);
 	assert_false(moved);
 	ibb_disk_unref(g);
 	ibb_disk_unref(d);
@@ -242,7 +253,7 @@ static void test_damaged(void **state)
 		b ^= 0x55;
 		assert_ok(ibb_disk_pwrite(d, &b, 1, t[i].off, &err), err);
 		g = grown(d, 8 * MIB);
-		assert_fails(ibb_gpt_move(g, size, &moved, &err), t[i].code, err, t[i].text);
+		assert_fails(gpt_move(g, size, &moved, &err), t[i].code, err, t[i].text);
 		assert_non_null(strstr(err.msg, "has to grow by 512 bytes to whole MiB"));
 		assert_non_null(strstr(err.hint, "--format=raw"));
 		assert_false(moved);
@@ -272,11 +283,11 @@ static void test_enlarged_before(void **state)
 		g = grown(d, size);
 		g2 = grown(g, 8 * MIB);
 		if (damaged) {
-			assert_fails(ibb_gpt_move(g2, size, &moved, &err), IBB_E_UNSUPPORTED, err,
+			assert_fails(gpt_move(g2, size, &moved, &err), IBB_E_UNSUPPORTED, err,
 				     "the backup GPT header is damaged");
 			assert_non_null(strstr(err.hint, "--format=raw"));
 		} else {
-			assert_ok(ibb_gpt_move(g2, size, &moved, &err), err);
+			assert_ok(gpt_move(g2, size, &moved, &err), err);
 			assert_true(moved);
 			assert_header(g2, 512, 1, 8 * MIB / 512 - 1, 2, 8 * MIB / 512 - 34);
 			assert_header(g2, 512, 8 * MIB / 512 - 1, 1, 8 * MIB / 512 - 33,
@@ -324,7 +335,7 @@ static void test_stale_headers(void **state)
 		if (i % 3 == 2)
 			assert_ok(ibb_disk_pwrite(d, zero, 512, 512, &err), err);
 		g = grown(d, 8 * MIB);
-		assert_ok(ibb_gpt_move(g, size, &moved, &err), err);
+		assert_ok(gpt_move(g, size, &moved, &err), err);
 		assert_false(moved);
 		assert_int_equal(ibb_disk_overlay_dirty_bytes(g), 0);
 		assert_ok(ibb_ptable_check_grown(d, size, g, &err), err);
@@ -388,7 +399,7 @@ static void test_odd_layouts(void **state)
 		assert_false(t.primary_damaged || t.backup_damaged);
 		ibb_ptable_clear(&t);
 		g = grown(d, 8 * MIB);
-		assert_fails(ibb_gpt_move(g, size, &moved, &err), IBB_E_UNSUPPORTED, err, text[i]);
+		assert_fails(gpt_move(g, size, &moved, &err), IBB_E_UNSUPPORTED, err, text[i]);
 		assert_non_null(strstr(err.msg, "has to grow by 512 bytes to whole MiB"));
 		assert_non_null(strstr(err.hint, "keep the size"));
 		assert_int_equal(ibb_disk_overlay_dirty_bytes(g), 0);
@@ -410,7 +421,7 @@ static void test_unreadable(void **state)
 	(void)state;
 	assert_ok(ibb_disk_pwrite(d, zero, 512, 0, &err), err);
 	g = grown(d, 8 * MIB);
-	assert_fails(ibb_gpt_move(g, size, &moved, &err), IBB_E_CORRUPT, err,
+	assert_fails(gpt_move(g, size, &moved, &err), IBB_E_CORRUPT, err,
 		     "the protective MBR at offset 0 is damaged");
 	assert_true(moved);
 	ibb_disk_unref(g);
@@ -422,7 +433,7 @@ static void test_unreadable(void **state)
 	assert_ok(ibb_disk_pwrite(d, zero, 512, 512, &err), err);
 	assert_ok(ibb_disk_pwrite(d, zero, 512, size - 512, &err), err);
 	g = grown(d, 8 * MIB);
-	assert_ok(ibb_gpt_move(g, size, &moved, &err), err);
+	assert_ok(gpt_move(g, size, &moved, &err), err);
 	assert_false(moved);
 	assert_int_equal(ibb_disk_overlay_dirty_bytes(g), 0);
 	assert_ok(ibb_ptable_check_grown(d, size, g, &err), err);
@@ -453,7 +464,7 @@ static void test_check_grown(void **state)
 		bool moved = false;
 		uint8_t b;
 
-		assert_ok(ibb_gpt_move(g, size, &moved, &err), err);
+		assert_ok(gpt_move(g, size, &moved, &err), err);
 		assert_ok(ibb_ptable_check_grown(d, size, g, &err), err);
 		get(g, &b, 1, t[i].off);
 		b ^= 1;
@@ -483,7 +494,6 @@ static void test_no_memory(void **state)
 {
 	struct ibb_error err = {0};
 	struct ibb_disk *d;
-	bool moved = false;
 	long n;
 
 	(void)state;
@@ -493,13 +503,12 @@ static void test_no_memory(void **state)
 		int r;
 
 		ibb_mem_fail_at(n, false);
-		r = ibb_gpt_move(g, 8 * MIB - 512, &moved, &err);
+		r = ibb_gpt_move(g, 8 * MIB - 512, &err);
 		ibb_mem_fail_at(-1, false);
 		ibb_disk_unref(g);
 		if (!r)
 			break;
 		assert_fails(r, IBB_E_NOMEM, err, "out of memory");
-		assert_false(moved);
 	}
 	assert_true(n > 3);
 	ibb_disk_unref(d);
@@ -511,7 +520,6 @@ static void test_write_fails(void **state)
 	struct ibb_fault plan = {.fail_at = {-1, -1, -1}, .cut_after = -1, .os_errno = EIO};
 	const uint64_t old = 8 * MIB - 33 * 512;
 	struct ibb_error err = {0};
-	bool moved = false;
 	long n = 0;
 	int r;
 
@@ -530,7 +538,7 @@ static void test_write_fails(void **state)
 		plan.fail_at[IBB_FAULT_WRITE] = n++;
 		memset(plan.count, 0, sizeof(plan.count));
 		assert_ok(ibb_disk_fault_new(big, &plan, &f, &err), err);
-		r = ibb_gpt_move(f, old, &moved, &err);
+		r = ibb_gpt_move(f, old, &err);
 		if (r)
 			assert_fails(r, IBB_E_IO, err, "injected failure of write");
 		ibb_disk_unref(f);
@@ -538,7 +546,6 @@ static void test_write_fails(void **state)
 		ibb_disk_unref(d);
 	} while (r);
 	assert_int_equal(n, 6); /* old header, entries, two headers, MBR; then it works */
-	assert_true(moved);
 }
 
 int main(void)
