@@ -122,10 +122,14 @@ int ibb_wims_inspect(const struct ibb_request *q, char **ret_json, struct ibb_er
 	return r ? r : why.code;
 }
 
-/* ---- plan ---- */
+/* ---- one document of every image ---- */
 
-static int plan_image(struct ibb_wims *set, struct ibb_wim_item *it, struct ibb_jb *b,
-		      struct ibb_json *list, struct ibb_error *err)
+/* What is said of an image with a Windows, whose session is open. */
+typedef int (*image_fn)(struct ibb_wim_item *it, struct ibb_jb *b, struct ibb_json *o,
+			struct ibb_error *err);
+
+static int one(struct ibb_wims *set, struct ibb_wim_item *it, image_fn fn, struct ibb_jb *b,
+	       struct ibb_json *list, struct ibb_error *err)
 {
 	struct ibb_json *o = begin_image(set, it, b, list);
 	int r = ibb_wims_enter(set, it, false, err);
@@ -136,16 +140,9 @@ static int plan_image(struct ibb_wims *set, struct ibb_wim_item *it, struct ibb_
 		ibb_jb_str(b, o, "skipped", it->skipped);
 		return IBB_OK;
 	}
-	r = ibb_session_plan(&it->s, err);
-	if (r)
-		return ibb_wims_fail(set, it, r, err);
-	ibb_jb_str(b, o, "signature", ibb_plan_signature(it->s.plan));
-	ibb_plan_part_json(&it->s, b, o);
-	return IBB_OK;
+	r = fn(it, b, o, err);
+	return r ? ibb_wims_fail(set, it, r, err) : IBB_OK;
 }
-
-typedef int (*image_fn)(struct ibb_wims *set, struct ibb_wim_item *it, struct ibb_jb *b,
-			struct ibb_json *list, struct ibb_error *err);
 
 static int each(struct ibb_wims *set, image_fn fn, struct ibb_jb *b, struct ibb_json *list,
 		struct ibb_error *err)
@@ -153,10 +150,24 @@ static int each(struct ibb_wims *set, image_fn fn, struct ibb_jb *b, struct ibb_
 	int r = IBB_OK;
 
 	for (size_t i = 0; i < set->n && !r; i++) {
-		r = fn(set, &set->items[i], b, list, err);
+		r = one(set, &set->items[i], fn, b, list, err);
 		ibb_wims_leave(set, &set->items[i]);
 	}
 	return r ? r : ibb_wims_any(set, err);
+}
+
+/* ---- plan ---- */
+
+static int plan_image(struct ibb_wim_item *it, struct ibb_jb *b, struct ibb_json *o,
+		      struct ibb_error *err)
+{
+	int r = ibb_session_plan(&it->s, err);
+
+	if (r)
+		return r;
+	ibb_jb_str(b, o, "signature", ibb_plan_signature(it->s.plan));
+	ibb_plan_part_json(&it->s, b, o);
+	return IBB_OK;
 }
 
 int ibb_wims_plan(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
@@ -180,23 +191,14 @@ int ibb_wims_plan(const struct ibb_request *q, char **ret_json, struct ibb_error
 
 /* ---- drivers list ---- */
 
-static int list_image(struct ibb_wims *set, struct ibb_wim_item *it, struct ibb_jb *b,
-		      struct ibb_json *list, struct ibb_error *err)
+static int list_image(struct ibb_wim_item *it, struct ibb_jb *b, struct ibb_json *o,
+		      struct ibb_error *err)
 {
-	struct ibb_json *o = begin_image(set, it, b, list);
-	int r = ibb_wims_enter(set, it, false, err);
-
-	if (r)
-		return r;
-	if (it->skipped) {
-		ibb_jb_str(b, o, "skipped", it->skipped);
-		return IBB_OK;
-	}
-	r = ibb_facts_check(it->s.facts, true, err);
+	int r = ibb_facts_check(it->s.facts, true, err);
 	if (!r)
 		r = ibb_drivers_list_json(&it->s, b, o, err);
 	ibb_session_warnings_json(&it->s, b, o);
-	return r ? ibb_wims_fail(set, it, r, err) : IBB_OK;
+	return r;
 }
 
 int ibb_wims_drivers_list(const struct ibb_request *q, char **ret_json, struct ibb_error *err)

@@ -67,6 +67,15 @@ void ibb_ntfs_drop(ntfs_inode **ni)
 	errno = saved;
 }
 
+int ibb_ntfs_settle(struct ntfs_be *n, ntfs_inode **ni, int rc, const char *path,
+		    struct ibb_error *err)
+{
+	if (!rc)
+		return ibb_ntfs_close(n, ni, path, err);
+	ibb_ntfs_drop(ni);
+	return rc;
+}
+
 uint32_t ibb_ntfs_reparse_tag(ntfs_inode *ni)
 {
 	uint8_t tag[4] = {0};

@@ -20,11 +20,7 @@ static int set_security(struct ntfs_be *n, MFT_REF self, const char *path, struc
 		n->base.changed = true;
 		rc = ibb_ntfs_set_sd(n, ni, sd, path, err);
 	}
-	if (rc) {
-		ibb_ntfs_drop(&ni);
-		return rc;
-	}
-	return ibb_ntfs_close(n, &ni, path, err);
+	return ibb_ntfs_settle(n, &ni, rc, path, err);
 }
 
 int ibb_ntfs_import_dir(struct ibb_volume *v, const char *path, struct ibb_bytes security,
@@ -88,9 +84,8 @@ static int fill(struct ntfs_be *n, const char *path, MFT_REF self, struct ibb_by
 	ntfs_inode *ni = NULL;
 	int rc = ibb_ntfs_open(n, self, path, &ni, err);
 
-	if (rc)
-		return rc;
-	rc = ibb_ntfs_fill_new(n, ni, path, content, err);
+	if (!rc)
+		rc = ibb_ntfs_fill_new(n, ni, path, content, err);
 	if (!rc && m->object_id &&
 	    ntfs_set_ntfs_object_id(ni, (const char *)m->object_id, NTFS_OBJECT_ID_BYTES, 0))
 		rc = ibb_ntfs_fail(n, errno, err, "%s: object ID", path);
@@ -98,11 +93,7 @@ static int fill(struct ntfs_be *n, const char *path, MFT_REF self, struct ibb_by
 		set_flags(ni, m->attributes);
 		rc = ibb_ntfs_set_times(n, ni, &t, path, err);
 	}
-	if (rc) {
-		ibb_ntfs_drop(&ni);
-		return rc;
-	}
-	return ibb_ntfs_close(n, &ni, path, err);
+	return ibb_ntfs_settle(n, &ni, rc, path, err);
 }
 
 int ibb_ntfs_import_file(struct ibb_volume *v, const char *path, struct ibb_bytes content,

@@ -122,6 +122,9 @@ int ibb_ntfs_close_in_dir(struct ntfs_be *n, ntfs_inode **ni, ntfs_inode *dir, c
 			  struct ibb_error *err) IBB_MUST_CHECK;
 /* Close what was only read, or what failed: nothing is written. */
 void ibb_ntfs_drop(ntfs_inode **ni);
+/* Close what was written to, or drop it when `rc` says that this failed; *ni may be NULL then. */
+int ibb_ntfs_settle(struct ntfs_be *n, ntfs_inode **ni, int rc, const char *path,
+		    struct ibb_error *err) IBB_MUST_CHECK;
 /* The long name of an inode in a directory, for a name that was looked up; UTF-16LE. */
 int ibb_ntfs_long_name(struct ntfs_be *n, ntfs_inode *ni, const struct ntfs_loc *loc,
 		       struct ibb_buf *ret, struct ibb_error *err) IBB_MUST_CHECK;

@@ -148,11 +148,7 @@ int ibb_ntfs_create(struct ntfs_be *n, const char *path, MFT_REF parent, const s
 			       ret, err);
 	if (!rc)
 		rc = stamp_dir(n, dir, time, path, err);
-	if (rc) {
-		ibb_ntfs_drop(&dir);
-		return rc;
-	}
-	return ibb_ntfs_close(n, &dir, path, err);
+	return ibb_ntfs_settle(n, &dir, rc, path, err);
 }
 
 /* Give the fresh inode its content, attributes and times. The directory is closed by now. */
@@ -163,18 +159,13 @@ static int finish(struct ntfs_be *n, const char *path, MFT_REF self, struct ibb_
 	ntfs_inode *ni = NULL;
 	int rc = ibb_ntfs_open(n, self, path, &ni, err);
 
-	if (rc)
-		return rc;
-	rc = ibb_ntfs_fill_new(n, ni, path, content, err);
+	if (!rc)
+		rc = ibb_ntfs_fill_new(n, ni, path, content, err);
 	if (!rc)
 		rc = ibb_ntfs_set_attributes(n, ni, meta->attributes, path, err);
 	if (!rc)
 		rc = ibb_ntfs_set_times(n, ni, &t, path, err);
-	if (rc) {
-		ibb_ntfs_drop(&ni);
-		return rc;
-	}
-	return ibb_ntfs_close(n, &ni, path, err);
+	return ibb_ntfs_settle(n, &ni, rc, path, err);
 }
 
 /* A file that lost one of several names: the library dated that change with the present time. */
@@ -190,11 +181,7 @@ static int restore_change_time(struct ntfs_be *n, MFT_REF self, uint64_t change,
 	ibb_ntfs_get_times(ni, &t);
 	t.change = change;
 	rc = ibb_ntfs_set_times(n, ni, &t, path, err);
-	if (rc) {
-		ibb_ntfs_drop(&ni);
-		return rc;
-	}
-	return ibb_ntfs_close(n, &ni, path, err);
+	return ibb_ntfs_settle(n, &ni, rc, path, err);
 }
 
 /*
@@ -237,10 +224,7 @@ static int unlink_name(struct ntfs_be *n, const char *path, const struct ntfs_lo
 		if (rc)
 			return rc;
 		rc = ibb_ntfs_set_times(n, dir, &dir_t, path, err);
-		if (rc)
-			ibb_ntfs_drop(&dir);
-		else
-			rc = ibb_ntfs_close(n, &dir, path, err);
+		rc = ibb_ntfs_settle(n, &dir, rc, path, err);
 	}
 	return rc;
 }
@@ -404,11 +388,7 @@ static int put_in_place(struct ntfs_be *n, const char *path, const struct ntfs_l
 	t.modify = t.change = meta->time;
 	if (!rc && changed)
 		rc = ibb_ntfs_set_times(n, ni, &t, path, err);
-	if (rc) {
-		ibb_ntfs_drop(&ni);
-		return rc;
-	}
-	return ibb_ntfs_close(n, &ni, path, err);
+	return ibb_ntfs_settle(n, &ni, rc, path, err);
 }
 
 int ibb_ntfs_put(struct ibb_volume *v, const char *path, struct ibb_bytes content,
@@ -500,10 +480,7 @@ int ibb_ntfs_touch(struct ibb_volume *v, const char *path, const struct ibb_meta
 	t.modify = t.access = t.change = meta->time;
 	v->changed = true;
 	rc = ibb_ntfs_set_times(n, ni, &t, path, err);
-	if (rc)
-		ibb_ntfs_drop(&ni);
-	else
-		rc = ibb_ntfs_close(n, &ni, path, err);
+	rc = ibb_ntfs_settle(n, &ni, rc, path, err);
 	return ibb_ntfs_end(n, rc, path, err);
 }
 
