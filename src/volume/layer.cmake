@@ -30,7 +30,7 @@ ibb_layer(volume
 		volume/wim.c volume/wim_error.c volume/wim_images.c volume/wim_header.c
 		volume/wim_parts.c volume/wim_tree.c
 		volume/wim_blob.c volume/wim_names.c volume/wim_volume.c
-		volume/wim_write.c volume/wim_compare.c volume/wim_xml.c
+		volume/wim_write.c volume/wim_compare.c volume/wim_compare_tree.c volume/wim_xml.c
 		volume/wim_content.c volume/wim_integrity.c
 		volume/wim_props.c volume/wim_usage.c
 	USES base disk

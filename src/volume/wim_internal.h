@@ -187,6 +187,11 @@ int ibb_wim_check_append(const struct ibb_wim *w, struct ibb_error *err) IBB_MUS
 int ibb_wim_xml_canonical(const char *xml, size_t n, unsigned index, bool counts,
 			  struct ibb_buf *out, struct ibb_error *err) IBB_MUST_CHECK;
 
+/* What ibb_wim_compare() says of names; wim_compare_tree.c. */
+int ibb_wim_compare_trees(struct ibb_wim *before, struct ibb_wim *now, unsigned index,
+			  const struct ibb_wim_changed *changed,
+			  struct ibb_error *err) IBB_MUST_CHECK;
+
 /* ---- reading back; wim_content.c, wim_integrity.c ---- */
 
 struct wim_checking {
