@@ -1,78 +1,25 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "ibbake/ibbake.h"
+#include "api_scene.h"
 
-#include "disktest.h"
-#include "test.h"
-
-#include <dirent.h>
 #include <sys/file.h>
 #include <sys/time.h>
 
-#include "base/json.h"
-#include "mkcat.h"
-#include "mkimage.h"
-#include "pkgtest.h"
-#include "wintree.h"
-
-#define SIZE "Standard_HB120rs_v3"
-#define NOW  1790000000
-
-static const char *const sizes[] = {SIZE};
+static char *const image = source;
 static const char *dirs[2];
-static char image[600], drivers[600], out[600], manifest[600], anchor[600];
-static const char *const anchors[] = {anchor};
-
-/* The packages are signed by a test root. */
-static int write_root(struct ibb_error *err)
-{
-	struct ibb_buf pem = {0};
-	struct ibb_atomic a;
-	int r = mkcat_root_pem(PKGTEST_KEYS, &pem, err);
-
-	if (!r)
-		r = ibb_atomic_begin(&a, anchor, false, err);
-	if (!r)
-		r = ibb_pwrite_full(a.fd, pem.data, pem.len, 0, anchor, err);
-	if (!r)
-		r = ibb_atomic_commit(&a, err);
-	ibb_buf_clear(&pem);
-	return r;
-}
 
 /* A small raw volume with Windows in it, once for all cases, which must not change it. */
 static int setup(void **state)
 {
-	struct mkimage m = {.size = 24u << 20,
-			    .sector = 512,
-			    .table = MKIMAGE_NONE,
-			    .seed = 1,
-			    .unix_time = WINTREE_TIME,
-			    .windows = {.seed = 1, .hives = wintree_spec("server2022")}};
-	struct mkpkg_opts o = {.key_dir = PKGTEST_KEYS};
-	struct mkimage_layout layout;
 	struct ibb_error err = {0};
 	int r;
 
-	if (test_dir_setup(state))
+	if (scene_setup(state, "base.raw", "out.raw"))
 		return -1;
-	snprintf(image, sizeof(image), "%s/base.raw", test_dir());
-	snprintf(drivers, sizeof(drivers), "%s/drivers", test_dir());
-	snprintf(out, sizeof(out), "%s/out.raw", test_dir());
-	snprintf(manifest, sizeof(manifest), "%s/out.json", test_dir());
-	snprintf(anchor, sizeof(anchor), "%s/root.pem", test_dir());
 	dirs[0] = dirs[1] = drivers;
-	r = mkimage(image, &m, &layout, &err);
-	if (r == IBB_E_NOTFOUND) {
-		print_message("SKIPPED: %s\n", err.msg);
-		exit(77);
-	}
+	r = make_volume(image, "server2022", &err);
 	if (!r)
-		r = mkpkg_write(drivers, &o, &err);
-	if (!r)
-		r = write_root(&err);
-	if (r)
-		print_error("%s\n", err.msg);
-	return r;
+		r = make_drivers(&err);
+	return scene_made(r, &err);
 }
 
 static struct ibb_request request(void)
@@ -98,83 +45,9 @@ static struct ibb_request bake_request(void)
 	return q;
 }
 
-static void digest_of(const char *path, char hex[65])
-{
-	struct ibb_buf b = {0};
-	struct ibb_error err = {0};
-	struct ibb_sha256 d;
-
-	assert_ok(ibb_read_file(path, 1u << 30, &b, &err), err);
-	assert_int_equal(ibb_sha256(b.data, b.len, &d), 0);
-	ibb_sha256_hex(&d, hex);
-	ibb_buf_clear(&b);
-}
-
-static unsigned count_files(void)
-{
-	DIR *d = opendir(test_dir());
-	unsigned n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
-/* The scene of a refusal: the source's content and the number of files. */
-struct scene {
-	char digest[65];
-	unsigned n_files;
-};
-
-static struct scene look(void)
-{
-	struct scene s;
-
-	digest_of(image, s.digest);
-	s.n_files = count_files();
-	return s;
-}
-
-static void assert_untouched(const struct scene *before)
-{
-	struct scene now = look();
-
-	assert_string_equal(now.digest, before->digest);
-	assert_int_equal(now.n_files, before->n_files);
-}
-
 static void bake_refused(const struct ibb_request *q, int code, const char *text)
 {
-	struct scene before = look();
-	struct ibb_error err = {0};
-	char *json = NULL;
-
-	assert_fails(ibb_bake(q, &json, &err), code, err, text);
-	assert_int_equal(err.code, code);
-	assert_null(json);
-	assert_untouched(&before);
-}
-
-static struct ibb_json *parse(char *json)
-{
-	struct ibb_json *doc = NULL;
-	struct ibb_error err = {0};
-
-	assert_non_null(json);
-	assert_ok(ibb_json_parse("document", json, strlen(json), &doc, &err), err);
-	ibb_free(json);
-	return doc;
-}
-
-static struct ibb_json *plan(const struct ibb_request *q)
-{
-	struct ibb_error err = {0};
-	char *json = NULL;
-
-	assert_ok(ibb_plan(q, &json, &err), err);
-	return parse(json);
+	refused(ibb_bake, q, code, text);
 }
 
 static void bake(const struct ibb_request *q)
@@ -188,7 +61,6 @@ static void bake(const struct ibb_request *q)
 
 /* ---- requests ---- */
 
-typedef int (*task)(const struct ibb_request *q, char **ret_json, struct ibb_error *err);
 static const task tasks[] = {ibb_sizes, ibb_resolve, ibb_inspect,     ibb_plan,
 			     ibb_bake,	ibb_verify,  ibb_drivers_list};
 
@@ -271,7 +143,7 @@ static void the_same_package_twice(void **state)
 
 	(void)state;
 	q.n_driver_dirs = 2;
-	doc = plan(&q);
+	doc = done(ibb_plan, &q);
 	assert_int_equal(ibb_json_count(ibb_json_get(doc, "packages")), 1);
 	ibb_json_foreach (t, ibb_json_get(doc, "targets")) {
 		const struct ibb_json *s = ibb_json_get(t, "selection");
@@ -444,7 +316,7 @@ static void bake_verify_bake(void **state)
 
 	(void)state;
 	assert_ok(ibb_bake(&q, &json, &err), err);
-	assert_int_equal(count_files(), before.n_files + 2);
+	assert_int_equal(files_in(test_dir()), before.n_files + 2);
 	digest_of(out, first);
 	assert_string_not_equal(first, before.digest);
 	assert_ok(ibb_read_file(manifest, 1u << 24, &m, &err), err);
@@ -471,7 +343,7 @@ static void bake_verify_bake(void **state)
 	ibb_json_free(doc);
 	/* of the result there is nothing left to do */
 	q.manifest = NULL;
-	doc = plan(&q);
+	doc = done(ibb_plan, &q);
 	assert_int_equal(ibb_json_count(ibb_json_get(doc, "operations")), 0);
 	ibb_json_free(doc);
 	json = NULL;

@@ -2,7 +2,6 @@
 /* Changed blocks past the memory limit: the temporary file, its limits and its failures. */
 #include "disktest.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <linux/filter.h>
@@ -14,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "base/limits.h"
+#include "listing.h"
 
 #define MIB (1u << 20)
 
@@ -52,19 +52,6 @@ static void assert_block(struct ibb_disk *d, uint64_t block, uint8_t value)
 	memset(want, value, sizeof(want));
 	assert_ok(ibb_disk_pread(d, b, sizeof(b), block * 4096, &err), err);
 	assert_memory_equal(b, want, sizeof(b));
-}
-
-static unsigned files_in(const char *dir)
-{
-	struct dirent *e;
-	unsigned n = 0;
-	DIR *d = opendir(dir);
-
-	assert_non_null(d);
-	while ((e = readdir(d)))
-		n += e->d_name[0] != '.' || strlen(e->d_name) > 2;
-	closedir(d);
-	return n;
 }
 
 /* Places that are free again are used again, and nothing is seen of the file. */

@@ -1,51 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The library on WIM files: which images are meant, what is refused, what documents look like. */
-#include "ibbake/ibbake.h"
-
-#include "disktest.h"
-#include "test.h"
+#include "api_scene.h"
 
 #include <dirent.h>
 #include <sys/file.h>
 #include <sys/xattr.h>
 
 #include "api/wims.h"
-#include "base/json.h"
-#include "mkcat.h"
-#include "mkimage.h"
 #include "mkwim.h"
-#include "pkgtest.h"
-#include "wintree.h"
 
-#define SIZE "Standard_HB120rs_v3"
-#define NOW  1790000000
-
-static const char *const sizes[] = {SIZE};
+static char *const wim = source;
 static const char *dirs[1];
-static char wim[600], drivers[600], out[600], manifest[600], anchor[600], disk[600];
-static const char *const anchors[] = {anchor};
+static char disk[600];
 
 /* ---- the scene: a Server, the Windows PE of the same build, a data volume ---- */
-
-static void in_dir(char to[600], const char *name)
-{
-	snprintf(to, 600, "%s/%s", test_dir(), name);
-}
-
-static int make_volume(const char *path, const char *release, struct ibb_error *err)
-{
-	struct mkimage m = {.size = 24u << 20,
-			    .sector = 512,
-			    .table = MKIMAGE_NONE,
-			    .seed = 1,
-			    .unix_time = WINTREE_TIME,
-			    .windows = {.seed = 1,
-					.no_windows = !release,
-					.hives = wintree_spec(release ? release : "server2022")}};
-	struct mkimage_layout layout;
-
-	return mkimage(path, &m, &layout, err);
-}
 
 static int make_wim(const char *path, const char *const *names, struct mkwim m,
 		    struct ibb_error *err)
@@ -72,56 +40,26 @@ static int make_wim(const char *path, const char *const *names, struct mkwim m,
 
 static const char *const three[] = {"Server", "Setup", "Data"};
 
-static int write_root(struct ibb_error *err)
-{
-	struct ibb_buf pem = {0};
-	struct ibb_atomic a;
-	int r = mkcat_root_pem(PKGTEST_KEYS, &pem, err);
-
-	if (!r)
-		r = ibb_atomic_begin(&a, anchor, false, err);
-	if (!r)
-		r = ibb_pwrite_full(a.fd, pem.data, pem.len, 0, anchor, err);
-	if (!r)
-		r = ibb_atomic_commit(&a, err);
-	ibb_buf_clear(&pem);
-	return r;
-}
-
 static int setup(void **state)
 {
 	static const char *const releases[] = {"server2022", "winpe-20348", NULL};
-	struct mkpkg_opts o = {.key_dir = PKGTEST_KEYS};
 	struct ibb_error err = {0};
 	char path[600];
 	int r = IBB_OK;
 
-	if (test_dir_setup(state))
+	if (scene_setup(state, "install.wim", "out.wim"))
 		return -1;
-	in_dir(wim, "install.wim");
-	in_dir(drivers, "drivers");
-	in_dir(out, "out.wim");
-	in_dir(manifest, "out.json");
-	in_dir(anchor, "root.pem");
 	in_dir(disk, "Server");
 	dirs[0] = drivers;
 	for (size_t i = 0; i < 3 && !r; i++) {
 		in_dir(path, three[i]);
 		r = make_volume(path, releases[i], &err);
 	}
-	if (r == IBB_E_NOTFOUND) {
-		print_message("SKIPPED: %s\n", err.msg);
-		exit(77);
-	}
 	if (!r)
 		r = make_wim(wim, three, (struct mkwim){.integrity = true, .boot_index = 2}, &err);
 	if (!r)
-		r = mkpkg_write(drivers, &o, &err);
-	if (!r)
-		r = write_root(&err);
-	if (r)
-		print_error("%s\n", err.msg);
-	return r;
+		r = make_drivers(&err);
+	return scene_made(r, &err);
 }
 
 static struct ibb_request request(const char *const *images, size_t n)
@@ -152,78 +90,6 @@ static struct ibb_request bake_request(void)
 }
 
 /* ---- looking ---- */
-
-static void digest_of(const char *path, char hex[65])
-{
-	struct ibb_buf b = {0};
-	struct ibb_error err = {0};
-	struct ibb_sha256 d;
-
-	assert_ok(ibb_read_file(path, 1u << 30, &b, &err), err);
-	assert_int_equal(ibb_sha256(b.data, b.len, &d), 0);
-	ibb_sha256_hex(&d, hex);
-	ibb_buf_clear(&b);
-}
-
-struct scene {
-	char digest[65];
-	unsigned n_files;
-};
-
-static struct scene look(void)
-{
-	DIR *d = opendir(test_dir());
-	struct scene s = {.n_files = 0};
-
-	assert_non_null(d);
-	while (readdir(d))
-		s.n_files++;
-	closedir(d);
-	digest_of(wim, s.digest);
-	return s;
-}
-
-static void assert_untouched(const struct scene *before)
-{
-	struct scene now = look();
-
-	assert_string_equal(now.digest, before->digest);
-	assert_int_equal(now.n_files, before->n_files);
-}
-
-typedef int (*task)(const struct ibb_request *q, char **ret_json, struct ibb_error *err);
-
-static void refused(task fn, const struct ibb_request *q, int code, const char *text)
-{
-	struct scene before = look();
-	struct ibb_error err = {0};
-	char *json = NULL;
-
-	assert_fails(fn(q, &json, &err), code, err, text);
-	assert_int_equal(err.code, code);
-	assert_null(json);
-	assert_untouched(&before);
-}
-
-static struct ibb_json *parse(char *json)
-{
-	struct ibb_json *doc = NULL;
-	struct ibb_error err = {0};
-
-	assert_non_null(json);
-	assert_ok(ibb_json_parse("document", json, strlen(json), &doc, &err), err);
-	ibb_free(json);
-	return doc;
-}
-
-static struct ibb_json *done(task fn, const struct ibb_request *q)
-{
-	struct ibb_error err = {0};
-	char *json = NULL;
-
-	assert_ok(fn(q, &json, &err), err);
-	return parse(json);
-}
 
 /* The item of "images" at this place. */
 static const struct ibb_json *image_at(const struct ibb_json *doc, size_t n)

@@ -10,6 +10,7 @@
 #include <ntfs-3g/object_id.h>
 
 #include "base/hash.h"
+#include "listing.h"
 #include "volume/wim_stage.h"
 
 #define OLD_TIME 131000000000000007u
@@ -620,19 +621,6 @@ static unsigned open_files(void)
 	assert_non_null(d);
 	while ((e = readdir(d)))
 		n += e->d_name[0] != '.';
-	closedir(d);
-	return n;
-}
-
-static unsigned files_in(const char *dir)
-{
-	struct dirent *e;
-	unsigned n = 0;
-	DIR *d = opendir(dir);
-
-	assert_non_null(d);
-	while ((e = readdir(d)))
-		n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
 	closedir(d);
 	return n;
 }

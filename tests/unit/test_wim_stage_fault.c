@@ -5,10 +5,11 @@
  */
 #include "wim_stage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
+
+#include "listing.h"
 
 static char wim_name[600], temp[600];
 static uint8_t *content;
@@ -16,19 +17,6 @@ static long asked; /* allocations of the last run */
 #define CONTENT_BYTES 300000u
 /* the empty volume and what is asked to be free fit, the content does not */
 #define LOW_LIMIT (3400u << 10)
-
-static unsigned entries(const char *dir)
-{
-	struct dirent *e;
-	unsigned n = 0;
-	DIR *d = opendir(dir);
-
-	assert_non_null(d);
-	while ((e = readdir(d)))
-		n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-	closedir(d);
-	return n;
-}
 
 /* Changes of every kind. */
 static int edit(struct ibb_volume *v, struct ibb_error *err)
@@ -133,7 +121,7 @@ static void allocations(void **state)
 	/* what the libraries keep for good */
 	assert_ok(whole_run(0, NULL, NULL, false, &err), err);
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(limits); i++) {
-		unsigned before = entries("/proc/self/fd");
+		unsigned before = files_in("/proc/self/fd");
 		char out[600];
 		int rc = IBB_E_NOMEM;
 		long n = 0;
@@ -153,8 +141,8 @@ static void allocations(void **state)
 		}
 		print_message("%ld allocations\n", n);
 		assert_true(n > 100);
-		assert_int_equal(entries("/proc/self/fd"), before);
-		assert_int_equal(entries(temp), 0);
+		assert_int_equal(files_in("/proc/self/fd"), before);
+		assert_int_equal(files_in(temp), 0);
 		expect_edited(out);
 	}
 }
@@ -174,7 +162,7 @@ static void set_file_limit(rlim_t bytes)
  */
 static void full(void **state)
 {
-	unsigned before = entries("/proc/self/fd");
+	unsigned before = files_in("/proc/self/fd");
 	struct ibb_error err = {0};
 	struct rlimit old;
 
@@ -207,8 +195,8 @@ static void full(void **state)
 	set_file_limit(old.rlim_cur);
 	assert_int_equal(whole_run(LOW_LIMIT, NULL, NULL, false, &err), IBB_E_LIMIT);
 	assert_int_equal(whole_run(LOW_LIMIT, img_path("nowhere"), NULL, false, &err), IBB_E_IO);
-	assert_int_equal(entries("/proc/self/fd"), before);
-	assert_int_equal(entries(temp), 0);
+	assert_int_equal(files_in("/proc/self/fd"), before);
+	assert_int_equal(files_in(temp), 0);
 }
 
 /* No descriptor is left for the memory file, for its copy, or for wimlib. */
@@ -216,7 +204,7 @@ static void descriptors(void **state)
 {
 	struct rlimit old, few;
 	struct ibb_error err = {0};
-	unsigned before = entries("/proc/self/fd"), failed = 0;
+	unsigned before = files_in("/proc/self/fd"), failed = 0;
 	int rc = -1;
 
 	(void)state;
@@ -231,10 +219,10 @@ static void descriptors(void **state)
 		if (rc)
 			assert_true(*err.msg);
 		failed += rc != 0;
-		assert_int_equal(entries("/proc/self/fd"), before);
+		assert_int_equal(files_in("/proc/self/fd"), before);
 	}
 	assert_true(failed >= 3);
-	assert_int_equal(entries(temp), 0);
+	assert_int_equal(files_in(temp), 0);
 }
 
 int main(void)

@@ -5,12 +5,12 @@
  */
 #include "volume_image.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 
 #include "base/le.h"
+#include "listing.h"
 #include "volume/ntfs_import.h"
 #include "volume/wim_template.h"
 
@@ -42,19 +42,6 @@ static struct ibb_disk *template_disk(void)
 	assert_ok(ibb_disk_memfd_new("template", ibb_wim_template_bytes, NULL, &d, &err), err);
 	lay(d);
 	return d;
-}
-
-static unsigned files_in(const char *dir)
-{
-	struct dirent *e;
-	unsigned n = 0;
-	DIR *d = opendir(dir);
-
-	assert_non_null(d);
-	while ((e = readdir(d)))
-		n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-	closedir(d);
-	return n;
 }
 
 static void sound(void **state)
