@@ -150,10 +150,10 @@ int ibb_replace_begin(struct ibb_replace *x, const struct ibb_request *q, struct
 	r = q->overwrite ? claim(x, err) : check_manifest(q, err);
 	if (!r)
 		r = check_journal(x, err);
+	if (!r)
+		r = ibb_atomic_sweep(q->output, err);
 	if (r)
 		ibb_replace_release(x);
-	else
-		(void)ibb_atomic_sweep(q->output);
 	return r;
 }
 

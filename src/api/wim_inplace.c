@@ -177,8 +177,9 @@ static int rewrite(struct ibb_wims *set, const char *real, char **ret_text, stru
 	q.output = real;
 	q.overwrite = true;
 	q.in_place = false;
-	(void)ibb_atomic_sweep(real);
-	r = ibb_atomic_begin(&out, real, true, err);
+	r = ibb_atomic_sweep(real, err);
+	if (!r)
+		r = ibb_atomic_begin(&out, real, true, err);
 	if (r)
 		return r;
 	r = rewrite_to(set, &out, ret_text, err);

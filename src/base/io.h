@@ -83,10 +83,10 @@ void ibb_atomic_abort(struct ibb_atomic *a);
  * nobody holds a lock on, not where the locks of other machines may not be seen. The caller holds
  * the lock of `path` (ibb_lock_take()). Only for an image, whose temporary file is nothing without
  * its name: that of a manifest may be the only one of an image that is complete, or the one that
- * `keep` spoke of, and so is what was put aside (ibb_aside_put()). Returns how many went; what
- * cannot be removed stays, for the next name is taken then.
+ * `keep` spoke of, and so is what was put aside (ibb_aside_put()). What cannot be
+ * removed stays, for the next name is taken then; the only failure is IBB_E_NOMEM.
  */
-unsigned ibb_atomic_sweep(const char *path);
+int ibb_atomic_sweep(const char *path, struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
  * A file taken out of the way, under a hidden name beside it, until it is known whether it has to

@@ -56,36 +56,37 @@ static bool is_temporary(const char *name, const char *base)
 }
 
 /* Whoever works on it holds a shared lock from before it has this name: no exclusive one, then. */
-static bool remove_dead(int dir_fd, const char *name)
+static void remove_dead(int dir_fd, const char *name)
 {
 	IBB_AUTO_FD int fd =
 		openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	struct stat st, now;
 
 	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
-		return false;
+		return;
 	if (flock(fd, LOCK_EX | LOCK_NB))
-		return false;
+		return;
 	/* still the file that is locked, not one that took its name meanwhile */
-	if (fstatat(dir_fd, name, &now, AT_SYMLINK_NOFOLLOW) || now.st_ino != st.st_ino ||
-	    now.st_dev != st.st_dev)
-		return false;
-	return unlinkat(dir_fd, name, 0) == 0;
+	if (fstatat(dir_fd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st.st_ino &&
+	    now.st_dev == st.st_dev)
+		(void)unlinkat(dir_fd, name, 0);
 }
 
-unsigned ibb_atomic_sweep(const char *path)
+int ibb_atomic_sweep(const char *path, struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *dir = ibb_dir_of(path);
 	const char *base = ibb_path_base(path);
-	DIR *d = dir && *base ? opendir(dir) : NULL;
-	unsigned removed = 0;
+	DIR *d;
 
+	if (!dir)
+		return ibb_err_nomem(err);
+	d = *base ? opendir(dir) : NULL;
 	if (!d)
-		return 0;
+		return IBB_OK;
 	if (!is_shared(dirfd(d)))
 		for (struct dirent *e; (e = readdir(d));)
 			if (is_temporary(e->d_name, base))
-				removed += remove_dead(dirfd(d), e->d_name);
+				remove_dead(dirfd(d), e->d_name);
 	closedir(d);
-	return removed;
+	return IBB_OK;
 }

@@ -72,7 +72,7 @@ int flock(int fd, int how)
 
 	sim.sweep_at_flock = NULL;
 	if (path)
-		(void)ibb_atomic_sweep(path);
+		assert_int_equal(ibb_atomic_sweep(path, NULL), IBB_OK);
 	return (int)syscall(SYS_flock, fd, how);
 }
 
@@ -780,25 +780,34 @@ static pid_t at_work(const char *path, char name[64])
 	return child;
 }
 
+static void swept(const char *path, int removed)
+{
+	const int before = count_names();
+	struct ibb_error err = {0};
+
+	assert_ok(ibb_atomic_sweep(path, &err), err);
+	assert_int_equal(count_names(), before - removed);
+}
+
 static void sweep(void)
 {
 	char dead[64], alive[64], other[64];
 	pid_t children[] = {at_work("out", dead), at_work("out", alive), at_work("out2", other)};
 	int status;
 
-	assert_int_equal(ibb_atomic_sweep("out"), 0);
+	swept("out", 0);
 	kill(children[0], SIGKILL);
 	kill(children[2], SIGKILL);
 	assert_int_equal(waitpid(children[0], &status, 0), children[0]);
 	assert_int_equal(waitpid(children[2], &status, 0), children[2]);
-	assert_int_equal(ibb_atomic_sweep("out"), 1);
+	swept("out", 1);
 	assert_int_equal(access(dead, F_OK), -1);
 	assert_int_equal(access(alive, F_OK), 0);
 	assert_int_equal(access(other, F_OK), 0);
 	kill(children[1], SIGKILL);
 	assert_int_equal(waitpid(children[1], &status, 0), children[1]);
-	assert_int_equal(ibb_atomic_sweep("./out"), 1);
-	assert_int_equal(ibb_atomic_sweep("out2"), 1);
+	swept("./out", 1);
+	swept("out2", 1);
 	assert_int_equal(count_names(), 0);
 }
 
@@ -827,12 +836,12 @@ static void test_sweep(void **state)
 	assert_int_equal(mkdir(".out.ibbake-5.tmp", 0700), 0);
 	assert_int_equal(symlink("target", ".out.ibbake-6.tmp"), 0);
 	assert_int_equal(mkfifo(".out.ibbake-7.tmp", 0600), 0);
-	assert_int_equal(ibb_atomic_sweep("out"), IBB_ARRAY_SIZE(ours));
+	swept("out", IBB_ARRAY_SIZE(ours));
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(kept); i++)
 		assert_text(kept[i], "kept");
 	assert_int_equal(count_names(), IBB_ARRAY_SIZE(kept) + 3);
-	assert_int_equal(ibb_atomic_sweep("none/out"), 0);
-	assert_int_equal(ibb_atomic_sweep("./"), 0);
+	swept("none/out", 0);
+	swept("./", 0);
 }
 
 /* The name is removed between the making of the file and its lock: another one is taken. */
