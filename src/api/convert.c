@@ -121,16 +121,14 @@ static int document(const struct convert *c, char **ret_json, struct ibb_error *
 
 static int convert(struct convert *c, char **ret_json, struct ibb_error *err)
 {
+	const struct ibb_image_opts o = {.second_opinion_off = c->q->second_opinion_off,
+					 .accept_changed_parent = c->q->accept_changed_parent};
 	struct ibb_lock lock = {.fd = -1};
 	struct ibb_replace old = {.fd = -1};
 	int r = ibb_session_phase(c->q, "inspect", 0, 0, err);
 
 	if (!r)
-		r = ibb_chain_open(c->q->image, &c->chain, err);
-	if (!r && !c->q->accept_changed_parent)
-		r = ibb_chain_parents_kept(&c->chain, err);
-	if (!r && !c->q->second_opinion_off)
-		r = ibb_chain_second_opinion(&c->chain, &c->opinion, err);
+		r = ibb_image_open_chain(c->q->image, &o, &c->chain, &c->opinion, err);
 	if (!r)
 		r = ibb_session_warn_chain(&c->s, &c->chain, &c->opinion, err);
 	if (!r)

@@ -74,31 +74,42 @@ static int look_into(struct ibb_image *im, size_t i, struct ibb_error *err)
 	return IBB_OK;
 }
 
-/* The disk of the image: containers off, parents under it, and libvhdi sees the same. */
-static int open_disk(struct ibb_image *im, bool accept_changed_parent, struct ibb_error *err)
+int ibb_image_open_chain(const char *path, const struct ibb_image_opts *opts, struct ibb_chain *ret,
+			 struct ibb_opinion_result *ret_said, struct ibb_error *err)
 {
-	int r = ibb_chain_open(im->path, &im->chain, err);
+	struct ibb_opinion_result said = {0};
+	struct ibb_chain c = {0};
+	int r = ibb_chain_open(path, &c, err);
 
-	if (!r && !accept_changed_parent)
-		r = ibb_chain_parents_kept(&im->chain, err);
-	if (!r && !im->second_opinion_off)
-		r = ibb_chain_second_opinion(&im->chain, &im->opinion, err);
-	return r;
+	if (!r && !opts->accept_changed_parent)
+		r = ibb_chain_parents_kept(&c, err);
+	if (!r && !opts->second_opinion_off)
+		r = ibb_chain_second_opinion(&c, &said, err);
+	if (r) {
+		ibb_chain_clear(&c);
+		return r;
+	}
+	*ret = c;
+	*ret_said = said;
+	return IBB_OK;
 }
 
 int ibb_image_open(const char *path, const struct ibb_image_opts *opts, struct ibb_image **ret,
 		   struct ibb_error *err)
 {
 	IBB_AUTO(ibb_image_close) struct ibb_image *im = ibb_zalloc(sizeof(*im));
+	const struct ibb_image_opts defaults = {0};
 	int r;
 
 	if (!im)
 		return ibb_err_nomem(err);
-	im->second_opinion_off = opts && opts->second_opinion_off;
+	if (!opts)
+		opts = &defaults;
+	im->second_opinion_off = opts->second_opinion_off;
 	im->path = ibb_strdup(path);
 	if (!im->path)
 		return ibb_err_nomem(err);
-	r = open_disk(im, opts && opts->accept_changed_parent, err);
+	r = ibb_image_open_chain(path, opts, &im->chain, &im->opinion, err);
 	if (!r)
 		r = ibb_disk_overlay_new(im->chain.disk, IBB_LIMIT_OVERLAY_BYTES, &im->overlay,
 					 err);

@@ -49,7 +49,13 @@ struct ibb_image_opts {
 	bool accept_changed_parent; /* see ibb_chain_parents_kept() */
 };
 /*
- * Container, parents, second opinion and partition table; looks into every NTFS partition.
+ * The disk of an image: containers off, parents under it and as the image knows them, and libvhdi
+ * sees the same (*ret_said is all zero when it is not asked).
+ */
+int ibb_image_open_chain(const char *path, const struct ibb_image_opts *opts, struct ibb_chain *ret,
+			 struct ibb_opinion_result *ret_said, struct ibb_error *err) IBB_MUST_CHECK;
+/*
+ * As above, and the partition table; looks into every NTFS partition.
  * `opts` may be NULL: defaults. IBB_E_CORRUPT, ...
  */
 int ibb_image_open(const char *path, const struct ibb_image_opts *opts, struct ibb_image **ret,
