@@ -297,11 +297,12 @@ int ibb_archive_walk(const struct ibb_archive_stretch *s, enum ibb_archive_forma
 	struct walk w = {
 		.s = s, .v = v, .format = format, .room = limits->bytes, .err = err ? err : &local};
 	locale_t utf8, before = (locale_t)0;
+	uint64_t n = 1;
 	int rc = IBB_OK;
 
 	if (format == IBB_ARCHIVE_ZIP)
-		rc = ibb_archive_check_zip(s, limits->members, w.err);
-	if (rc)
+		rc = ibb_archive_check_zip(s, limits->members, &n, w.err);
+	if (rc || !n) /* libarchive takes no zip without members for one */
 		return rc;
 	utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	if (utf8)

@@ -257,7 +257,7 @@ static int check(struct zip *z, unsigned max_members)
 	return rc ? rc : check_entries(z);
 }
 
-int ibb_archive_check_zip(const struct ibb_archive_stretch *s, unsigned max_members,
+int ibb_archive_check_zip(const struct ibb_archive_stretch *s, unsigned max_members, uint64_t *ret,
 			  struct ibb_error *err)
 {
 	struct zip z = {.s = s, .err = err};
@@ -265,5 +265,7 @@ int ibb_archive_check_zip(const struct ibb_archive_stretch *s, unsigned max_memb
 
 	ibb_buf_clear(&z.dir);
 	free(z.spans);
+	if (!rc)
+		*ret = z.n;
 	return rc;
 }
