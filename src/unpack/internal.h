@@ -70,5 +70,9 @@ int unpack_pe_overlay(const struct unpack_source *s, struct unpack_source *ret,
 /* Is it one? By magic numbers and, where needed, a look inside; they never fail on bad content. */
 bool unpack_is_msi(const struct unpack_source *s);	     /* a compound file with MSI's tables */
 bool unpack_is_installshield(const struct unpack_source *s); /* of the overlay of a program */
+/* Why a result of it has to be taken with care, for ibb_unpacked_archive.unverified. */
+extern const char unpack_installshield_unverified[];
+/* What to do instead, for any error on the way through such a program; returns the code. */
+int unpack_installshield_hint(struct ibb_error *err, int code);
 
 #endif
