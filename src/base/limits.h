@@ -87,6 +87,7 @@
 #define IBB_LIMIT_MSI_ROWS	   (1u << 20)
 #define IBB_LIMIT_MSI_DEPTH	   64u		/* of directories */
 #define IBB_LIMIT_MSI_PATHS	   (64u << 20)	/* bytes of all paths of an MSI */
+#define IBB_LIMIT_ZIP_DIRECTORY	   (32u << 20)	/* of a zip; one of 65 536 files has 8 MB */
 #define IBB_LIMIT_DOWNLOAD_BYTES   (4ull << 30) /* of one file; WinOF-2 has 0.34 GiB */
 #define IBB_LIMIT_BUNDLE_BYTES	   (4ull << 30)
 #define IBB_LIMIT_BUNDLE_FILES	   65536u

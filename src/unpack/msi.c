@@ -83,8 +83,8 @@ static int open_beside(const struct msi_db *db, const char *path, struct unpack_
 
 	if (rc != IBB_E_NOTFOUND)
 		return rc;
-	ibb_err(err, IBB_E_NOTFOUND, "%s: it needs the file %s beside it", db->name, path);
-	return ibb_err_hint(err, IBB_E_NOTFOUND,
+	ibb_err(err, IBB_E_UNSUPPORTED, "%s: it needs the file %s beside it", db->name, path);
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
 			    "give the archive or directory that has both, or put them side by "
 			    "side under these names");
 }
