@@ -468,43 +468,80 @@ static int open_regular(int dir, const char *name, int *ret_fd, uint64_t *ret_si
 	return IBB_OK;
 }
 
-static int host_sibling(struct unpack_tree *t, const char *name, int *ret_fd, uint64_t *ret_size,
+/* The entry of a directory that Windows takes `name` for. */
+static int find_entry(int dir, const char *name, char **ret, struct ibb_error *err)
+{
+	int fd = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	char *found = NULL;
+	int rc = IBB_E_NOTFOUND;
+	struct dirent *e;
+
+	if (!d) {
+		rc = ibb_err_os(err, errno, "%s: open the directory", name);
+		ibb_close_fd(&fd);
+		return rc;
+	}
+	rewinddir(d);
+	for (unsigned n = 0; !found && n < IBB_LIMIT_SIBLINGS && (e = readdir(d)); n++)
+		if (ibb_caseeq(e->d_name, name)) {
+			found = ibb_strdup(e->d_name);
+			rc = found ? IBB_OK : ibb_err_nomem(err);
+			if (!found)
+				break;
+		}
+	closedir(d);
+	*ret = found;
+	return rc;
+}
+
+/* `name` may lead into directories; links are not followed. */
+static int host_sibling(struct unpack_tree *t, char *name, int *ret_fd, uint64_t *ret_size,
 			struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *dir = ibb_dir_of(t->host_path);
-	DIR *d = dir ? opendir(dir) : NULL;
-	unsigned n = 0;
-	struct dirent *e;
-	int rc = IBB_E_NOTFOUND;
+	IBB_AUTO_FD int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	char *slash;
 
 	if (!dir)
 		return ibb_err_nomem(err);
-	if (!d)
+	if (fd < 0)
 		return ibb_err_os(err, errno, "%s: open the directory", dir);
-	while (rc == IBB_E_NOTFOUND && n++ < IBB_LIMIT_SIBLINGS && (e = readdir(d)))
-		if (ibb_caseeq(e->d_name, name))
-			rc = open_regular(dirfd(d), e->d_name, ret_fd, ret_size, err);
-	closedir(d);
-	return rc == IBB_E_NOTFOUND
-		       ? ibb_err(err, rc, "%s: there is no %s beside it", t->host_path, name)
-		       : rc;
+	for (;; name = slash + 1) {
+		IBB_AUTO_FREE char *entry = NULL;
+		int rc, next;
+
+		slash = strchr(name, '/');
+		if (slash)
+			*slash = '\0';
+		rc = find_entry(fd, name, &entry, err);
+		if (!rc && !slash)
+			return open_regular(fd, entry, ret_fd, ret_size, err);
+		next = rc ? -1 : openat(fd, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (rc == IBB_E_NOTFOUND || (!rc && next < 0))
+			return ibb_err(err, IBB_E_NOTFOUND, "%s: there is no %s beside it",
+				       t->host_path, name);
+		if (rc)
+			return rc;
+		close(fd);
+		fd = next;
+	}
 }
 
 int unpack_tree_sibling(struct unpack_tree *t, const char *name, int *ret_fd, uint64_t *ret_size,
 			struct ibb_error *err)
 {
-	const char *why = ibb_name_problem(name, strlen(name));
-	IBB_AUTO_FREE char *path = NULL;
+	IBB_AUTO_FREE char *path = NULL, *norm = NULL;
 	const struct unpack_node *found;
 	uint64_t hash;
-	int rc;
+	int rc = ibb_path_normalize(name, &norm, err);
 
-	if (why)
-		return ibb_err(err, IBB_E_UNSUPPORTED, "refused: '%.300s': %s", name, why);
+	if (rc)
+		return rc == IBB_E_INVALID ? ibb_err_prefix(err, IBB_E_UNSUPPORTED, "refused") : rc;
 	if (!t->archive)
-		return host_sibling(t, name, ret_fd, ret_size, err);
+		return host_sibling(t, norm, ret_fd, ret_size, err);
 	path = ibb_asprintf("%.*s%s%s", (int)ibb_path_dir_len(t->archive), t->archive,
-			    ibb_path_dir_len(t->archive) ? "/" : "", name);
+			    ibb_path_dir_len(t->archive) ? "/" : "", norm);
 	if (!path)
 		return ibb_err_nomem(err);
 	rc = hash_of(path, &hash, err);
