@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "api/catalogs.h"
 #include "api/doc.h"
 #include "api/sources.h"
 #include "api/trust.h"
@@ -324,6 +325,7 @@ int ibb_do_drivers_check(const struct ibb_request *q, char **ret_json, struct ib
 	c.left_out = ibb_jb_array(&c.b, root, "left_out");
 	c.companions = ibb_jb_array(&c.b, root, "companions");
 	c.warnings = ibb_jb_array(&c.b, root, "warnings");
+	ibb_catalog_conflicts_json(c.catalog, &c.b, c.warnings);
 	ibb_sources_init(&c.sources, q);
 	r = check_all(&c);
 	ibb_sources_json(&c.sources, &c.b, root);

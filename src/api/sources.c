@@ -190,7 +190,7 @@ static int warn_archive(const struct ibb_source_archive *a,
 
 		if (!u->unverified)
 			continue;
-		text = ibb_asprintf("%s%s%s was taken apart as %s: %s", a->path,
+		text = ibb_asprintf("%s%s%s was taken apart as %s, unverified: %s", a->path,
 				    *u->path ? "!/" : "", u->path, ibb_unpack_kind_name(u->kind),
 				    u->unverified);
 		r = text ? warn(ctx, text, err) : ibb_err_nomem(err);
