@@ -44,8 +44,7 @@ static int note_archive(struct work *w, const char *path, const struct unpack_fo
 	struct ibb_unpacked_archive a = {.path = ibb_strdup(path), .kind = f->kind};
 
 	if (f->kind == IBB_UNPACK_INSTALLSHIELD)
-		a.unverified = "no vendor's InstallShield program was at hand when its reader was "
-			       "written: unverified";
+		a.unverified = unpack_installshield_unverified;
 	if (!a.path ||
 	    ibb_grow(&r->archives, &r->cap_archives, r->n_archives, sizeof(*r->archives))) {
 		free(a.path);
@@ -74,18 +73,11 @@ static int warn_kept(struct work *w, const char *path)
 
 static int read_form(struct work *w, const struct unpack_found *f)
 {
-	int rc;
-
 	if (f->inner == IBB_UNPACK_MSI)
 		return unpack_msi(&f->source, w->t, w->err);
 	if (f->inner != IBB_UNPACK_INSTALLSHIELD)
 		return unpack_libarchive(&f->source, f->inner, w->t, w->err);
-	rc = unpack_installshield(&f->source, w->t, w->err);
-	if ((rc == IBB_E_CORRUPT || rc == IBB_E_UNSUPPORTED) && !*w->err->hint)
-		ibb_err_hint(w->err, rc,
-			     "extract it on any Windows (for WinOF-2: PROGRAM /a "
-			     "/vMT_DRIVERS_ONLY=1) and name the directory with --drivers");
-	return rc;
+	return unpack_installshield(&f->source, w->t, w->err);
 }
 
 static bool is_inf(const struct unpack_node *n)
