@@ -41,6 +41,7 @@
 #define IBB_LIMIT_PACKAGES	   256u
 #define IBB_LIMIT_JSON_BYTES	   (64u << 20)
 #define IBB_LIMIT_JSON_DEPTH	   64u
+#define IBB_LIMIT_CATALOG_FILES	   256u	 /* laid over each other */
 #define IBB_LIMIT_CATALOG_ENTRIES  4096u /* of one list of a driver catalog */
 #define IBB_LIMIT_PATH_CHARS	   4096u
 #define IBB_LIMIT_PARTITIONS	   1024u
@@ -79,6 +80,7 @@
 #define IBB_LIMIT_UNPACK_BYTES	   (8ull << 30) /* of an unpacked installer; WinOF-2: 0.6 GiB */
 #define IBB_LIMIT_UNPACK_FILES	   65536u
 #define IBB_LIMIT_UNPACK_DEPTH	   4u		/* of archives in archives */
+#define IBB_LIMIT_UNPACK_DIRS	   64u		/* of directories in directories */
 #define IBB_LIMIT_CFB_BYTES	   (4ull << 30) /* of a compound file; its tables: 36 MB */
 #define IBB_LIMIT_CFB_MINIFAT	   16384u	/* sectors: 2 million small streams */
 #define IBB_LIMIT_CFB_ENTRIES	   65536u	/* streams and storages; an MSI has some 100 */

@@ -188,6 +188,18 @@ static const char *without_dots(const char *path)
 	return strcmp(path, ".") == 0 ? "" : path;
 }
 
+static int too_deep(struct unpack_tree *t, const char *path, struct ibb_error *err)
+{
+	unsigned n = 0;
+
+	for (const char *p = path; (p = strchr(p, '/')); p++)
+		n++;
+	if (n < IBB_LIMIT_UNPACK_DIRS && strlen(path) <= IBB_LIMIT_PATH_CHARS)
+		return IBB_OK;
+	t->hostile = true;
+	return ibb_err(err, IBB_E_LIMIT, "path '%.300s...' is too long or nested too deeply", path);
+}
+
 /* The path in the tree; *ret is NULL for the top of the archive. */
 static int place(struct unpack_tree *t, const char *raw, char **ret, struct ibb_error *err)
 {
@@ -208,19 +220,13 @@ static int place(struct unpack_tree *t, const char *raw, char **ret, struct ibb_
 		return refuse_name(t, err);
 	if (rc)
 		return rc;
-	if (!t->archive) {
-		*ret = IBB_TAKE(norm);
-		return IBB_OK;
-	}
-	joined = ibb_asprintf("%s.d/%s", t->archive, norm);
+	joined = t->archive ? ibb_asprintf("%s.d/%s", t->archive, norm) : IBB_TAKE(norm);
 	if (!joined)
 		return ibb_err_nomem(err);
-	if (strlen(joined) > IBB_LIMIT_PATH_CHARS) {
-		t->hostile = true;
-		return ibb_err(err, IBB_E_LIMIT, "path '%.300s...' is too long", joined);
-	}
-	*ret = IBB_TAKE(joined);
-	return IBB_OK;
+	rc = too_deep(t, joined, err);
+	if (!rc)
+		*ret = IBB_TAKE(joined);
+	return rc;
 }
 
 static int collision(struct unpack_tree *t, const char *path, const struct unpack_node *n,

@@ -75,9 +75,9 @@ static int read_form(struct work *w, const struct unpack_found *f)
 {
 	if (f->inner == IBB_UNPACK_MSI)
 		return unpack_msi(&f->source, w->t, w->err);
-	if (f->inner != IBB_UNPACK_INSTALLSHIELD)
-		return unpack_libarchive(&f->source, f->inner, w->t, w->err);
-	return unpack_installshield(&f->source, w->t, w->err);
+	if (f->inner == IBB_UNPACK_INSTALLSHIELD)
+		return unpack_installshield(&f->source, w->t, w->err);
+	return unpack_libarchive(&f->source, f->inner, w->t, w->err);
 }
 
 static bool is_inf(const struct unpack_node *n)
@@ -207,6 +207,18 @@ static void sum_up(struct work *w)
 	}
 }
 
+/* What was in the program could not be read, and nothing else of use is. */
+static int check_installshield(struct work *w, const char *path)
+{
+	const struct ibb_unpack_result *r = w->out;
+
+	if (r->archives[0].kind != IBB_UNPACK_INSTALLSHIELD || !r->n_warnings || has_inf(w->t))
+		return IBB_OK;
+	ibb_err(w->err, IBB_E_UNSUPPORTED, "%s: no driver could be taken out: %.600s", path,
+		r->warnings[0]);
+	return unpack_installshield_hint(w->err, IBB_E_UNSUPPORTED);
+}
+
 static int no_archive(const char *path, struct ibb_error *err)
 {
 	ibb_err(err, IBB_E_UNSUPPORTED, "%s: not an archive or installer that can be read", path);
@@ -234,6 +246,8 @@ static int run(struct work *w, int fd, const char *path)
 		rc = take_apart(w, "", &f, 1);
 	if (!rc)
 		rc = take_cabinets(w, path);
+	if (!rc)
+		rc = check_installshield(w, path);
 	if (!rc)
 		sum_up(w);
 	if (!rc && !w->out->files)
