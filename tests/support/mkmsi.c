@@ -199,7 +199,7 @@ struct ibb_buf mkmsi(const struct mkmsi *w, struct mkcfb *ret_how)
 	need(s);
 	b[4] = m.tables;
 	b[5] = join(m.columns, 4);
-	pool(&m, w->code_page ? w->code_page : 1252, &b[6], &b[7]);
+	pool(&m, w->code_page || w->neutral ? w->code_page : 1252, &b[6], &b[7]);
 	b[8] = summary(w->words);
 	for (size_t i = 0; i < n; i++)
 		s[i] = (struct mkcfb_stream){names[i], b[i].data, b[i].len};

@@ -43,6 +43,7 @@ struct mkmsi {
 	size_t n_files, n_components, n_dirs, n_media, n_streams;
 	unsigned version;   /* of the compound file; 0: 3 */
 	unsigned code_page; /* 0: 1252 */
+	bool neutral;	    /* the code page is really 0 */
 	bool long_refs;
 	int words; /* of the summary; -1: there is none */
 	bool no_file_table;

@@ -156,6 +156,7 @@ static void code_pages(void **state)
 		unsigned page;
 		const char *name, *want;
 	} rows[] = {{1252, "GR\xd6\x80.inf", "GRÖ€.inf"},
+		    {0, "GR\xd6.inf", "GRÖ.inf"},
 		    {65001, "Größe.inf", "Größe.inf"},
 		    {1251, "\xc4\xf0.inf", "Др.inf"},
 		    {932, "\x83\x68\x83\x89.inf", "ドラ.inf"}};
@@ -171,6 +172,7 @@ static void code_pages(void **state)
 		s.files[0].name = rows[i].name;
 		s.m.n_files = 1;
 		s.m.code_page = rows[i].page;
+		s.m.neutral = !rows[i].page;
 		snprintf(want, sizeof(want),
 			 "ProgramFiles64Folder/\nProgramFiles64Folder/Acme Drivers/\n"
 			 "ProgramFiles64Folder/Acme Drivers/%s=[Version]\n",
