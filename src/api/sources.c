@@ -61,7 +61,7 @@ int ibb_sources_scratch(struct ibb_sources *s, const char **ret, struct ibb_erro
 		if (!mkdtemp(dir)) {
 			ibb_err_os(err, errno, "%s: make a directory for what is unpacked", temp);
 			return ibb_err_hint(err, err ? err->code : IBB_E_IO,
-					    "name another one with --temp-dir");
+					    "set TMPDIR to a directory with room");
 		}
 		s->scratch = IBB_TAKE(dir);
 	}
