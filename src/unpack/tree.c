@@ -239,6 +239,18 @@ static int collision(struct unpack_tree *t, const char *path, const struct unpac
 		       path);
 }
 
+/* 255 letters, which Windows allows, may be 765 bytes, which Linux does not. */
+static int cannot_make(struct unpack_tree *t, const char *path, const char *what,
+		       struct ibb_error *err)
+{
+	if (errno == ENAMETOOLONG) {
+		t->hostile = true;
+		return ibb_err(err, IBB_E_UNSUPPORTED,
+			       "path '%.300s...': a name that is too long for this system", path);
+	}
+	return ibb_err_os(err, errno, "%s/%s: %s", t->dir, path, what);
+}
+
 static int make_dir(struct unpack_tree *t, const char *path, uint64_t hash, struct ibb_error *err)
 {
 	IBB_AUTO_FD int parent = -1;
@@ -246,7 +258,7 @@ static int make_dir(struct unpack_tree *t, const char *path, uint64_t hash, stru
 	int rc = copy ? open_parent(t, path, &parent, err) : ibb_err_nomem(err);
 
 	if (!rc && mkdirat(parent, ibb_path_base(path), 0700))
-		rc = ibb_err_os(err, errno, "%s/%s: make the directory", t->dir, path);
+		rc = cannot_make(t, path, "make the directory", err);
 	if (rc) {
 		free(copy);
 		return rc;
@@ -328,7 +340,7 @@ static int make_file(struct unpack_tree *t, const char *path, struct ibb_error *
 		return rc;
 	t->fd = openat(parent, ibb_path_base(path),
 		       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return t->fd < 0 ? ibb_err_os(err, errno, "%s/%s: create", t->dir, path) : IBB_OK;
+	return t->fd < 0 ? cannot_make(t, path, "create", err) : IBB_OK;
 }
 
 static int begin_at(struct unpack_tree *t, const char *path, struct ibb_error *err)

@@ -215,9 +215,17 @@ static void names(void **state)
 
 static void rows(void **state)
 {
+	char wide[2 * 255 + 1];
 	struct small_msi s;
 
 	(void)state;
+	/* 255 letters are a name for Windows, 510 bytes are none for Linux */
+	for (size_t i = 0; i < 255; i++)
+		memcpy(wide + 2 * i, "\xc3\xbc", 3);
+	small_begin(&s, MKCAB_STORED);
+	s.m.code_page = 65001;
+	s.files[1].name = wide;
+	build_refused(&s, IBB_E_UNSUPPORTED, "a name that is too long for this system");
 	small_begin(&s, MKCAB_STORED);
 	s.dirs[3].parent = "dNet";
 	build_refused(&s, IBB_E_CORRUPT, "lies in itself or deeper than 64");
