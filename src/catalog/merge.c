@@ -120,6 +120,8 @@ static int merge_list(struct cat_reader *r, enum cat_kind kind, unsigned layer,
 	size_t i = 0;
 	int rc = IBB_OK;
 
+	if (!ibb_json_is_array(list))
+		return IBB_OK;
 	ibb_json_foreach (it, list) {
 		const char *id = l->anonymous ? NULL : ibb_json_str(it, l->fields[0].key);
 		struct cat_origin new = {layer, i++, it};
@@ -142,15 +144,18 @@ static int count_list(struct cat_reader *r, enum cat_kind kind, size_t *ret)
 {
 	const struct cat_list *l = &cat_lists[kind];
 	size_t n = 0;
+	int rc = IBB_OK;
 
 	for (size_t i = 0; i < r->c->n_layers; i++) {
 		const struct ibb_json *j = ibb_json_get(r->c->layers[i].doc, l->key);
 
 		r->name = r->c->layers[i].name;
 		if (!j && !i && !l->optional)
-			return cat_fault(r, l->key, "is missing");
-		if (j && !ibb_json_is_array(j))
-			return cat_fault(r, l->key, "must be a list");
+			rc = cat_go_on(r, cat_fault(r, l->key, "is missing"));
+		else if (j && !ibb_json_is_array(j))
+			rc = cat_go_on(r, cat_fault(r, l->key, "must be a list"));
+		if (rc)
+			return rc;
 		n += ibb_json_count(j);
 		if (n > IBB_LIMIT_CATALOG_ENTRIES)
 			return ibb_err(r->err, IBB_E_LIMIT, "%s: %s: %zu entries are too many",
