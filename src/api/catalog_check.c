@@ -42,11 +42,12 @@ static const struct ibb_package_file *file_named(const struct ibb_package *p, co
 	return NULL;
 }
 
-static bool is_member(const struct ibb_package *p, const char *name)
+/* The judgement ends at the first file that is no member: what comes behind was not looked at. */
+static bool is_stranger(const struct ibb_package *p, const char *name)
 {
 	for (size_t i = 0; i < p->trust->n_files; i++)
 		if (strcasecmp(p->trust->files[i].path, name) == 0)
-			return p->trust->files[i].member;
+			return !p->trust->files[i].member;
 	return false;
 }
 
@@ -64,13 +65,11 @@ static int check_file(struct checking *k, const struct ibb_package *p, const str
 {
 	const struct ibb_package_file *file = file_named(p, pin->name);
 	char hex[IBB_SHA256_HEX_SIZE];
-	bool catalog;
 	int rc = IBB_OK;
 
 	/* what the INF does not name is no part of the package */
 	if (!file)
 		return IBB_OK;
-	catalog = p->catalog_name && strcasecmp(pin->name, p->catalog_name) == 0;
 	ibb_sha256_hex(&file->sha256, hex);
 	if (strcasecmp(hex, pin->sha256) != 0)
 		rc = ibb_findings_add(k->f, IBB_SEV_ERROR, p->dir, file->path, k->err,
@@ -78,12 +77,26 @@ static int check_file(struct checking *k, const struct ibb_package *p, const str
 				      pin->sha256);
 	else
 		k->pinned++;
-	if (!rc && !catalog && !is_member(p, pin->name))
+	if (!rc && is_stranger(p, pin->name))
 		rc = ibb_findings_add(k->f, IBB_SEV_ERROR, p->dir, file->path, k->err,
 				      "release %s pins it, but it is not a member of its own "
-				      "security catalog%s%s",
-				      r->id, p->catalog_name ? " " : "",
-				      p->catalog_name ? p->catalog_name : "");
+				      "security catalog: %s",
+				      r->id, p->trust->judgement.reason);
+	return rc;
+}
+
+/* A package of a pinned release: its files, or why nobody vouches for any of them. */
+static int check_pins(struct checking *k, const struct ibb_package *p, const struct ibb_release *r)
+{
+	int rc = IBB_OK;
+
+	if (!p->trust->n_files)
+		rc = ibb_findings_add(k->f, IBB_SEV_ERROR, p->dir, p->inf_name, k->err,
+				      "release %s pins its files, but no security catalog vouches "
+				      "for them: %s",
+				      r->id, p->trust->judgement.reason);
+	for (size_t i = 0; i < r->n_files && !rc; i++)
+		rc = check_file(k, p, r, &r->files[i]);
 	return rc;
 }
 
@@ -99,8 +112,7 @@ static int check_package(struct checking *k, struct ibb_package *p)
 			named |= strcasecmp(r->files[m].name, p->inf_name) == 0;
 		if (!named || !is_version(p, r->driver_version))
 			continue;
-		for (size_t m = 0; m < r->n_files && !rc; m++)
-			rc = check_file(k, p, r, &r->files[m]);
+		rc = check_pins(k, p, r);
 	}
 	return rc;
 }
@@ -246,7 +258,7 @@ static int judge(const struct ibb_request *q, const struct ibb_catalog *c, struc
 	char today[16];
 	int rc;
 
-	date_of(q->now ? q->now : q->unix_time, today);
+	date_of(q->reproducible || !q->now ? q->unix_time : q->now, today);
 	rc = ibb_catalog_judge(c, today, f, err);
 	*k = (struct checking){.q = q, .c = c, .f = f, .err = err};
 	return rc ? rc : check_packages(k);

@@ -378,6 +378,6 @@ int ibb_catalog_judge(const struct ibb_catalog *c, const char *today, struct ibb
 		rc = judge_dates(&g);
 	for (size_t i = 0; i < c->n_conflicts && !rc; i++)
 		rc = ibb_findings_add(f, IBB_SEV_WARNING, c->conflict_files[i], "", err, "%s",
-				      strstr(c->conflicts[i], ": ") + 2);
+				      c->conflicts[i] + strlen(c->conflict_files[i]) + 2);
 	return rc;
 }

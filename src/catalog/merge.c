@@ -93,8 +93,11 @@ static int note_conflict(struct cat_reader *r, enum cat_kind kind, const char *i
 				c->layers[new->layer].name, cat_lists[kind].key, id,
 				c->layers[old->layer].name, l.text, strchr(l.text, ',') ? "" : "s");
 	if (!text ||
-	    ibb_grow(&c->conflicts, &c->cap_conflicts, c->n_conflicts, sizeof(*c->conflicts)))
+	    ibb_grow(&c->conflicts, &c->cap_conflicts, c->n_conflicts, sizeof(*c->conflicts)) ||
+	    ibb_grow(&c->conflict_files, &c->cap_conflict_files, c->n_conflicts,
+		     sizeof(*c->conflict_files)))
 		return ibb_err_nomem(r->err);
+	c->conflict_files[c->n_conflicts] = c->layers[new->layer].name;
 	c->conflicts[c->n_conflicts++] = text;
 	return IBB_OK;
 }
