@@ -110,6 +110,18 @@ static bool has_inf(const struct unpack_tree *t)
 static int take_apart(struct work *w, const char *path, const struct unpack_found *f,
 		      unsigned depth) IBB_MUST_CHECK;
 
+/* What nobody wants opened: a document, a file of somebody's that holds a cabinet as well. */
+static bool is_file(const char *path, const struct unpack_found *f)
+{
+	if (f->kind == IBB_UNPACK_ZIP)
+		return unpack_is_document(&f->source);
+	if (f->kind == IBB_UNPACK_SFX || f->kind == IBB_UNPACK_INSTALLSHIELD)
+		return !ibb_case_suffix(path, ".exe");
+	if (f->kind == IBB_UNPACK_CAB)
+		return path[strlen(path) - 1] == '_';
+	return f->kind == IBB_UNPACK_NONE;
+}
+
 /* Damaged or unreadable content of something inside says nothing about the rest. */
 static bool may_be_kept(const struct work *w, int rc)
 {
@@ -132,11 +144,9 @@ static int try_nested(struct work *w, size_t i, bool cabinets, const char *outer
 	rc = unpack_tree_open(w->t, i, &fd, w->err);
 	if (!rc)
 		rc = unpack_detect(&(struct unpack_source){fd, 0, size, name}, &f, w->err);
-	if (rc || f.kind == IBB_UNPACK_NONE || (f.kind == IBB_UNPACK_CAB) != cabinets ||
-	    (f.kind == IBB_UNPACK_ZIP && unpack_is_document(&f.source)))
+	if (rc || is_file(path, &f) || (f.kind == IBB_UNPACK_CAB) != cabinets ||
+	    (!cabinets && belongs_to_package(w->t, path)))
 		return rc;
-	if (cabinets ? path[strlen(path) - 1] == '_' : belongs_to_package(w->t, path))
-		return IBB_OK;
 	rc = take_apart(w, path, &f, depth + 1);
 	if (!rc)
 		return cabinets ? IBB_OK : unpack_tree_remove(w->t, i, w->err);

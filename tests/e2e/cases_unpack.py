@@ -11,6 +11,7 @@ import tarfile
 import time
 import zipfile
 
+import wimworld as wims
 from cases_bake import EPOCH, bake
 from world import SIZE, Skip, check, content_digest, find_tool, same
 
@@ -336,6 +337,26 @@ def e2e_bake_from_an_archive(world):
         check(f"{archive}!/Drivers" in r.out and temp not in r.out, "plan")
         world.refused(["bake", image.path, "--size", SIZE, "--drivers", archive, "-o", archive,
                        "--overwrite"], 100, "a file of a driver package")
+
+
+def e2e_wim_from_an_archive(world):
+    """Several images of a WIM, and their archive is taken apart once."""
+    package = world.package()
+    wim, _ = wims.build(world, "made.wim", (wims.SERVER, wims.CLIENT))
+    archive = pack(world, package, "p.zip")
+    out = world.path("out.wim")
+    argv = ["bake", wim, *wims.sizes_options(), "--image", "all", "-o", out]
+    want = world.ibbake(*argv, "--drivers", package, "--json", env=EPOCH).json()
+    r = world.ibbake(*argv, "--overwrite", "--drivers", archive, "--json", "--progress=json",
+                     env={**EPOCH, "TMPDIR": world.side})
+    phases = [json.loads(line).get("phase") for line in r.err.splitlines() if line[:1] == "{"]
+    same(phases.count("unpack"), 1, "times it was taken apart")
+    same(phases.count("packages"), 2, "images")
+    got = r.json()
+    same([i["packages"][0]["directory"] for i in got["images"]], [archive + "!"] * 2, "names")
+    same([i["packages"][0]["package_name"] for i in got["images"]],
+         [i["packages"][0]["package_name"] for i in want["images"]], "packages")
+    same([n for n in os.listdir(world.side) if n.startswith("ibbake-")], [], "TMPDIR")
 
 
 def e2e_drivers_from_an_archive(world):

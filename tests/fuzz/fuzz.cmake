@@ -26,6 +26,7 @@ list(APPEND mkcorpus_sources fuzz/mkcorpus_fat.c support/mkfat.c fuzz/mkcorpus_w
 list(APPEND mkcorpus_sources fuzz/mkcorpus_vhdx.c fuzz/fuzz_vhdx_file.c support/mkvhdx.c)
 list(APPEND mkcorpus_sources fuzz/mkcorpus_msi.c support/mkmsi.c support/mkcfb.c support/mkis.c
 	support/mkcab.c support/mkpe.c)
+list(APPEND mkcorpus_sources fuzz/mkcorpus_unpack.c support/mkarchive.c)
 list(REMOVE_DUPLICATES mkcorpus_sources)
 
 add_executable(ibb-mkcorpus ${mkcorpus_sources})
@@ -92,6 +93,7 @@ foreach(target ${vhd_targets})
 endforeach()
 ibb_fuzz_target(fat SOURCES fuzz/fuzz_fat.c LAYERS base disk volume)
 ibb_fuzz_target(msi SOURCES fuzz/fuzz_msi.c LAYERS base unpack)
+ibb_fuzz_target(unpack SOURCES fuzz/fuzz_unpack.c LAYERS base unpack)
 ibb_fuzz_target(wim_blob SOURCES fuzz/fuzz_wim_blob.c LAYERS base disk volume)
 
 # One program, which damages another structure in each target.

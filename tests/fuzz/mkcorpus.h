@@ -48,6 +48,8 @@ void mkcorpus_journals(void);
 void mkcorpus_fat(void);
 /* mkcorpus_msi.c */
 void mkcorpus_msi(void);
+/* mkcorpus_unpack.c */
+void mkcorpus_unpack(void);
 /* mkcorpus_wim.c */
 void mkcorpus_wim(void);
 /* mkcorpus_vhdx.c */

@@ -335,6 +335,21 @@ static void programs_with_something_between(void **state)
 	expect_tree(b, "a.inf=i\na.sys=s\n", NULL);
 }
 
+/* A library may hold a cabinet for reasons of its own; only a setup program is opened. */
+static void programs_inside(void **state)
+{
+	struct ibb_buf in = inner(MKARCHIVE_CAB), b = program(NULL, &in, 0);
+	char want[64];
+
+	(void)state;
+	snprintf(want, sizeof(want), "a.dll#%zu\nreadme.txt=x\n", b.len);
+	expect_tree(two_files(MKARCHIVE_7Z, "a.dll", &b, "readme.txt"), want, NULL);
+	b = program(NULL, &in, 0);
+	expect_tree(two_files(MKARCHIVE_7Z, "a.EXE", &b, "readme.txt"),
+		    "a.EXE.d/\na.EXE.d/a.inf=i\na.EXE.d/a.sys=s\nreadme.txt=x\n", NULL);
+	ibb_buf_clear(&in);
+}
+
 static void cabinets_among_resources(void **state)
 {
 	struct ibb_buf in = inner(MKARCHIVE_CAB), b = program(&in, NULL, 8);
@@ -423,6 +438,38 @@ static void deep_nests(void **state)
 	expect_error(b, IBB_E_LIMIT, "archives in archives more than 4 deep");
 }
 
+/* Each allocation fails once: an error like any other, and nothing leaks (sanitizers look). */
+static void without_memory(void **state)
+{
+	struct ibb_buf in = inner(MKARCHIVE_7Z);
+	struct ibb_buf b = two_files(MKARCHIVE_TAR_GZ, "d/in.7z", &in, "readme.txt");
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct unpack_world w;
+	const char *path;
+	long n;
+
+	(void)state;
+	unpack_world_begin(&w);
+	path = unpack_put(&w, "a.tgz", &b);
+	ibb_mem_count();
+	assert_ok(unpack_run(&w, path, NULL, &r, &err), err);
+	ibb_unpack_result_clear(&r);
+	n = ibb_mem_count();
+	assert_true(n > 20 && n < 2000);
+	for (long i = 0; i < n; i++) {
+		int rc;
+
+		ibb_mem_fail_at(i, false);
+		rc = unpack_run(&w, path, NULL, &r, &err);
+		ibb_mem_fail_at(-1, false);
+		if (rc != IBB_E_NOMEM)
+			fail_msg("allocation %ld of %ld: %d %s", i, n, rc, err.msg);
+		assert_int_equal(r.n_archives, 0);
+	}
+	unpack_world_end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,7 +483,9 @@ int main(void)
 		cmocka_unit_test(hostile_inside_ends_everything),
 		cmocka_unit_test(programs_around_archives),
 		cmocka_unit_test(programs_with_something_between),
+		cmocka_unit_test(programs_inside),
 		cmocka_unit_test(cabinets_among_resources),
+		cmocka_unit_test(without_memory),
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(bombs),
 		cmocka_unit_test(deep_nests),
