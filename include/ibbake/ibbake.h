@@ -293,6 +293,30 @@ IBB_API int ibb_drivers_check(const struct ibb_request *q, char **ret_json,
 IBB_API int ibb_drivers_unpack(const struct ibb_request *q, char **ret_json,
 			       struct ibb_error *err) IBB_MUST_CHECK;
 
+/*
+ * What the driver catalog holds: releases with their URLs and pins, recommendations, the VM
+ * extension's list and support table, companions. Schema "ibbake-catalog-show/1".
+ */
+IBB_API int ibb_catalog_show(const struct ibb_request *q, char **ret_json,
+			     struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Is the driver catalog, with catalog_dirs laid over it, sound? And are the packages of driver_dirs
+ * what it pins, and each pinned file a member of its own security catalog? Schema
+ * "ibbake-catalog-check/1". IBB_E_CORRUPT when a finding is an error; *ret_json is set then too.
+ */
+IBB_API int ibb_catalog_check(const struct ibb_request *q, char **ret_json,
+			      struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Make a catalog for catalog_dirs out of inputs[0], a list of drivers of the VM extension
+ * (resources.json); written to `output`, else part of the document. Schema
+ * "ibbake-catalog-import/1", which says what became of every entry. IBB_E_UNSUPPORTED when none
+ * could be used (*ret_json is set), or when it is no such list.
+ */
+IBB_API int ibb_catalog_import(const struct ibb_request *q, char **ret_json,
+			       struct ibb_error *err) IBB_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

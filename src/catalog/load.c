@@ -220,10 +220,21 @@ static int read_item(struct cat_reader *r, enum cat_kind kind, size_t i)
 
 static int read_list(struct cat_reader *r, enum cat_kind kind)
 {
+	const struct cat_list *l = &cat_lists[kind];
+	struct cat_table *t = &r->c->tables[kind];
 	int rc = IBB_OK;
 
-	for (size_t i = 0; i < r->c->tables[kind].n_from && !rc; i++)
-		rc = read_item(r, kind, i);
+	for (size_t i = 0; i < t->n_from && !rc;) {
+		rc = cat_go_on(r, read_item(r, kind, i));
+		if (rc || t->n > i) {
+			i++;
+			continue;
+		}
+		/* its fault was noted: the list closes up */
+		memset((char *)t->items + i * l->size, 0, l->size);
+		memmove(&t->from[i], &t->from[i + 1], (t->n_from - i - 1) * sizeof(*t->from));
+		t->n_from--;
+	}
 	return rc;
 }
 
@@ -255,10 +266,16 @@ static int check_windows(struct cat_reader *r)
 
 	for (size_t i = 0; i < r->c->tables[CAT_WINDOWS].n; i++) {
 		cat_place(r, CAT_WINDOWS, i, path, sizeof(path));
-		for (size_t k = 0; k < i; k++)
-			if (w[k].build == w[i].build && strcmp(w[k].product, w[i].product) == 0)
-				return cat_fault(r, path, "build and product are those of '%s'",
-						 w[k].id);
+		for (size_t k = 0; k < i; k++) {
+			int rc;
+
+			if (w[k].build != w[i].build || strcmp(w[k].product, w[i].product) != 0)
+				continue;
+			rc = cat_go_on(r, cat_fault(r, path, "build and product are those of '%s'",
+						    w[k].id));
+			if (rc)
+				return rc;
+		}
 	}
 	return IBB_OK;
 }
@@ -270,17 +287,22 @@ static int check_sizes(struct cat_reader *r)
 
 	for (size_t i = 0; i < r->c->tables[CAT_SIZE].n; i++) {
 		const struct cat_size *of;
+		int rc;
 
 		if (!s[i].pub.constrained_of)
 			continue;
 		cat_place(r, CAT_SIZE, i, path, sizeof(path));
 		strcat(path, ".constrained_of");
 		of = cat_lookup(r->c, CAT_SIZE, s[i].pub.constrained_of);
+		rc = IBB_OK;
 		if (!of)
-			return cat_fault(r, path, "no size named '%s'", s[i].pub.constrained_of);
-		if (of->series != s[i].series || of->pub.constrained_of)
-			return cat_fault(r, path, "'%s' is not a full size of the same series",
-					 of->pub.name);
+			rc = cat_fault(r, path, "no size named '%s'", s[i].pub.constrained_of);
+		else if (of->series != s[i].series || of->pub.constrained_of)
+			rc = cat_fault(r, path, "'%s' is not a full size of the same series",
+				       of->pub.name);
+		rc = cat_go_on(r, rc);
+		if (rc)
+			return rc;
 	}
 	return IBB_OK;
 }
@@ -290,18 +312,25 @@ static int check_not_rdma(struct cat_reader *r)
 	const struct cat_not_rdma *n = CAT_ITEMS(r->c, CAT_NOT_RDMA, struct cat_not_rdma);
 	const struct cat_misprint *m = CAT_ITEMS(r->c, CAT_MISPRINT, struct cat_misprint);
 	char path[64];
+	int rc;
 
 	for (size_t i = 0; i < r->c->tables[CAT_NOT_RDMA].n; i++) {
 		cat_place(r, CAT_NOT_RDMA, i, path, sizeof(path));
 		strcat(path, ".name");
-		if (cat_lookup(r->c, CAT_SIZE, n[i].name))
-			return cat_fault(r, path, "'%s' is among the sizes too", n[i].name);
+		if (!cat_lookup(r->c, CAT_SIZE, n[i].name))
+			continue;
+		rc = cat_go_on(r, cat_fault(r, path, "'%s' is among the sizes too", n[i].name));
+		if (rc)
+			return rc;
 	}
 	for (size_t i = 0; i < r->c->tables[CAT_MISPRINT].n; i++) {
 		cat_place(r, CAT_MISPRINT, i, path, sizeof(path));
 		strcat(path, ".name");
-		if (cat_lookup(r->c, CAT_SIZE, m[i].name))
-			return cat_fault(r, path, "'%s' is among the sizes too", m[i].name);
+		if (!cat_lookup(r->c, CAT_SIZE, m[i].name))
+			continue;
+		rc = cat_go_on(r, cat_fault(r, path, "'%s' is among the sizes too", m[i].name));
+		if (rc)
+			return rc;
 	}
 	return IBB_OK;
 }
@@ -319,7 +348,7 @@ static int check_rules(struct cat_reader *r)
 			return IBB_OK;
 	}
 	r->name = r->c->layers[0].name;
-	return cat_fault(r, "rules", "none is for every size and every Windows");
+	return cat_go_on(r, cat_fault(r, "rules", "none is for every size and every Windows"));
 }
 
 struct header {
@@ -468,11 +497,11 @@ static int read_all(struct cat_reader *r)
 	return rc ? rc : check_rules(r);
 }
 
-int ibb_catalog_load_all(const struct ibb_catalog_text *texts, size_t n, struct ibb_catalog **ret,
-			 struct ibb_error *err)
+static int load_texts(const struct ibb_catalog_text *texts, size_t n, struct ibb_findings *sink,
+		      struct ibb_catalog **ret, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_catalog_free) struct ibb_catalog *c = ibb_zalloc(sizeof(*c));
-	struct cat_reader r = {NULL, c, err};
+	struct cat_reader r = {.c = c, .err = err, .sink = sink};
 	int rc = IBB_OK;
 
 	if (!n)
@@ -490,8 +519,28 @@ int ibb_catalog_load_all(const struct ibb_catalog_text *texts, size_t n, struct 
 		rc = read_all(&r);
 	if (rc)
 		return rc;
-	*ret = IBB_TAKE(c);
+	if (!sink || !sink->n)
+		*ret = IBB_TAKE(c);
 	return IBB_OK;
+}
+
+int ibb_catalog_load_all(const struct ibb_catalog_text *texts, size_t n, struct ibb_catalog **ret,
+			 struct ibb_error *err)
+{
+	return load_texts(texts, n, NULL, ret, err);
+}
+
+int ibb_catalog_load_checked(const struct ibb_catalog_text *texts, size_t n, struct ibb_findings *f,
+			     struct ibb_catalog **ret, struct ibb_error *err)
+{
+	struct ibb_error local = {0}; /* the sink copies messages out of it */
+	int rc;
+
+	*ret = NULL;
+	rc = load_texts(texts, n, f, ret, &local);
+	if (rc && err)
+		*err = local;
+	return rc;
 }
 
 int ibb_catalog_load(const char *name, const void *text, size_t n, struct ibb_catalog **ret,
@@ -510,6 +559,7 @@ void ibb_catalog_free(struct ibb_catalog *c)
 		ibb_json_free(c->layers[i].doc);
 	free(c->layers);
 	free(c->conflicts);
+	free(c->conflict_files);
 	ibb_arena_clear(&c->arena);
 	free(c);
 }

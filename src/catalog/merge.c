@@ -93,8 +93,11 @@ static int note_conflict(struct cat_reader *r, enum cat_kind kind, const char *i
 				c->layers[new->layer].name, cat_lists[kind].key, id,
 				c->layers[old->layer].name, l.text, strchr(l.text, ',') ? "" : "s");
 	if (!text ||
-	    ibb_grow(&c->conflicts, &c->cap_conflicts, c->n_conflicts, sizeof(*c->conflicts)))
+	    ibb_grow(&c->conflicts, &c->cap_conflicts, c->n_conflicts, sizeof(*c->conflicts)) ||
+	    ibb_grow(&c->conflict_files, &c->cap_conflict_files, c->n_conflicts,
+		     sizeof(*c->conflict_files)))
 		return ibb_err_nomem(r->err);
+	c->conflict_files[c->n_conflicts] = c->layers[new->layer].name;
 	c->conflicts[c->n_conflicts++] = text;
 	return IBB_OK;
 }
@@ -120,6 +123,8 @@ static int merge_list(struct cat_reader *r, enum cat_kind kind, unsigned layer,
 	size_t i = 0;
 	int rc = IBB_OK;
 
+	if (!ibb_json_is_array(list))
+		return IBB_OK;
 	ibb_json_foreach (it, list) {
 		const char *id = l->anonymous ? NULL : ibb_json_str(it, l->fields[0].key);
 		struct cat_origin new = {layer, i++, it};
@@ -142,15 +147,18 @@ static int count_list(struct cat_reader *r, enum cat_kind kind, size_t *ret)
 {
 	const struct cat_list *l = &cat_lists[kind];
 	size_t n = 0;
+	int rc = IBB_OK;
 
 	for (size_t i = 0; i < r->c->n_layers; i++) {
 		const struct ibb_json *j = ibb_json_get(r->c->layers[i].doc, l->key);
 
 		r->name = r->c->layers[i].name;
 		if (!j && !i && !l->optional)
-			return cat_fault(r, l->key, "is missing");
-		if (j && !ibb_json_is_array(j))
-			return cat_fault(r, l->key, "must be a list");
+			rc = cat_go_on(r, cat_fault(r, l->key, "is missing"));
+		else if (j && !ibb_json_is_array(j))
+			rc = cat_go_on(r, cat_fault(r, l->key, "must be a list"));
+		if (rc)
+			return rc;
 		n += ibb_json_count(j);
 		if (n > IBB_LIMIT_CATALOG_ENTRIES)
 			return ibb_err(r->err, IBB_E_LIMIT, "%s: %s: %zu entries are too many",

@@ -156,8 +156,8 @@ struct cat_companion {
 /* A URL that the VM extension's list ever had, and for how long. */
 struct cat_ext_entry {
 	const char *id, *version, *package, *url, *note, *confidence;
-	const char *first_commit, *first_date;
-	const char *last_commit, *last_date; /* NULL: it still stands there */
+	const char *first_commit, *first_date; /* NULL: only one version of it was seen */
+	const char *last_commit, *last_date;   /* NULL: it still stands there */
 	const struct cat_nic *nic;
 	struct cat_strings distros;
 	const struct cat_release *release;
@@ -200,14 +200,20 @@ struct ibb_catalog {
 	char sha256[IBB_SHA256_HEX_SIZE];
 	const char *as_of;
 	struct cat_table tables[CAT_N_KINDS];
-	const char **conflicts;
-	size_t n_conflicts, cap_conflicts;
+	const char **conflicts, **conflict_files;
+	size_t n_conflicts, cap_conflicts, cap_conflict_files;
 };
 
 /* The records of a list as an array of their type. */
 #define CAT_ITEMS(c, kind, type) ((const type *)(c)->tables[kind].items)
 /* ret is set to the record with that id, ignoring case, or to NULL. */
 const void *cat_lookup(const struct ibb_catalog *c, enum cat_kind kind, const char *id);
+
+/* The rules that apply, the deciding one first, into an array with room for all rules. */
+int cat_rules_for(const struct ibb_catalog *c, const struct cat_size *s,
+		  const struct ibb_windows *w, const struct cat_rule **rules, size_t *ret_n);
+/* Does only their order in the catalog tell which of two rules that apply decides? */
+bool cat_rules_rank_alike(const struct cat_rule *a, const struct cat_rule *b);
 
 size_t cat_record_size(enum cat_kind kind);
 

@@ -28,7 +28,19 @@ int cat_fault(struct cat_reader *r, const char *path, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
+	snprintf(r->path, sizeof(r->path), "%s", path);
 	return ibb_err(r->err, IBB_E_CORRUPT, "%s: %s: %s", r->name, path, what);
+}
+
+int cat_go_on(struct cat_reader *r, int rc)
+{
+	size_t skip = strlen(r->name) + strlen(r->path) + 4;
+
+	if (rc != IBB_E_CORRUPT || !r->sink)
+		return rc;
+	/* the message begins with name and path, which a finding has on its own */
+	return ibb_findings_add(r->sink, IBB_SEV_ERROR, r->name, r->path, r->err, "%s",
+				strlen(r->err->msg) > skip ? r->err->msg + skip : r->err->msg);
 }
 
 /* Text ends up in one-line messages: no control characters, and never empty. */

@@ -3,6 +3,7 @@
 #ifndef IBB_CATALOG_READ_H
 #define IBB_CATALOG_READ_H
 
+#include "catalog/check.h"
 #include "catalog/model.h"
 
 enum cat_type {
@@ -60,7 +61,12 @@ struct cat_reader {
 	const char *name; /* of the file that is being read */
 	struct ibb_catalog *c;
 	struct ibb_error *err;
+	struct ibb_findings *sink; /* NULL: the first fault ends the reading */
+	char path[192];		   /* of the last fault */
 };
+
+/* With a sink a fault goes there, and the reading goes on: IBB_OK. Else rc as it is. */
+int cat_go_on(struct cat_reader *r, int rc) IBB_MUST_CHECK;
 
 /* IBB_E_CORRUPT "<name>: <path>: ...". */
 int cat_fault(struct cat_reader *r, const char *path, const char *fmt, ...)

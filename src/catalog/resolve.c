@@ -100,9 +100,17 @@ static int precedence(const void *pa, const void *pb)
 	return by ? by : compare_u64(a->index, b->index);
 }
 
-/* The rules that apply, the deciding one first. */
-static int applying(const struct ibb_catalog *c, const struct cat_size *s,
-		    const struct ibb_windows *w, const struct cat_rule **rules, size_t *ret_n)
+bool cat_rules_rank_alike(const struct cat_rule *a, const struct cat_rule *b)
+{
+	struct cat_rule same = *b;
+	const struct cat_rule *pa = a, *pb = &same;
+
+	same.index = a->index;
+	return precedence(&pa, &pb) == 0;
+}
+
+int cat_rules_for(const struct ibb_catalog *c, const struct cat_size *s,
+		  const struct ibb_windows *w, const struct cat_rule **rules, size_t *ret_n)
 {
 	const struct cat_rule *u = CAT_ITEMS(c, CAT_RULE, struct cat_rule);
 	size_t n = 0;
@@ -124,7 +132,7 @@ static int trace(const struct ibb_catalog *c, const struct cat_size *s, struct r
 
 	if (!rules)
 		return IBB_E_NOMEM;
-	rc = applying(c, s, &r->pub.windows, rules, &n);
+	rc = cat_rules_for(c, s, &r->pub.windows, rules, &n);
 	if (rc)
 		return rc;
 	t = ibb_arena_array(&r->arena, n, sizeof(*t));

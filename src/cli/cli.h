@@ -66,6 +66,9 @@ enum {
 	CLI_OUT = 1 << 30   /* --output, --overwrite of what is no image */
 };
 
+/* An enum has no room for the last bit. */
+#define CLI_PACKAGES (1u << 31) /* --packages */
+
 struct cli_command {
 	const char *name;
 	const char *arguments; /* "IMAGE", "list IMAGE", "" */
@@ -106,6 +109,7 @@ void cli_bytes(const char *decimal, char out[32]);		  /* "30.0 GiB" */
 
 /* commands */
 int cli_cmd_sizes(struct cli *c);
+int cli_cmd_catalog(struct cli *c);
 int cli_cmd_resolve(struct cli *c);
 int cli_cmd_inspect(struct cli *c);
 int cli_cmd_plan(struct cli *c);

@@ -56,6 +56,11 @@ const struct cli_command cli_commands[] = {
 		 CLI_CATALOG | CLI_PROGRESS | CLI_FILTER | CLI_DIRTY | CLI_TRUST | CLI_LOCK |
 		 CLI_OS | CLI_IN_PLACE | CLI_AZURE,
 	 cli_cmd_drivers},
+	{"catalog", "show|check|import ...", "what the driver catalog holds, whether it is sound",
+	 "  ibbake catalog show\n"
+	 "  ibbake catalog check mine.json --packages winof2/\n"
+	 "  ibbake catalog import resources.json -o catalogs/extension.json\n",
+	 CLI_CATALOG | CLI_OUT | CLI_PACKAGES, cli_cmd_catalog},
 	{"recover", "IMAGE", "finish, or drop, a change in place that was interrupted",
 	 "  ibbake recover base.vhd\n"
 	 "  ibbake recover base.vhd --no-manifest\n",

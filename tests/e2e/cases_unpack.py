@@ -335,7 +335,7 @@ def e2e_bake_from_an_archive(world):
                          env=env)
         check(f"{archive}!/Drivers" in r.out and temp not in r.out, "plan")
         world.refused(["bake", image.path, "--size", SIZE, "--drivers", archive, "-o", archive,
-                       "--overwrite"], 2, archive)
+                       "--overwrite"], 100, "a file of a driver package")
 
 
 def e2e_drivers_from_an_archive(world):
