@@ -9,6 +9,7 @@
 #include "api/catalogs.h"
 #include "api/doc.h"
 #include "api/packages.h"
+#include "api/sources.h"
 #include "api/session.h"
 #include "api/trust.h"
 #include "catalog/check.h"
@@ -164,10 +165,11 @@ static int check_found(struct checking *k, struct ibb_package_set *set, struct s
 }
 
 /* Every Windows reads its own models of an INF; the first that has some will do. */
-static int check_dirs(struct checking *k)
+static int check_dirs(struct checking *k, const struct ibb_sources *from)
 {
-	struct ibb_package_search how = {.dirs = k->q->driver_dirs,
-					 .n_dirs = k->q->n_driver_dirs,
+	struct ibb_package_search how = {.dirs = (const char *const *)from->dirs,
+					 .names = (const char *const *)from->names,
+					 .n_dirs = from->n_dirs,
 					 .recurse = true,
 					 .keep_going = true};
 	struct seen_infs seen = {0};
@@ -196,6 +198,28 @@ static int check_dirs(struct checking *k)
 	return rc;
 }
 
+/* An archive is no directory, but it has packages. */
+static int warn_source(void *ctx, const char *text, struct ibb_error *err)
+{
+	struct checking *k = ctx;
+
+	return ibb_findings_add(k->f, IBB_SEV_WARNING, k->q->driver_dirs[0], "", err, "%s", text);
+}
+
+static int check_sources(struct checking *k)
+{
+	struct ibb_sources from = {0};
+	int rc = ibb_sources_open(k->q, &from, k->err);
+
+	if (rc)
+		return rc;
+	rc = check_dirs(k, &from);
+	if (!rc)
+		rc = ibb_sources_warnings(&from, warn_source, k, k->err);
+	ibb_sources_close(&from);
+	return rc;
+}
+
 static int check_packages(struct checking *k)
 {
 	IBB_AUTO(ibb_trust_store_free) struct ibb_trust_store *store = NULL;
@@ -209,7 +233,7 @@ static int check_packages(struct checking *k)
 		return rc;
 	k->policy = (struct ibb_trust_policy){.store = store,
 					      .now = k->q->now ? k->q->now : k->q->unix_time};
-	return check_dirs(k);
+	return check_sources(k);
 }
 
 /* ---- the document ---- */

@@ -12,7 +12,7 @@ import time
 import zipfile
 
 from cases_bake import EPOCH, bake
-from world import SIZE, Hive, check, content_digest, find_tool, same
+from world import SIZE, Skip, check, content_digest, find_tool, same
 
 SMALL = ("--size", "256MiB")
 
@@ -355,6 +355,96 @@ def e2e_drivers_from_an_archive(world):
                   f"{broken}!", "ibbdemo.sys")
     world.refused(["drivers", "check", os.path.join(package, "ibbdemo.inf")], 2,
                   "name the directory of the package")
+
+
+WXS = """<?xml version="1.0" encoding="windows-1252"?>
+<Wix xmlns="http://schemas.microsoft.com/wix/2006/wi">
+<Product Id="*" Name="Demo" Language="1033" Version="1.0.0" Manufacturer="Demo"
+ UpgradeCode="12345678-1234-1234-1234-111111111111" Codepage="1252">
+<Package InstallerVersion="200" Compressed="yes"/>
+<Media Id="1" Cabinet="Data1.cab" EmbedCab="{embed}"/>
+<Directory Id="TARGETDIR" Name="SourceDir"><Directory Id="D1" Name="Driver">{files}</Directory>
+</Directory><Feature Id="F" Level="1">{refs}</Feature></Product></Wix>
+"""
+
+
+def msi_of(world, package, name, embed):
+    """By wixl; with its cabinet beside it when that is not embedded."""
+    if not find_tool("wixl"):
+        raise Skip("wixl is not installed")
+    folder = world.path(name)
+    os.mkdir(folder)
+    files, refs = "", ""
+    for i, m in enumerate(members(package)):
+        files += (f'<Component Id="C{i}" Guid="12345678-1234-1234-1234-{i:012d}">'
+                  f'<File Id="F{i}" Name="{m}" DiskId="1" Source="{m}" KeyPath="yes"/>'
+                  "</Component>")
+        refs += f'<ComponentRef Id="C{i}"/>'
+    wxs = world.fresh(".wxs")
+    with open(wxs, "w", encoding="ascii") as f:
+        f.write(WXS.format(embed="yes" if embed else "no", files=files, refs=refs))
+    out = os.path.join(folder, "Demo.msi")
+    # relative paths only
+    work = world.fresh(".work")
+    subprocess.run(["cp", "-r", package, work], check=True)
+    done = subprocess.run(["wixl", "-o", out, wxs], cwd=work, capture_output=True, text=True,
+                          env=world.env)
+    same(done.returncode, 0, done.stderr)
+    if not embed:  # wixl leaves that cabinet to somebody else
+        if not find_tool("gcab"):
+            raise Skip("gcab is not installed")
+        keys = [f"F{i}" for i in range(len(members(package)))]
+        for key, m in zip(keys, members(package)):
+            os.rename(os.path.join(work, m), os.path.join(work, key))
+        subprocess.run(["gcab", "-c", "-z", os.path.join(folder, "Data1.cab"), *keys], cwd=work,
+                       check=True, capture_output=True, env=world.env)
+    return folder
+
+
+def find_package(out):
+    found = [top for top, _, files in os.walk(out) if "ibbdemo.inf" in files]
+    same(len(found), 1, f"packages in {out}")
+    return found[0]
+
+
+def e2e_unpack_installers(world):
+    """Program of InstallShield's form, MSI, cabinet in it or beside it, driver package."""
+    image, package = world.image(*SMALL), world.package()
+    env = {**EPOCH, "TMPDIR": world.side}
+    want = world.path("want.vhd")
+    bake(world, image, package, want, env=env)
+    for embed in (True, False):
+        folder = msi_of(world, package, f"msi{embed}", embed)
+        msi = os.path.join(folder, "Demo.msi")
+        out, doc = unpack(world, msi)
+        same_tree(find_package(out), package)
+        same([a["kind"] for a in doc["archives"]], ["MSI"], "archives")
+        zipped = pack(world, folder, f"msi{embed}.zip")
+        out, doc = unpack(world, zipped)
+        same_tree(find_package(out), package)
+        same([(a["path"], a["kind"]) for a in doc["archives"]],
+             [(None, "zip"), ("Demo.msi", "MSI")], "archives")
+        check(not os.path.exists(os.path.join(out, "Demo.msi")), "the MSI stayed")
+        same(os.path.exists(os.path.join(out, "Data1.cab")), not embed, "the cabinet")
+        exe = world.path(f"setup{embed}.exe")
+        world.run([world.args.msi, "wrap", "stream", exe, "6",
+                   *(f"+{m}={os.path.join(folder, m)}" for m in members(folder))])
+        out, doc = unpack(world, exe)
+        same_tree(find_package(out), package)
+        same([(a["path"], a["kind"], a["unverified"] is None) for a in doc["archives"]],
+             [(None, "InstallShield", False), ("Demo.msi", "MSI", True)], "archives")
+        text = world.ibbake("drivers", "unpack", exe, "-o", world.fresh()).out
+        check("  unverified: " in text, f"InstallShield is unverified:\n{text}")
+        got = world.path("got.vhd")
+        r = bake(world, image, exe, got, "--overwrite", env=env)
+        check("was taken apart as InstallShield, unverified: " in r.out + r.err, f"{r}")
+        same(content_digest(got), content_digest(want), f"baked from {exe}")
+        with open(exe, "rb") as f:
+            data = f.read()
+        with open(exe, "wb") as f:
+            f.write(data[:-len(data) // 3])
+        world.refused(["drivers", "unpack", exe, "-o", world.path("x")], 255,
+                      "/a /vMT_DRIVERS_ONLY=1")
 
 
 def e2e_unpack_real_material(world):

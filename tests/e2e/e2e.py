@@ -3,7 +3,8 @@
 """End-to-end tests of the ibbake program.
 
 e2e.py --list                                       the names of all cases
-e2e.py NAME --ibbake P --mkimage P --extract P --mkpkg P --ntfscheck P --source DIR
+e2e.py NAME --ibbake P --mkimage P --extract P --mkpkg P --ntfscheck P --msi P
+        --source DIR
                                                     run one; exit status 77: skipped
 """
 import argparse
@@ -75,7 +76,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("name", nargs="?")
     p.add_argument("--list", action="store_true")
-    for tool in ("ibbake", "mkimage", "extract", "mkpkg", "ntfscheck", "source"):
+    for tool in ("ibbake", "mkimage", "extract", "mkpkg", "ntfscheck", "msi", "source"):
         p.add_argument("--" + tool, type=os.path.abspath)
     args = p.parse_args()
     known = cases()
