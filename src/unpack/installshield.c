@@ -9,12 +9,14 @@
  *   InstallShield: 312 bytes: name (260, NUL at its end), flags at 260, length at 268, at 280 (16
  *   bits) whether it is compressed.
  *   ISSetupStream: 24 bytes: length of the name in bytes, flags at 4, length at 10, at 22 (16 bits)
- *   whether it is compressed; with type 4 three times of day more (24 bytes); the name, UTF-16.
+ *   whether it is compressed; with type 4 three file times more (24 bytes); the name, UTF-16.
  *
  * With one of the flags 2 and 4 a file is obfuscated: the halves of each byte change places, it is
  * combined with a byte of the key by exclusive or, and turned over. The key is the name (of
  * ISSetupStream: as UTF-8), each byte combined with one of four. With 4 the key begins anew every
- * 1024 bytes. Compressed files are zlib streams, taken after that.
+ * 1024 bytes. Compressed files are zlib streams, taken after that. In an ISSetupStream the sources
+ * do not agree on files with 2 alone: here they are revealed like those of the older form, and
+ * look_at_start() refuses what then is not what its name says.
  */
 #include <stdlib.h>
 

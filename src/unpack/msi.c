@@ -27,10 +27,13 @@ bool unpack_is_msi(const struct unpack_source *s)
 	uint8_t clsid[16];
 	bool oom = false, is;
 
-	/* The class alone tells it, however damaged the rest may be: the reader will say how. */
-	if (cfb_peek_clsid(s, clsid) && is_class(clsid))
+	if (!cfb_is_one(s))
+		return false;
+	/* The class alone tells it, however damaged the rest may be; and what is too damaged to
+	 * have one is passed on as well: the reader will say what is wrong with it. */
+	if (!cfb_peek_clsid(s, clsid) || is_class(clsid))
 		return true;
-	if (!cfb_is_one(s) || cfb_open(s, &c, NULL))
+	if (cfb_open(s, &c, NULL))
 		return false;
 	is = msi_find_stream(&c, "!_StringPool", &oom);
 	cfb_clear(&c);

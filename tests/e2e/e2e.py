@@ -23,6 +23,7 @@ import cases_drivers  # noqa: E402
 import cases_hives  # noqa: E402
 import cases_inplace  # noqa: E402
 import cases_input  # noqa: E402
+import cases_msi  # noqa: E402
 import cases_output  # noqa: E402
 import cases_state  # noqa: E402
 import cases_trust  # noqa: E402
@@ -37,7 +38,7 @@ def cases():
     found = {}
     for module in (cases_azure, cases_bake, cases_container, cases_convert, cases_drivers,
                    cases_hives, cases_inplace, cases_input, cases_output, cases_state,
-                   cases_trust, cases_unpack, cases_wim, cases_wimwrite, cases_winre):
+                   cases_msi, cases_trust, cases_unpack, cases_wim, cases_wimwrite, cases_winre):
         for name, fn in inspect.getmembers(module, inspect.isfunction):
             if fn.__module__ == module.__name__ and name.startswith("e2e_"):
                 found[name] = fn

@@ -291,4 +291,5 @@ def main():
         cases[args.case](Job(args, top))
 
 
-main()
+if __name__ == "__main__":
+    main()

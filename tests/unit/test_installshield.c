@@ -318,10 +318,45 @@ static void mutations(void **state)
 	ibb_buf_clear(&whole);
 }
 
+/* Every allocation fails once, zlib's among them. */
+static void out_of_memory(void **state)
+{
+	static const struct mkis_file f[] = {{"a.ini", "text of it", 10, 6, true},
+					     {"b.ini", "more of it", 10, 2, false}};
+	unsigned failures = 0;
+
+	(void)state;
+	for (unsigned form = 0; form < 2; form++) {
+		struct ibb_buf b = mkis_program((enum mkis_form)form, f, 2);
+		const char *path = unpack_put(&world, "archive", &b);
+
+		for (long n = 0;; n++) {
+			struct ibb_unpack_result r = {0};
+			struct ibb_error err = {0};
+			long count;
+			int rc;
+
+			ibb_mem_fail_at(n, false);
+			rc = unpack_run(&world, path, NULL, &r, &err);
+			count = ibb_mem_count();
+			ibb_mem_fail_at(-1, false);
+			ibb_unpack_result_clear(&r);
+			if (count <= n) {
+				assert_ok(rc, err);
+				break;
+			}
+			if (rc && rc != IBB_E_NOMEM)
+				fail_msg("allocation %ld: %d %s", n, rc, err.msg);
+			failures += rc != 0;
+		}
+	}
+	assert_in_range(failures, 20, 2000);
+}
+
 #define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, begin_world, end_world)
 
 static const struct CMUnitTest tests[] = {
 	IN_WORLD(forms),   IN_WORLD(cabinet_beside), IN_WORLD(in_front),  IN_WORLD(damaged),
-	IN_WORLD(unknown), IN_WORLD(bomb),	     IN_WORLD(mutations),
+	IN_WORLD(unknown), IN_WORLD(bomb),	     IN_WORLD(mutations), IN_WORLD(out_of_memory),
 };
 IBB_TEST_MAIN(tests)
