@@ -75,6 +75,7 @@ static void mend(char *text, size_t n, struct ibb_jb *b, struct ibb_json *list,
 {
 	size_t line = 1, start = 0;
 	bool quoted = false;
+	char before = '['; /* the last byte that is no space: a comma needs a value before it */
 
 	for (size_t i = 0; i < n; i++) {
 		if (text[i] == '\n') {
@@ -84,11 +85,14 @@ static void mend(char *text, size_t n, struct ibb_jb *b, struct ibb_json *list,
 			i++;
 		} else if (text[i] == '"') {
 			quoted = !quoted;
-		} else if (!quoted && text[i] == ',' && closes(text + i + 1, text + n)) {
+		} else if (!quoted && text[i] == ',' && !strchr("[{,:", before) &&
+			   closes(text + i + 1, text + n)) {
 			note_repair(b, list, line, i - start + 1,
 				    "a comma before a closing bracket was ignored", counts);
 			text[i] = ' ';
 		}
+		if (!strchr(" \t\r\n", text[i]))
+			before = text[i];
 	}
 }
 

@@ -2,6 +2,9 @@
 ibb_unit_test(test_catalog LABEL unit SOURCES unit/test_catalog.c LAYERS base catalog)
 ibb_unit_test(test_catalog_shipped LABEL unit SOURCES unit/test_catalog_shipped.c
 	LAYERS base catalog)
+ibb_unit_test(test_catalog_layers LABEL unit SOURCES unit/test_catalog_layers.c LAYERS base catalog)
+ibb_unit_test(test_catalog_check LABEL unit SOURCES unit/test_catalog_check.c LAYERS base catalog)
+ibb_unit_test(test_catalog_import LABEL unit SOURCES unit/test_catalog_import.c LAYERS base catalog)
 
 # Debian's own python3 first: its jsonschema is not in another one's path.
 find_program(IBB_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
