@@ -12,3 +12,7 @@ find_program(IBB_PYTHON3 python3)
 add_test(NAME test_catalog_schema COMMAND ${IBB_PYTHON3}
 	${CMAKE_CURRENT_SOURCE_DIR}/unit/catalog_schema.py ${PROJECT_SOURCE_DIR}/catalogs)
 set_tests_properties(test_catalog_schema PROPERTIES LABELS unit SKIP_RETURN_CODE 77 TIMEOUT 60)
+add_test(NAME test_catalog_facts COMMAND ${IBB_PYTHON3}
+	${CMAKE_CURRENT_SOURCE_DIR}/unit/catalog_facts.py ${PROJECT_SOURCE_DIR}/catalogs
+	${IBB_TEST_DATA_DEFAULT})
+set_tests_properties(test_catalog_facts PROPERTIES LABELS unit SKIP_RETURN_CODE 77 TIMEOUT 60)
