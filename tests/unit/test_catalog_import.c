@@ -235,7 +235,7 @@ static void test_newer_form(void **state)
 
 	(void)state;
 	assert_ok(ibb_catalog_find_release(c, "99.1.5", &r, &err), err);
-	assert_true(r->size_bytes == 1234);
+	assert_true(r->size_bytes == 0);
 	assert_string_equal(r->urls[0].url, "https://x.example/MLNX_WinOF2-99_1_5_All_x64.exe");
 	windows = ibb_json_get(ibb_json_first(ibb_json_get(m.overlay, "releases")), "windows");
 	assert_int_equal(ibb_json_count(windows), 3);
@@ -341,10 +341,52 @@ static void test_commas_in_text(void **state)
 	clear(&m);
 }
 
+/* A list cut off anywhere, or with one byte changed, is read or refused. */
+static void test_mangled(void **state)
+{
+	const char *whole = "\xef\xbb\xbf" LIST(
+		"CX6", "Windows",
+		ENTRY("2016/10", LINK("https://x.example/a\\\\_1_2_3_.exe")) "," ENTRY(
+			"2019", "\"SupportedOSVersions\": [1, \"Windows 10 1809\",]"));
+	const size_t n = strlen(whole);
+	struct ibb_catalog *base = NULL;
+	struct ibb_error err = {0};
+	char *text = malloc(n);
+	unsigned read = 0;
+
+	(void)state;
+	assert_non_null(text);
+	assert_ok(ibb_catalog_load("built-in", ibb_catalog_builtin, ibb_catalog_builtin_len, &base,
+				   &err),
+		  err);
+	for (size_t i = 0; i < 2 * n; i++) {
+		struct ibb_catalog_text file = {.name = "list", .text = text, .n = i < n ? i : n};
+		struct ibb_import_counts counts = {0};
+		struct ibb_json *overlay = NULL;
+		struct ibb_jb b = {0};
+		int r;
+
+		memcpy(text, whole, n);
+		if (i >= n)
+			text[i - n] ^= (char)(1 + i % 7);
+		r = ibb_catalog_import_text(base, &file, &b, ibb_jb_object(&b, NULL, NULL), &counts,
+					    &overlay, &err);
+		assert_true(r == IBB_OK || r == IBB_E_CORRUPT || r == IBB_E_UNSUPPORTED);
+		assert_true(r == IBB_OK || !overlay);
+		read += r == IBB_OK;
+		ibb_json_free(overlay);
+		ibb_jb_clear(&b);
+	}
+	assert_true(read > 50 && read < n);
+	free(text);
+	ibb_catalog_free(base);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_every_version), cmocka_unit_test(test_where_the_commas_are),
 	cmocka_unit_test(test_new_release),   cmocka_unit_test(test_newer_form),
 	cmocka_unit_test(test_left_out),      cmocka_unit_test(test_unknown_windows),
 	cmocka_unit_test(test_refused),	      cmocka_unit_test(test_commas_in_text),
+	cmocka_unit_test(test_mangled),
 };
 IBB_TEST_MAIN(tests)
