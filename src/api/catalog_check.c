@@ -261,16 +261,29 @@ static void findings_json(const struct ibb_findings *f, struct ibb_jb *b, struct
 	ibb_jb_int(b, root, "notes", (int64_t)count[IBB_SEV_NOTE]);
 }
 
-/* What cannot be read at all is a finding like any other. */
-static int load(struct ibb_catalog_files *files, struct ibb_findings *f, struct ibb_catalog **ret,
-		struct ibb_error *err)
+/* What cannot be read at all is a finding like any other; its message begins with the name. */
+static int unreadable(const struct ibb_catalog_files *files, const char *msg,
+		      struct ibb_findings *f, struct ibb_error *err)
+{
+	for (size_t i = 0; i < files->n; i++) {
+		const char *name = files->texts[i].name;
+		size_t n = strlen(name);
+
+		if (strncmp(msg, name, n) == 0 && msg[n] == ':')
+			return ibb_findings_add(f, IBB_SEV_ERROR, name, "", err, "%s",
+						msg + n + 1 + (msg[n + 1] == ' '));
+	}
+	return ibb_findings_add(f, IBB_SEV_ERROR, files->texts[0].name, "", err, "%s", msg);
+}
+
+static int load(const struct ibb_catalog_files *files, struct ibb_findings *f,
+		struct ibb_catalog **ret, struct ibb_error *err)
 {
 	struct ibb_error why = {0};
 	int rc = ibb_catalog_load_checked(files->texts, files->n, f, ret, &why);
 
 	if (rc == IBB_E_CORRUPT)
-		return ibb_findings_add(f, IBB_SEV_ERROR, files->texts[files->n - 1].name, "", err,
-					"%s", why.msg);
+		return unreadable(files, why.msg, f, err);
 	if (rc)
 		*err = why;
 	return rc;

@@ -98,8 +98,8 @@ static int list_dir(const char *dir, DIR *d, struct paths *p, struct ibb_error *
 	if (errno)
 		return ibb_err_os(err, errno, "%s: read the directory", dir);
 	if (!p->n) {
-		ibb_err(err, IBB_E_NOTFOUND, "%s: no driver catalog in it (*.json)", dir);
-		return ibb_err_hint(err, IBB_E_NOTFOUND,
+		ibb_err(err, IBB_E_UNSUPPORTED, "%s: no driver catalog in it (*.json)", dir);
+		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
 				    "'ibbake catalog import FILE -o %s/NAME.json' makes one", dir);
 	}
 	return IBB_OK;

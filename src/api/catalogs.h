@@ -15,7 +15,7 @@ struct ibb_catalog_files {
 	size_t cap_owned;
 };
 /* Of q->catalog_dirs files are taken as they are, of directories their *.json by name (not hidden
- * ones); a directory without any is IBB_E_NOTFOUND. */
+ * ones); a directory without any is IBB_E_UNSUPPORTED. */
 int ibb_catalog_files_read(const struct ibb_request *q, struct ibb_catalog_files *ret,
 			   struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_catalog_files_clear(struct ibb_catalog_files *f);

@@ -24,7 +24,6 @@ struct entry {
 	size_t n_distros;
 	const char *windows[MAX_WINDOWS];
 	size_t n_windows;
-	int64_t size; /* 0: not said */
 };
 
 struct import {
@@ -75,6 +74,7 @@ static void mend(char *text, size_t n, struct ibb_jb *b, struct ibb_json *list,
 {
 	size_t line = 1, start = 0;
 	bool quoted = false;
+	char before = '['; /* the last byte that is no space: a comma needs a value before it */
 
 	for (size_t i = 0; i < n; i++) {
 		if (text[i] == '\n') {
@@ -84,11 +84,14 @@ static void mend(char *text, size_t n, struct ibb_jb *b, struct ibb_json *list,
 			i++;
 		} else if (text[i] == '"') {
 			quoted = !quoted;
-		} else if (!quoted && text[i] == ',' && closes(text + i + 1, text + n)) {
+		} else if (!quoted && text[i] == ',' && !strchr("[{,:", before) &&
+			   closes(text + i + 1, text + n)) {
 			note_repair(b, list, line, i - start + 1,
 				    "a comma before a closing bracket was ignored", counts);
 			text[i] = ' ';
 		}
+		if (!strchr(" \t\r\n", text[i]))
+			before = text[i];
 	}
 }
 
@@ -288,8 +291,6 @@ static const char *refusal(const struct import *m, const struct place *p, const 
 static void read_more(struct import *m, const struct ibb_json *j, const struct place *p,
 		      struct entry *e)
 {
-	int64_t size;
-
 	ibb_json_foreach (it, ibb_json_get(j, "SupportedOSVersions")) {
 		const char *s = ibb_json_value_str(it);
 		const struct cat_windows *w = s ? find_windows(m->base, s) : NULL;
@@ -297,10 +298,14 @@ static void read_more(struct import *m, const struct ibb_json *j, const struct p
 		if (w)
 			add_windows(e, w->id);
 	}
-	if (ibb_json_int(j, "DriverFileSize", 1, UINT32_MAX, &size))
-		e->size = size;
 	if (!e->comment && is_text(p->comment))
 		e->comment = p->comment;
+}
+
+/* Nothing that a terminal would obey gets into the report. */
+static const char *shown(const char *s)
+{
+	return is_text(s) ? s : NULL;
 }
 
 static int take(struct import *m, const struct ibb_json *j, const struct place *p)
@@ -311,7 +316,8 @@ static int take(struct import *m, const struct ibb_json *j, const struct place *
 	const char *why, *note = NULL;
 	struct entry *e = NULL;
 
-	/* newer lists: FwLink is a short name of DirLink */
+	/* newer lists: FwLink is a short name of DirLink; what their DriverFileSize counts in is
+	 * not known */
 	url = direct ? direct : url;
 	why = refusal(m, p, url, &nic);
 	if (!why) {
@@ -328,10 +334,10 @@ static int take(struct import *m, const struct ibb_json *j, const struct place *
 	}
 	m->n->entries++;
 	ibb_jb_str(m->b, o, "path", p->path);
-	ibb_jb_str(m->b, o, "type", p->type);
-	ibb_jb_str(m->b, o, "os", p->os);
-	ibb_jb_str(m->b, o, "distro", p->distro);
-	ibb_jb_str(m->b, o, "url", url);
+	ibb_jb_str(m->b, o, "type", shown(p->type));
+	ibb_jb_str(m->b, o, "os", shown(p->os));
+	ibb_jb_str(m->b, o, "distro", shown(p->distro));
+	ibb_jb_str(m->b, o, "url", shown(url));
 	ibb_jb_bool(m->b, o, "used", !why);
 	ibb_jb_str(m->b, o, "entry", why ? NULL : e->id);
 	ibb_jb_str(m->b, o, "reason", why ? why : note);
@@ -492,8 +498,6 @@ static void write_release(struct import *m, struct ibb_jb *b, struct ibb_json *l
 	ibb_jb_str(b, url, "basis", "seen");
 	ibb_jb_str(b, url, "confidence", "B");
 	ibb_jb_null(b, o, "sha256");
-	if (e->size)
-		ibb_jb_int(b, o, "size", e->size);
 	if (e->n_windows)
 		strings(b, o, "windows", e->windows, e->n_windows);
 	else

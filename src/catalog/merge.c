@@ -2,7 +2,6 @@
 /* Catalogs laid over each other, record by record. */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/limits.h"
 #include "catalog/read.h"
@@ -109,7 +108,7 @@ static struct cat_origin *find_earlier(struct cat_table *t, enum cat_kind kind, 
 	for (size_t i = 0; id && i < t->n_from; i++) {
 		const char *have = ibb_json_str(t->from[i].json, cat_lists[kind].fields[0].key);
 
-		if (have && t->from[i].layer < layer && strcasecmp(have, id) == 0)
+		if (have && t->from[i].layer < layer && strcmp(have, id) == 0)
 			return &t->from[i];
 	}
 	return NULL;

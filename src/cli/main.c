@@ -60,7 +60,7 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake catalog show\n"
 	 "  ibbake catalog check mine.json --packages winof2/\n"
 	 "  ibbake catalog import resources.json -o catalogs/extension.json\n",
-	 CLI_CATALOG | CLI_OUT | CLI_PACKAGES, cli_cmd_catalog},
+	 CLI_CATALOG | CLI_OUT | CLI_PACKAGES | CLI_TRUST, cli_cmd_catalog},
 	{"recover", "IMAGE", "finish, or drop, a change in place that was interrupted",
 	 "  ibbake recover base.vhd\n"
 	 "  ibbake recover base.vhd --no-manifest\n",
