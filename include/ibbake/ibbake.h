@@ -29,7 +29,7 @@ IBB_API void ibb_free(void *p);
 
 /* Where a long task is. */
 struct ibb_progress {
-	/* "inspect", "packages", "plan", "digest", "apply", "copy", "check", "sync" */
+	/* "inspect", "unpack", "packages", "plan", "digest", "apply", "copy", "check", "sync" */
 	const char *phase;
 	/* bytes while copying, digesting and checking; total 0 when there is nothing to count */
 	uint64_t done, total;
@@ -281,6 +281,41 @@ IBB_API int ibb_drivers_remove(const struct ibb_request *q, char **ret_json,
  */
 IBB_API int ibb_drivers_check(const struct ibb_request *q, char **ret_json,
 			      struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Take the archives and installers `inputs` apart into the directory `output`, which is not there
+ * yet or empty and appears whole or not at all; of several each goes to a directory named after it.
+ * Nothing is run. The document (schema "ibbake-unpack/1") lists the driver packages found, the
+ * Windows they reach (or of `os` alone), and the companion files that the driver catalog names.
+ * IBB_E_EXISTS; for the rest as src/unpack/unpack.h says: IBB_E_UNSUPPORTED, IBB_E_CORRUPT,
+ * IBB_E_LIMIT, IBB_E_CONFLICT.
+ */
+IBB_API int ibb_drivers_unpack(const struct ibb_request *q, char **ret_json,
+			       struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * What the driver catalog holds: releases with their URLs and pins, recommendations, the VM
+ * extension's list and support table, companions. Schema "ibbake-catalog-show/1".
+ */
+IBB_API int ibb_catalog_show(const struct ibb_request *q, char **ret_json,
+			     struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Is the driver catalog, with catalog_dirs laid over it, sound? And are the packages of driver_dirs
+ * what it pins, and each pinned file a member of its own security catalog? Schema
+ * "ibbake-catalog-check/1". IBB_E_CORRUPT when a finding is an error; *ret_json is set then too.
+ */
+IBB_API int ibb_catalog_check(const struct ibb_request *q, char **ret_json,
+			      struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Make a catalog for catalog_dirs out of inputs[0], a list of drivers of the VM extension
+ * (resources.json); written to `output`, else part of the document. Schema
+ * "ibbake-catalog-import/1", which says what became of every entry. IBB_E_UNSUPPORTED when none
+ * could be used (*ret_json is set), or when it is no such list.
+ */
+IBB_API int ibb_catalog_import(const struct ibb_request *q, char **ret_json,
+			       struct ibb_error *err) IBB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

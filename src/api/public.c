@@ -86,3 +86,31 @@ int ibb_drivers_remove(const struct ibb_request *q, char **ret_json, struct ibb_
 
 	return ibb_do_drivers_remove(q, ret_json, err ? err : &unwanted);
 }
+
+int ibb_drivers_unpack(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_drivers_unpack(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_catalog_show(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_catalog_show(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_catalog_check(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_catalog_check(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_catalog_import(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_catalog_import(q, ret_json, err ? err : &unwanted);
+}

@@ -66,6 +66,9 @@ enum {
 	CLI_OUT = 1 << 30   /* --output, --overwrite of what is no image */
 };
 
+/* An enum has no room for the last bit. */
+#define CLI_PACKAGES (1u << 31) /* --packages */
+
 struct cli_command {
 	const char *name;
 	const char *arguments; /* "IMAGE", "list IMAGE", "" */
@@ -106,6 +109,7 @@ void cli_bytes(const char *decimal, char out[32]);		  /* "30.0 GiB" */
 
 /* commands */
 int cli_cmd_sizes(struct cli *c);
+int cli_cmd_catalog(struct cli *c);
 int cli_cmd_resolve(struct cli *c);
 int cli_cmd_inspect(struct cli *c);
 int cli_cmd_plan(struct cli *c);
@@ -114,6 +118,8 @@ int cli_cmd_verify(struct cli *c);
 int cli_cmd_convert(struct cli *c);
 int cli_cmd_drivers(struct cli *c);
 int cli_cmd_recover(struct cli *c);
+/* drivers unpack; cmd_unpack.c */
+int cli_drivers_unpack(struct cli *c);
 
 /* shared renderings */
 void cli_render_resolution(const struct ibb_json *res, bool verbose, struct ibb_buf *out);

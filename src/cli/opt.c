@@ -113,6 +113,8 @@ static const struct option {
 	{"catalog-dir", 0, "DIR|FILE", CLI_CATALOG, LIST, AT(catalog_dirs), AT(q.n_catalog_dirs),
 	 CLI_MAX_LIST,
 	 "catalogs of your own, laid over the other; later ones win; may be repeated"},
+	{"packages", 0, "DIR", CLI_PACKAGES, LIST, AT(dirs), AT(q.n_driver_dirs), CLI_MAX_LIST,
+	 "driver packages to hold against what the catalog pins; may be repeated"},
 	{"bundle", 0, "FILE", CLI_BUNDLE, TEXT, AT(q.bundle), 0, 0,
 	 "take catalog, lock file and packages from this bundle, and from nowhere else"},
 	{"bundle-key", 0, "PEM", CLI_BUNDLE, LIST, AT(keys), AT(q.n_bundle_keys), CLI_MAX_LIST,

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 try:
     import jsonschema
@@ -27,7 +28,7 @@ from vhdchild import differencing_vhd  # noqa: E402
 
 NAMES = ("sizes", "resolve", "inspect", "plan", "manifest", "verify", "drivers", "events", "check",
          "lock", "convert", "recover", "wim-inspect", "wim-plan", "wim-manifest", "wim-verify",
-         "wim-drivers")
+         "wim-drivers", "catalog-check", "catalog-import", "catalog-show", "unpack")
 SIZE = "Standard_HB120rs_v3"
 IB_ID = r"PCI\VEN_15B3&DEV_101C&SUBSYS_000715B3&REV_00"
 
@@ -190,8 +191,10 @@ class Runs:
         name = {"bake": "manifest"}.get(argv[0], argv[0])
         if argv[:2] in (("drivers", "add"), ("drivers", "remove")):
             name = "manifest"
-        if argv[:2] == ("drivers", "check"):
-            name = "check"
+        if argv[:2] in (("drivers", "check"), ("drivers", "unpack")):
+            name = argv[1]
+        if argv[0] == "catalog":
+            name = "catalog-" + argv[1]
         if any(a.endswith(".wim") for a in argv[1:3]):
             name = "wim-" + name
         what = " ".join(os.path.basename(a) for a in argv)
@@ -259,6 +262,60 @@ def catalog_documents(r):
     r.ibbake("resolve", "--os", "win7", "--size", SIZE, "--allow-unsupported")
     r.ibbake("resolve", "--os", "server2022", "--size", "Standard_D2s_v3", rc=100, document=False)
     r.ibbake("resolve", "--os", "beos", "--size", SIZE, rc=2, document=False)
+
+
+LIST = """{"Driver": [{"Name": "OFED", "Version": [{"Type": "CX6", "OS": [
+ {"Name": "Linux", "Distro": [{"Name": "Ubuntu", "Version": [{"Num": "20.04", "FwLink": "http://x.example/a.tgz"}]}]},
+ {"Name": "Windows", "Comment": "new", "Distro": [{"Name": "2022/11", "Version": [
+  {"Num": "All", "FwLink": "https://x.example/MLNX_WinOF2-9_9_9_All_x64.exe"},]}]}]}]}]}"""
+
+
+def catalogs(r):
+    """What catalogs hold, whether they are sound, and what an import makes."""
+    doc = r.ibbake("catalog", "show")
+    r.schemas.check_refuses("catalog-show", doc)
+    want(r.schemas, "catalogs", [c["file"] for c in doc["catalogs"]], ["built-in driver catalog"])
+    doc = r.ibbake("catalog", "check")
+    r.schemas.check_refuses("catalog-check", doc)
+    # the clock of the tests stands before the catalog's date
+    want(r.schemas, "findings of the built-in catalog", [f["path"] for f in doc["findings"]], ["as_of"])
+    os.mkdir(r.path("overlays"))
+    given, overlay = r.path("resources.json"), r.path("overlays/over.json")
+    with open(given, "w", encoding="utf-8") as f:
+        f.write(LIST)
+    doc = r.ibbake("catalog", "import", given, "-o", overlay)
+    r.schemas.check_refuses("catalog-import", doc)
+    want(r.schemas, "import", (doc["used"], doc["left_out"], doc["releases"], len(doc["repairs"])),
+         (1, 1, 1, 1))
+    r.ibbake("catalog", "import", given, "-o", overlay, rc=100, document=False)
+    doc = r.ibbake("catalog", "import", given)
+    with open(overlay, encoding="utf-8") as f:
+        want(r.schemas, "overlay without a file", doc["overlay"], f.read())
+    with open(given, "w", encoding="utf-8") as f:
+        f.write(LIST.replace("CX6", "CUDA"))
+    want(r.schemas, "nothing used", r.ibbake("catalog", "import", given, rc=100)["used"], 0)
+    with open(given, "w", encoding="utf-8") as f:
+        f.write(LIST[:-4])
+    r.ibbake("catalog", "import", given, rc=255, document=False)
+    r.ibbake("catalog", "show", "--catalog-dir", overlay)
+    with open(r.path("overlays/retired.json"), "w", encoding="utf-8") as f:
+        json.dump({"format": 1, "overlay": True, "as_of": "2026-11-20", "sizes": [
+            {"name": SIZE, "series": "HBv3", "note": "ours"}]}, f)
+    how = ("--catalog-dir", os.path.dirname(overlay))
+    conflict = (f"{r.path('overlays/retired.json')}: sizes {SIZE} replaces that of built-in driver catalog: "
+                "note differs")
+    for doc in (r.ibbake("catalog", "show", *how), r.ibbake("resolve", "--os", "server2022", "--size",
+                                                            SIZE, *how)):
+        want(r.schemas, "conflicts", doc["warnings"], [conflict])
+    doc = r.ibbake("catalog", "check", *how)
+    want(r.schemas, "severities", [f["severity"] for f in doc["findings"] if f["path"] != "as_of"],
+         ["warning"])
+    with open(r.path("overlays/retired.json"), "w", encoding="utf-8") as f:
+        json.dump({"format": 1, "overlay": True, "as_of": "2026-11-20", "sizes": [
+            {"name": "Standard_A", "series": "no"}, {"name": "Standard_B", "series": "HC", "x": 1}]}, f)
+    doc = r.ibbake("catalog", "check", r.path("overlays/retired.json"), rc=255)
+    want(r.schemas, "faults", [(f["path"], f["text"]) for f in doc["findings"]],
+         [("sizes[0].series", "no series named 'no'"), ("sizes[1]", "unknown member 'x'")])
 
 
 def main_line(r, package):
@@ -587,12 +644,42 @@ def recovery(r, package):
     r.ibbake("verify", out, "--manifest", out + ".manifest.json")
 
 
+def vendor_zip(r, package, name="vendor.zip", broken=True):
+    path = r.path(name)
+    with zipfile.ZipFile(path, "w") as z:
+        for name in os.listdir(package):
+            z.write(os.path.join(package, name), "Drivers/" + name)
+        z.writestr("Tools/mlx5nd.dll", "a companion by its name")
+        if broken:
+            z.writestr("Tools/broken.inf", "no INF at all")
+        z.writestr("Docs/manual.zip", b"PK\3\4 and then it ends")
+    return path
+
+
+def archives(r, package):
+    """What vendors ship, taken apart."""
+    archive = vendor_zip(r, package)
+    doc = r.ibbake("drivers", "unpack", archive, "-o", r.path("unpacked"))
+    want(r.schemas, "packages", [(p["inf"], p["problem"] is None) for p in doc["packages"]],
+         [("Drivers/ibbdemo.inf", True), ("Tools/broken.inf", False)])
+    want(r.schemas, "companions", [c["path"] for c in doc["companions"]], ["Tools/mlx5nd.dll"])
+    want(r.schemas, "warnings", len(doc["warnings"]), 1)
+    r.schemas.check_refuses("unpack", doc)
+    doc = r.ibbake("drivers", "unpack", archive, package + ".tar", "-o", r.path("unpacked2"),
+                   rc=255, document=False)
+    doc = r.ibbake("drivers", "check", archive, rc=(100, 255))
+    want(r.schemas, "archives", [a["kind"] for a in doc["archives"]], ["zip"])
+    return archive
+
+
 def event_lines(r, image, out, package):
     bake = ("bake", image, "--size", SIZE, "--drivers", package)
     r.events("plan", image, "--size", SIZE, "--drivers", package)
-    r.events(*bake, "-o", r.path("events.vhd"), "--digest=content")
+    r.events(*bake, "--drivers", vendor_zip(r, package, "sound.zip", False), "-o",
+             r.path("events.vhd"),
+             "--digest=content")
     want(r.schemas, "phases", r.phases - {None},
-         {"inspect", "packages", "plan", "digest", "apply", "copy", "check", "sync"})
+         {"inspect", "unpack", "packages", "plan", "digest", "apply", "copy", "check", "sync"})
     r.events(*bake, "-o", out, rc=100, code="exists")
     r.events(*bake, "-o", r.path("no/such.vhd"), rc=255, code="io")
     r.events(*bake, "-o", r.path("x.vhd"), "--require", "address", rc=100, code="unsupported")
@@ -618,6 +705,7 @@ def main():
     try:
         package = r.package("package")
         catalog_documents(r)
+        catalogs(r)
         image, out = main_line(r, package)
         system_class(r)
         any_driver(r, package)
@@ -632,6 +720,7 @@ def main():
         recover_documents(r, image, package)
         wims(r, package)
         recovery(r, package)
+        archives(r, package)
         event_lines(r, image, out, package)
         schemas.check_seen()
     except Unexpected as e:

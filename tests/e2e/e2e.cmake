@@ -14,7 +14,7 @@ if(IBB_PYTHON3 AND TARGET ibbake AND TARGET ibb-mkimage AND TARGET ibb-mkpkg)
 		add_test(NAME ${name} COMMAND ${IBB_PYTHON3} -B ${IBB_E2E}/e2e.py ${name}
 			--ibbake $<TARGET_FILE:ibbake> --mkimage $<TARGET_FILE:ibb-mkimage>
 			--extract $<TARGET_FILE:ibb-extract> --mkpkg $<TARGET_FILE:ibb-mkpkg>
-			--ntfscheck $<TARGET_FILE:ibb-ntfscheck>
+			--ntfscheck $<TARGET_FILE:ibb-ntfscheck> --msi $<TARGET_FILE:ibb-msi>
 			--source ${PROJECT_SOURCE_DIR})
 		set_tests_properties(${name} PROPERTIES LABELS e2e SKIP_RETURN_CODE 77 TIMEOUT 300)
 	endforeach()

@@ -3,7 +3,8 @@
 """End-to-end tests of the ibbake program.
 
 e2e.py --list                                       the names of all cases
-e2e.py NAME --ibbake P --mkimage P --extract P --mkpkg P --ntfscheck P --source DIR
+e2e.py NAME --ibbake P --mkimage P --extract P --mkpkg P --ntfscheck P --msi P
+        --source DIR
                                                     run one; exit status 77: skipped
 """
 import argparse
@@ -16,15 +17,18 @@ import traceback
 sys.dont_write_bytecode = True
 import cases_azure  # noqa: E402
 import cases_bake  # noqa: E402
+import cases_catalog  # noqa: E402
 import cases_convert  # noqa: E402
 import cases_container  # noqa: E402
 import cases_drivers  # noqa: E402
 import cases_hives  # noqa: E402
 import cases_inplace  # noqa: E402
 import cases_input  # noqa: E402
+import cases_msi  # noqa: E402
 import cases_output  # noqa: E402
 import cases_state  # noqa: E402
 import cases_trust  # noqa: E402
+import cases_unpack  # noqa: E402
 import cases_wim  # noqa: E402
 import cases_wimwrite  # noqa: E402
 import cases_winre  # noqa: E402
@@ -33,9 +37,9 @@ from world import Failure, Skip, World  # noqa: E402
 
 def cases():
     found = {}
-    for module in (cases_azure, cases_bake, cases_container, cases_convert, cases_drivers,
-                   cases_hives, cases_inplace, cases_input, cases_output, cases_state,
-                   cases_trust, cases_wim, cases_wimwrite, cases_winre):
+    for module in (cases_azure, cases_bake, cases_catalog, cases_container, cases_convert,
+                   cases_drivers, cases_hives, cases_inplace, cases_input, cases_output, cases_state,
+                   cases_msi, cases_trust, cases_unpack, cases_wim, cases_wimwrite, cases_winre):
         for name, fn in inspect.getmembers(module, inspect.isfunction):
             if fn.__module__ == module.__name__ and name.startswith("e2e_"):
                 found[name] = fn
@@ -73,7 +77,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("name", nargs="?")
     p.add_argument("--list", action="store_true")
-    for tool in ("ibbake", "mkimage", "extract", "mkpkg", "ntfscheck", "source"):
+    for tool in ("ibbake", "mkimage", "extract", "mkpkg", "ntfscheck", "msi", "source"):
         p.add_argument("--" + tool, type=os.path.abspath)
     args = p.parse_args()
     known = cases()

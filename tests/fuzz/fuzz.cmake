@@ -24,10 +24,14 @@ list(APPEND mkcorpus_sources fuzz/mkcorpus_vhd.c support/mkvhd.c support/imgfile
 list(APPEND mkcorpus_sources fuzz/mkcorpus_fat.c support/mkfat.c fuzz/mkcorpus_wim.c)
 
 list(APPEND mkcorpus_sources fuzz/mkcorpus_vhdx.c fuzz/fuzz_vhdx_file.c support/mkvhdx.c)
+list(APPEND mkcorpus_sources fuzz/mkcorpus_msi.c support/mkmsi.c support/mkcfb.c support/mkis.c
+	support/mkcab.c support/mkpe.c)
+list(APPEND mkcorpus_sources fuzz/mkcorpus_unpack.c support/mkarchive.c)
+list(REMOVE_DUPLICATES mkcorpus_sources)
 
 add_executable(ibb-mkcorpus ${mkcorpus_sources})
 ibb_objects(ibb-mkcorpus base disk hive)
-target_link_libraries(ibb-mkcorpus PRIVATE ibb_wimlib)
+target_link_libraries(ibb-mkcorpus PRIVATE ibb_wimlib PkgConfig::ZLIB)
 if(cat_targets)
 	target_compile_definitions(ibb-mkcorpus PRIVATE IBB_FUZZ_CAT)
 	target_link_libraries(ibb-mkcorpus PRIVATE OpenSSL::Crypto)
@@ -88,6 +92,8 @@ foreach(target ${vhd_targets})
 	endif()
 endforeach()
 ibb_fuzz_target(fat SOURCES fuzz/fuzz_fat.c LAYERS base disk volume)
+ibb_fuzz_target(msi SOURCES fuzz/fuzz_msi.c LAYERS base unpack)
+ibb_fuzz_target(unpack SOURCES fuzz/fuzz_unpack.c LAYERS base unpack)
 ibb_fuzz_target(wim_blob SOURCES fuzz/fuzz_wim_blob.c LAYERS base disk volume)
 
 # One program, which damages another structure in each target.

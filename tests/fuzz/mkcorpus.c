@@ -330,6 +330,8 @@ int main(int argc, char **argv)
 #endif
 	mkcorpus_fat();
 	mkcorpus_wim();
+	mkcorpus_msi();
+	mkcorpus_unpack();
 	mkcorpus_vhdx();
 	printf("%u seeds in %s\n", n_written, out_dir);
 	return 0;

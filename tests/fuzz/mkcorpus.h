@@ -46,6 +46,10 @@ void mkcorpus_catalogs(void);
 void mkcorpus_journals(void);
 /* mkcorpus_fat.c */
 void mkcorpus_fat(void);
+/* mkcorpus_msi.c */
+void mkcorpus_msi(void);
+/* mkcorpus_unpack.c */
+void mkcorpus_unpack(void);
 /* mkcorpus_wim.c */
 void mkcorpus_wim(void);
 /* mkcorpus_vhdx.c */

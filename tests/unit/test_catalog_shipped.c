@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "catalog/builtin.h"
+#include "catalog/model.h"
 #include "catalog/catalog.h"
 
 #define GOLDEN IBB_SOURCE_DIR "/tests/golden/resolve-matrix.txt"
@@ -621,7 +622,12 @@ static const char *const all_windows[] = {
 	"win11-21h2",	"win11-22h2", "win11-23h2",   "win11-24h2", "win11-25h2",
 };
 
-/* One size: runs of Windows with the same state and rule on one line. */
+static const char *recommended(const struct ibb_resolution *r)
+{
+	return r->recommended ? r->recommended->id : "-";
+}
+
+/* One size: runs of Windows with the same state, rule and recommended release on one line. */
 static void matrix_of(const struct ibb_catalog *c, const struct ibb_size *s, struct ibb_buf *out)
 {
 	struct ibb_resolution *run = NULL;
@@ -636,7 +642,8 @@ static void matrix_of(const struct ibb_catalog *c, const struct ibb_size *s, str
 			r = resolve(c, s->name, &w);
 		}
 		if (run && r && run->windows.server == r->windows.server &&
-		    strcmp(run->trace[0].rule, r->trace[0].rule) == 0) {
+		    strcmp(run->trace[0].rule, r->trace[0].rule) == 0 &&
+		    strcmp(recommended(run), recommended(r)) == 0) {
 			ibb_resolution_free(run);
 			run = r;
 			continue;
@@ -644,10 +651,10 @@ static void matrix_of(const struct ibb_catalog *c, const struct ibb_size *s, str
 		if (run) {
 			const char *last = all_windows[i - 1];
 
-			assert_int_equal(ibb_buf_printf(out, "  %-12s %-15s %-11s %s\n", first,
-							first == last ? "" : last,
+			assert_int_equal(ibb_buf_printf(out, "  %-12s %-15s %-11s %-23s %s\n",
+							first, first == last ? "" : last,
 							ibb_support_name(run->state),
-							run->trace[0].rule),
+							run->trace[0].rule, recommended(run)),
 					 0);
 		}
 		ibb_resolution_free(run);
@@ -718,6 +725,139 @@ static void test_matrix(void **state)
 	ibb_catalog_free(c);
 }
 
+static void explained(const struct ibb_rule_trace *t, const char *size, const char *windows)
+{
+	if (!t->rule || !*t->rule || !t->reason || strlen(t->reason) < 20 || !t->source ||
+	    !*t->source->title || !*t->source->locator || !strchr("ABC", *t->confidence))
+		fail_msg("%s on %s: rule %s is not explained", size, windows, t->rule);
+}
+
+/* Every decision of the matrix has a rule with reason and source, and what goes on a driver. */
+static void test_none_unexplained(void **state)
+{
+	static const char *const arches[] = {"x64", "x86", "arm64"};
+	struct ibb_catalog *c = shipped();
+	size_t n = 0, goes = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ibb_catalog_n_sizes(c); i++)
+		for (size_t k = 0; k < ibb_catalog_n_windows(c) * 3; k++) {
+			const struct ibb_size *z = ibb_catalog_size_at(c, i);
+			struct ibb_windows w;
+			struct ibb_resolution *r;
+
+			ibb_catalog_windows_at(c, k / 3, &w);
+			w.arch = arches[k % 3];
+			r = resolve(c, z->name, &w);
+			assert_true(r->n_trace > 0 && r->trace[0].decided);
+			for (size_t m = 0; m < r->n_trace; m++)
+				explained(&r->trace[m], z->name, w.name);
+			n++;
+			/* what is supported has a driver; Network Direct was never published */
+			if (r->state <= IBB_SUPPORT_ALLOWED && strcmp(r->driver_set, "nd") != 0) {
+				if (!r->recommended || strlen(r->recommended_reason) < 20)
+					fail_msg("%s on %s: no recommendation", z->name, w.name);
+				goes++;
+			}
+			ibb_resolution_free(r);
+		}
+	assert_int_equal(n, 58 * 29 * 3);
+	assert_int_equal(goes, 483);
+	ibb_catalog_free(c);
+}
+
+static bool among(const struct cat_refs *refs, const void *rec)
+{
+	for (size_t i = 0; i < refs->n; i++)
+		if (refs->v[i] == rec)
+			return true;
+	return false;
+}
+
+static bool speaks_of(const struct cat_rule *u, const struct cat_nic *nic,
+		      const struct cat_windows *w)
+{
+	struct ibb_windows t = {
+		.build = w->build, .server = strcmp(w->product, "server") == 0, .arch = "x64"};
+
+	if (!cat_range_covers(&u->windows, &t))
+		return false;
+	return u->scope == CAT_SCOPE_NIC	  ? among(&u->nics, nic)
+	       : u->scope == CAT_SCOPE_DRIVER_SET ? among(&u->driver_sets, nic->driver_set)
+						  : false;
+}
+
+/* Does the table of this page have the NIC on this Windows? A table without NICs means all. */
+static bool in_table(const struct ibb_catalog *c, const struct ibb_source *page,
+		     const struct cat_nic *nic, const struct cat_windows *w)
+{
+	const struct cat_ext_support *s = CAT_ITEMS(c, CAT_EXT_SUPPORT, struct cat_ext_support);
+
+	for (size_t i = 0; i < c->tables[CAT_EXT_SUPPORT].n; i++)
+		if (s[i].source == page && among(&s[i].windows, w) &&
+		    (!s[i].nics.n || among(&s[i].nics, nic)))
+			return true;
+	return false;
+}
+
+/* Both ways, for one page: what the table has a rule says, and no rule says more. */
+static unsigned hold_table(const struct ibb_catalog *c, const struct ibb_source *page)
+{
+	static const char *const nics[] = {"CX3-Pro", "CX5", "CX6"};
+	const struct cat_rule *u = CAT_ITEMS(c, CAT_RULE, struct cat_rule);
+	const struct cat_windows *w = CAT_ITEMS(c, CAT_WINDOWS, struct cat_windows);
+	unsigned pairs = 0;
+
+	for (size_t k = 0; k < c->tables[CAT_WINDOWS].n * 3; k++) {
+		const struct cat_nic *nic = cat_lookup(c, CAT_NIC, nics[k % 3]);
+		bool listed = in_table(c, page, nic, &w[k / 3]), said = false;
+
+		for (size_t i = 0; i < c->tables[CAT_RULE].n; i++) {
+			if (u[i].source != page || !speaks_of(&u[i], nic, &w[k / 3]))
+				continue;
+			if (u[i].state <= IBB_SUPPORT_ALLOWED && !listed)
+				fail_msg("rule %s goes beyond %s: %s on %s", u[i].id, page->id,
+					 nic->id, w[k / 3].id);
+			if (u[i].state > IBB_SUPPORT_ALLOWED && listed)
+				fail_msg("rule %s contradicts %s: %s on %s", u[i].id, page->id,
+					 nic->id, w[k / 3].id);
+			said |= u[i].state == IBB_SUPPORT_ALLOWED;
+		}
+		if (listed != said)
+			fail_msg("%s has %s on %s, no rule says so", page->id, nic->id,
+				 w[k / 3].id);
+		pairs += listed;
+	}
+	return pairs;
+}
+
+static void test_extension_support(void **state)
+{
+	/* Windows 10 has twelve builds from 1607 on; Servers are one each */
+	static const struct {
+		const char *page;
+		unsigned pairs;
+	} pages[] = {
+		{"ext-doc-2020", 3 * (12 + 4)},
+		{"ext-doc-2021", 2 * (12 + 1) + 3 * 3},
+		{"ext-doc-2022", 3 * (12 + 4)},
+		{"ext-doc", 2 * (12 + 3)},
+	};
+	struct ibb_catalog *c = shipped();
+	const struct cat_rule *u = CAT_ITEMS(c, CAT_RULE, struct cat_rule);
+
+	(void)state;
+	for (unsigned i = 0; i < IBB_ARRAY_SIZE(pages); i++)
+		assert_int_equal(hold_table(c, cat_lookup(c, CAT_SOURCE, pages[i].page)),
+				 pages[i].pairs);
+	/* other rules that name such a page call themselves inferences */
+	for (size_t i = 0; i < c->tables[CAT_RULE].n; i++)
+		if (strncmp(u[i].source->id, "ext-doc", 7) == 0 && u[i].scope != CAT_SCOPE_NIC &&
+		    u[i].scope != CAT_SCOPE_DRIVER_SET)
+			assert_string_equal(u[i].confidence, "C");
+	ibb_catalog_free(c);
+}
+
 /* The matrix must not miss a Windows: one that is unknown here would be unknown to it. */
 static void test_all_windows(void **state)
 {
@@ -749,5 +889,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_contradictions),
 	cmocka_unit_test(test_all_windows),
 	cmocka_unit_test(test_matrix),
+	cmocka_unit_test(test_none_unexplained),
+	cmocka_unit_test(test_extension_support),
 };
 IBB_TEST_MAIN(tests)
