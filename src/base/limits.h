@@ -80,6 +80,8 @@
 #define IBB_LIMIT_UNPACK_BYTES	   (8ull << 30) /* of an unpacked installer; WinOF-2: 0.6 GiB */
 #define IBB_LIMIT_UNPACK_FILES	   65536u
 #define IBB_LIMIT_UNPACK_DEPTH	   4u		/* of archives in archives */
+#define IBB_LIMIT_UNPACK_DIRS	   64u		/* of directories in directories */
+#define IBB_LIMIT_ZIP_DIRECTORY	   (32u << 20)	/* of a zip; one of 65 536 files has 8 MB */
 #define IBB_LIMIT_DOWNLOAD_BYTES   (4ull << 30) /* of one file; WinOF-2 has 0.34 GiB */
 #define IBB_LIMIT_BUNDLE_BYTES	   (4ull << 30)
 #define IBB_LIMIT_BUNDLE_FILES	   65536u
