@@ -114,6 +114,7 @@ int cli_cmd_verify(struct cli *c);
 int cli_cmd_convert(struct cli *c);
 int cli_cmd_drivers(struct cli *c);
 int cli_cmd_recover(struct cli *c);
+int cli_cmd_bundle(struct cli *c);
 
 /* shared renderings */
 void cli_render_resolution(const struct ibb_json *res, bool verbose, struct ibb_buf *out);
