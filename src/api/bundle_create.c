@@ -111,6 +111,9 @@ static int warn(void *ctx, const char *text, struct ibb_error *err)
 	struct make *m = ctx;
 
 	(void)err;
+	ibb_json_foreach (w, m->warnings)
+		if (strcmp(ibb_json_value_str(w), text) == 0)
+			return IBB_OK;
 	ibb_jb_str(&m->b, m->warnings, NULL, text);
 	return IBB_OK;
 }
