@@ -101,8 +101,6 @@ int ibb_do_bundle_unpack(const struct ibb_request *q, char **ret_json, struct ib
 		r = make_beside(q->output, &dir, err);
 	if (!r)
 		r = check(q, dir, q->output, &json, err);
-	if (!r && chmod(dir, 0755))
-		r = ibb_err_os(err, errno, "%s: set its mode", dir);
 	/* an empty directory that came meanwhile is replaced, anything else is in the way */
 	if (!r && rename(dir, q->output))
 		r = ibb_err_os(err, errno, "%s: give the directory its name", q->output);

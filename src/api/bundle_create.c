@@ -519,6 +519,28 @@ static int choose_sizes(struct make *m)
 	return r;
 }
 
+/* What is read must not be replaced. */
+static int check_output(const struct ibb_request *q, struct ibb_error *err)
+{
+	const char *const files[] = {q->sign_key, q->lock, q->catalog};
+	const struct {
+		const char *const *v;
+		size_t n;
+	} lists[] = {{files, IBB_ARRAY_SIZE(files)},
+		     {q->driver_dirs, q->n_driver_dirs},
+		     {q->catalog_dirs, q->n_catalog_dirs},
+		     {q->crls, q->n_crls},
+		     {q->trust_anchors, q->n_trust_anchors}};
+
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(lists); i++)
+		for (size_t k = 0; k < lists[i].n; k++)
+			if (lists[i].v[k] && ibb_same_path(q->output, lists[i].v[k]))
+				return ibb_err(err, IBB_E_EXISTS,
+					       "%s: the bundle would replace what it is made from",
+					       q->output);
+	return IBB_OK;
+}
+
 static int check_request(const struct ibb_request *q, struct ibb_error *err)
 {
 	int r = ibb_doc_check_request(q, false, true, err);
@@ -529,7 +551,7 @@ static int check_request(const struct ibb_request *q, struct ibb_error *err)
 		r = ibb_err(err, IBB_E_INVALID, "no driver packages were named");
 	if (!r && !q->output)
 		r = ibb_err(err, IBB_E_INVALID, "no bundle to make was named");
-	return r;
+	return r ? r : check_output(q, err);
 }
 
 /* ---- what is no package ---- */
@@ -664,7 +686,6 @@ static int collect(struct make *m, struct ibb_json **ret)
 static int write_bundle(struct make *m, const struct ibb_json *about, char **ret_json)
 {
 	const struct ibb_request *q = m->q;
-	IBB_AUTO_FREE struct ibb_public_key *keys = NULL;
 	IBB_AUTO_BUF struct ibb_buf pem = {0};
 	struct ibb_bundle b = {0};
 	int r = q->sign_key ? ibb_read_file(q->sign_key, IBB_LIMIT_CAT_BYTES, &pem, m->err)

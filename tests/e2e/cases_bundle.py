@@ -179,6 +179,9 @@ def e2e_bundle_create(world):
                  "packages/ibbdemo-1.0.0.0/ibbdemo.inf", "packages/ibbdemo-1.0.0.0/ibbdemo.sys"],
          "what is in it")
     no(100, out, "exists")
+    world.refused(["bundle", "create", *anchor, "--size", SIZE, "--os", OS, "--drivers", package,
+                   "--sign-key", secret, "--overwrite", "-o", secret], 100,
+                  "would replace what it is made from")
     image, vhd = world.image(*SMALL), world.path("out.vhd")
     world.ibbake("bake", image.path, "--size", SIZE, "--bundle", out, "-o", vhd)
     same(manifest(vhd)["options"]["crls"],

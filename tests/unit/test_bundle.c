@@ -5,6 +5,7 @@
 /* Bundles: one form, every byte of which counts. */
 #include "test.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/hash.h"
@@ -244,9 +245,13 @@ static void test_domain(void **state)
 static void mutate(const struct fixture *f, bool sign, unsigned seed, unsigned rounds)
 {
 	IBB_AUTO_BUF struct ibb_buf b = {0};
+	IBB_AUTO_FD int fd = -1;
 
 	write_small(f->path, sign);
 	load(f->path, &b);
+	save(f->bad, b.data, b.len);
+	fd = open(f->bad, O_WRONLY);
+	assert_true(fd >= 0);
 	srandom(seed);
 	for (unsigned i = 0; i < rounds; i++) {
 		/* the first ones go through the archive, the others anywhere */
@@ -257,13 +262,14 @@ static void mutate(const struct fixture *f, bool sign, unsigned seed, unsigned r
 		int r;
 
 		b.data[at] ^= (uint8_t)(1 + random() % 255);
-		save(f->bad, b.data, b.len);
+		assert_int_equal(pwrite(fd, &b.data[at], 1, (off_t)at), 1);
 		r = check(f->bad, NULL, &ret, &err);
 		if (r != IBB_E_CORRUPT && r != IBB_E_UNTRUSTED && r != IBB_E_LIMIT)
 			fail_msg("byte %zu of %zu changed from %u to %u: %d %s", at, b.len, old,
 				 b.data[at], r, err.msg);
 		assert_memory_equal(err.msg, f->bad, strlen(f->bad));
 		b.data[at] = old;
+		assert_int_equal(pwrite(fd, &old, 1, (off_t)at), 1);
 	}
 }
 
