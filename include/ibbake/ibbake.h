@@ -74,6 +74,7 @@ enum ibb_output_sparse {
 };
 
 /* Zero-initialise, set struct_bytes, fill what the task needs. All pointers are borrowed. */
+struct ibb_opened_bundle;
 struct ibb_request {
 	size_t struct_bytes; /* sizeof(struct ibb_request) */
 	const char *image;   /* path of the image; written with in_place only */
@@ -179,6 +180,7 @@ struct ibb_request {
 	const char *temp_dir;
 	ibb_progress_fn progress;
 	void *progress_ctx;
+	const struct ibb_opened_bundle *opened; /* the library's own; NULL */
 };
 
 /*
@@ -316,6 +318,27 @@ IBB_API int ibb_catalog_check(const struct ibb_request *q, char **ret_json,
  */
 IBB_API int ibb_catalog_import(const struct ibb_request *q, char **ret_json,
 			       struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Make a bundle (output) for all of sizes[] on all of oses[]: driver catalog, CRLs, the packages of
+ * driver_dirs that serve the sizes, judged for each Windows as a bake would, and a lock file for
+ * them; signed with sign_key. With `lock` the packages have to be those. The same input gives the
+ * same bytes. Schema "ibbake-bundle-check/1" (as it was read back). IBB_E_UNSUPPORTED: a size on a
+ * Windows that no package serves.
+ */
+IBB_API int ibb_bundle_create(const struct ibb_request *q, char **ret_json,
+			      struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Is the bundle inputs[0] whole, and with bundle_keys: did one of them sign it? Schema
+ * "ibbake-bundle-check/1". IBB_E_UNTRUSTED, IBB_E_CORRUPT.
+ */
+IBB_API int ibb_bundle_check(const struct ibb_request *q, char **ret_json,
+			     struct ibb_error *err) IBB_MUST_CHECK;
+
+/* The same, and then what is in it becomes the directory `output`, which must not be there. */
+IBB_API int ibb_bundle_unpack(const struct ibb_request *q, char **ret_json,
+			      struct ibb_error *err) IBB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/catalogs.h"
+#include "api/bundle.h"
 #include "api/doc.h"
 #include "api/session.h"
 
@@ -96,6 +97,8 @@ int ibb_do_resolve(const struct ibb_request *q, char **ret_json, struct ibb_erro
 		const struct ibb_size *size;
 
 		r = ibb_catalog_find_size(c, q->sizes[i], &size, err);
+		if (!r)
+			r = ibb_opened_check(q, size->name, &w, err);
 		if (!r)
 			r = ibb_catalog_resolve(c, size, &w, &res, err);
 		if (r)

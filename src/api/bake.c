@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "api/azure.h"
+#include "api/bundle.h"
 #include "api/doc.h"
 #include "api/inplace.h"
 #include "api/output.h"
@@ -74,6 +75,10 @@ struct ibb_manifest_options ibb_session_options(const struct ibb_session *s)
 		.n_trust_anchors = s->trust_files ? q->n_trust_anchors : 0,
 		.crls = s->trust_files ? s->trust_files + q->n_trust_anchors : NULL,
 		.n_crls = s->trust_files ? q->n_crls : 0,
+		.bundle = q->opened ? q->opened->path : NULL,
+		.bundle_sha256 = q->opened ? q->opened->digest : NULL,
+		.bundle_key = q->opened && q->opened->b.is_signed ? q->opened->key : NULL,
+		.bundle_key_known = q->opened && q->opened->b.key_known,
 		.dry_run = q->dry_run || (!q->output && !q->in_place),
 		.catalog_as_of = ibb_catalog_version(s->catalog),
 		.catalog_sha256 = ibb_catalog_sha256(s->catalog),

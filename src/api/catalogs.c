@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "api/session.h"
+#include "api/bundle.h"
 #include "base/io.h"
 #include "base/limits.h"
 #include "catalog/builtin.h"
@@ -37,7 +37,8 @@ static int add_builtin(struct ibb_catalog_files *f, struct ibb_error *err)
 	return IBB_OK;
 }
 
-static int add_file(struct ibb_catalog_files *f, const char *path, struct ibb_error *err)
+static int add_file(struct ibb_catalog_files *f, const struct ibb_request *q, const char *path,
+		    struct ibb_error *err)
 {
 	IBB_AUTO_FREE char *name = NULL, *dir = NULL;
 	int r = add_slot(f, err);
@@ -49,7 +50,7 @@ static int add_file(struct ibb_catalog_files *f, const char *path, struct ibb_er
 		r = ibb_read_file(path, IBB_LIMIT_JSON_BYTES, &f->owned[f->n], err);
 	if (r)
 		return r;
-	name = ibb_strdup(path);
+	name = ibb_strdup(ibb_opened_name(q, path));
 	dir = ibb_dir_of(path);
 	if (!name || !dir) {
 		ibb_buf_clear(&f->owned[f->n]);
@@ -105,7 +106,8 @@ static int list_dir(const char *dir, DIR *d, struct paths *p, struct ibb_error *
 	return IBB_OK;
 }
 
-static int add_dir(struct ibb_catalog_files *f, const char *dir, struct ibb_error *err)
+static int add_dir(struct ibb_catalog_files *f, const struct ibb_request *q, const char *dir,
+		   struct ibb_error *err)
 {
 	DIR *d = opendir(dir);
 	struct paths p = {0};
@@ -118,30 +120,31 @@ static int add_dir(struct ibb_catalog_files *f, const char *dir, struct ibb_erro
 	if (!r)
 		qsort(p.v, p.n, sizeof(*p.v), by_name);
 	for (size_t i = 0; i < p.n && !r; i++)
-		r = add_file(f, p.v[i], err);
+		r = add_file(f, q, p.v[i], err);
 	for (size_t i = 0; i < p.n; i++)
 		free(p.v[i]);
 	free(p.v);
 	return r;
 }
 
-static int add_overlay(struct ibb_catalog_files *f, const char *path, struct ibb_error *err)
+static int add_overlay(struct ibb_catalog_files *f, const struct ibb_request *q, const char *path,
+		       struct ibb_error *err)
 {
 	struct stat st;
 
 	if (stat(path, &st))
 		return ibb_err_os(err, errno, "%s: open the driver catalog", path);
-	return S_ISDIR(st.st_mode) ? add_dir(f, path, err) : add_file(f, path, err);
+	return S_ISDIR(st.st_mode) ? add_dir(f, q, path, err) : add_file(f, q, path, err);
 }
 
 int ibb_catalog_files_read(const struct ibb_request *q, struct ibb_catalog_files *ret,
 			   struct ibb_error *err)
 {
 	struct ibb_catalog_files f = {0};
-	int r = q->catalog ? add_file(&f, q->catalog, err) : add_builtin(&f, err);
+	int r = q->catalog ? add_file(&f, q, q->catalog, err) : add_builtin(&f, err);
 
 	for (size_t i = 0; i < q->n_catalog_dirs && !r; i++)
-		r = add_overlay(&f, q->catalog_dirs[i], err);
+		r = add_overlay(&f, q, q->catalog_dirs[i], err);
 	if (r) {
 		ibb_catalog_files_clear(&f);
 		return r;

@@ -46,4 +46,11 @@ int ibb_do_catalog_check(const struct ibb_request *q, char **ret_json,
 int ibb_do_catalog_import(const struct ibb_request *q, char **ret_json,
 			  struct ibb_error *err) IBB_MUST_CHECK;
 
+int ibb_do_bundle_create(const struct ibb_request *q, char **ret_json,
+			 struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_bundle_check(const struct ibb_request *q, char **ret_json,
+			struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_bundle_unpack(const struct ibb_request *q, char **ret_json,
+			 struct ibb_error *err) IBB_MUST_CHECK;
+
 #endif

@@ -5,12 +5,13 @@ ibb_layer(api
 		api/target.c api/convert.c api/replace.c api/access.c api/old_manifest.c
 		api/catalogs.c api/catalog_check.c api/catalog_import.c api/catalog_show.c
 		api/wims.c api/wim_run.c api/wim_bake.c api/wim_inplace.c api/wim_show.c api/wim_verify.c api/winre.c
-	USES base disk hive inf authenticode catalog unpack volume driver inspect plan apply manifest)
+		api/bundle.c api/bundle_check.c api/bundle_create.c
+	USES base disk hive inf authenticode catalog unpack bundle volume driver inspect plan apply manifest)
 
 # The library: every layer's objects; only what include/ibbake/ marks IBB_API is visible.
 add_library(libibbake SHARED)
 add_library(ibb_internal STATIC)
-foreach(layer base disk hive inf authenticode catalog unpack volume driver inspect plan apply manifest api)
+foreach(layer base disk hive inf authenticode catalog unpack bundle volume driver inspect plan apply manifest api)
 	foreach(lib libibbake ibb_internal)
 		target_sources(${lib} PRIVATE $<TARGET_OBJECTS:ibb_${layer}>)
 		target_link_libraries(${lib} PRIVATE ${IBB_LIBS_${layer}})

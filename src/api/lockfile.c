@@ -47,7 +47,8 @@ static int check(const char *path, const struct ibb_json *doc, struct ibb_error 
 	return IBB_OK;
 }
 
-int ibb_lockfile_read(const char *path, struct ibb_lockfile **ret, struct ibb_error *err)
+int ibb_lockfile_read_as(const char *path, const char *name, struct ibb_lockfile **ret,
+			 struct ibb_error *err)
 {
 	IBB_AUTO_BUF struct ibb_buf text = {0};
 	struct ibb_lockfile *l;
@@ -59,17 +60,22 @@ int ibb_lockfile_read(const char *path, struct ibb_lockfile **ret, struct ibb_er
 	l = ibb_zalloc(sizeof(*l));
 	if (!l)
 		return ibb_err_nomem(err);
-	l->path = ibb_strdup(path);
+	l->path = ibb_strdup(name);
 	r = l->path ? ibb_read_file(path, IBB_LIMIT_JSON_BYTES, &text, err) : ibb_err_nomem(err);
 	if (!r)
-		r = ibb_json_parse(path, text.data, text.len, &l->doc, err);
+		r = ibb_json_parse(name, text.data, text.len, &l->doc, err);
 	if (!r)
-		r = check(path, l->doc, err);
+		r = check(name, l->doc, err);
 	if (r)
 		ibb_lockfile_free(l);
 	else
 		*ret = l;
 	return r;
+}
+
+int ibb_lockfile_read(const char *path, struct ibb_lockfile **ret, struct ibb_error *err)
+{
+	return ibb_lockfile_read_as(path, path, ret, err);
 }
 
 int ibb_lockfile_check(const struct ibb_lockfile *l, const struct ibb_package *p,
@@ -134,7 +140,8 @@ void ibb_lock_entry_clear(struct ibb_lock_entry *e)
 	free(e->version);
 }
 
-static int print(const struct ibb_lock_entry *entries, size_t n, char **ret, struct ibb_error *err)
+int ibb_lockfile_text(const struct ibb_lock_entry *entries, size_t n, char **ret,
+		      struct ibb_error *err)
 {
 	struct ibb_jb b = {0};
 	struct ibb_json *root = ibb_doc_begin(&b, SCHEMA), *list, *o;
@@ -156,7 +163,7 @@ int ibb_lockfile_write(const char *path, const struct ibb_lock_entry *entries, s
 {
 	struct ibb_atomic a = {.fd = -1, .dir_fd = -1};
 	IBB_AUTO_FREE char *text = NULL;
-	int r = print(entries, n, &text, err);
+	int r = ibb_lockfile_text(entries, n, &text, err);
 
 	if (!r)
 		r = ibb_atomic_begin(&a, path, false, err);

@@ -16,6 +16,8 @@ static int check_inputs(const struct ibb_session *s, const char *path, const cha
 {
 	if (s->q->catalog && ibb_same_path(path, s->q->catalog))
 		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the driver catalog", path, what);
+	if (s->q->bundle && ibb_same_path(path, s->q->bundle))
+		return ibb_err(err, IBB_E_EXISTS, "%s: the %s is the bundle", path, what);
 	for (size_t i = 0; i < s->q->n_trust_anchors; i++)
 		if (ibb_same_path(path, s->q->trust_anchors[i]))
 			return ibb_err(err, IBB_E_EXISTS, "%s: the %s is a trust anchor", path,

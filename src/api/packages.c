@@ -85,7 +85,7 @@ static int note_home(struct search *s)
 	return IBB_OK;
 }
 
-static const char *host_of(const struct ibb_package_set *s, const char *shown)
+const char *ibb_package_set_host(const struct ibb_package_set *s, const char *shown)
 {
 	for (size_t i = 0; i < s->n_homes; i++)
 		if (strcmp(s->homes[i].shown, shown) == 0)
@@ -412,7 +412,7 @@ int ibb_packages_companions(struct ibb_package_set *s, const struct ibb_package 
 			    void *ctx, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
-	const char *host = host_of(s, p->dir);
+	const char *host = ibb_package_set_host(s, p->dir);
 	struct search search = {.dir = host, .shown = p->dir, .set = s, .err = err};
 	struct ibb_package_source src = {
 		.read = read_file, .other = read_other, .ctx = &search, .dir = p->dir};

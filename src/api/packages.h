@@ -61,6 +61,8 @@ int ibb_package_set_pass_over(struct ibb_package_set *s, const char *dir, const 
 /* A file of the host that was read for the set's packages, and must not be written to. */
 int ibb_package_set_note_read(struct ibb_package_set *s, const char *path,
 			      struct ibb_error *err) IBB_MUST_CHECK;
+/* Where a directory of the set's packages lies. */
+const char *ibb_package_set_host(const struct ibb_package_set *s, const char *shown);
 void ibb_package_set_clear(struct ibb_package_set *s);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/bundle.h"
 #include "api/trust.h"
 #include "api/winre.h"
 
@@ -109,7 +110,9 @@ static int resolve_all(struct ibb_session *s, struct ibb_error *err)
 		if (r)
 			return r;
 		s->resolutions[s->n_targets++] = res;
-		r = ibb_select_check(res, &o, err);
+		r = ibb_opened_check(s->q, size->name, &w, err);
+		if (!r)
+			r = ibb_select_check(res, &o, err);
 		if (!r && res->state == IBB_SUPPORT_UNSUPPORTED)
 			r = ibb_session_warn(
 				s, err,
@@ -160,12 +163,13 @@ static int find_packages(struct ibb_session *s, struct ibb_error *err)
 
 	if (r)
 		return r;
-	for (size_t i = 0; i < s->n_targets; i++)
+	/* from a bundle they come alone */
+	for (size_t i = 0; i < s->n_targets && !s->q->opened; i++)
 		n_local += s->resolutions[i]->n_local;
 	dirs = ibb_calloc_array(n_local, sizeof(*dirs));
 	if (!dirs)
 		return ibb_err_nomem(err);
-	for (size_t i = 0; i < s->n_targets; i++)
+	for (size_t i = 0; i < s->n_targets && n_local; i++)
 		for (size_t k = 0; k < s->resolutions[i]->n_local; k++)
 			dirs[n++] = s->resolutions[i]->local[k].path;
 	struct ibb_package_search how = {
@@ -336,6 +340,9 @@ static int check_required(const struct ibb_session *s, struct ibb_error *err)
 int ibb_session_check(struct ibb_session *s, struct ibb_error *err)
 {
 	int r = ibb_session_catalog(s->q, &s->catalog, err);
+
+	if (!r)
+		r = ibb_opened_warn(s, err);
 
 	for (size_t i = 0; !r && i < ibb_catalog_n_conflicts(s->catalog); i++)
 		r = ibb_session_warn(s, err, "%s", ibb_catalog_conflict_at(s->catalog, i));

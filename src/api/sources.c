@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/session.h"
+#include "api/bundle.h"
 #include "base/hash.h"
 #include "base/utf16.h"
 
@@ -153,6 +153,8 @@ int ibb_sources_add(struct ibb_sources *s, const char *path, const char *name,
 {
 	struct stat st;
 
+	if (!name && ibb_opened_name(s->q, path) != path)
+		name = ibb_opened_name(s->q, path);
 	if (stat(path, &st) || !S_ISREG(st.st_mode))
 		return add_dir(s, ibb_strdup(path), name ? ibb_strdup(name) : NULL, err);
 	if (ibb_case_suffix(path, ".inf"))

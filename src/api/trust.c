@@ -3,16 +3,17 @@
 
 #include <string.h>
 
+#include "api/bundle.h"
 #include "base/limits.h"
 
-static int read_file(const char *path, struct ibb_buf *ret, struct ibb_trust_file *file,
-		     struct ibb_error *err)
+static int read_file(const struct ibb_request *q, const char *path, struct ibb_buf *ret,
+		     struct ibb_trust_file *file, struct ibb_error *err)
 {
 	int r = ibb_read_file(path, IBB_LIMIT_CAT_BYTES, ret, err);
 
 	if (r)
 		return r;
-	file->path = path;
+	file->path = ibb_opened_name(q, path);
 	return ibb_sha256(ret->data, ret->len, &file->digest) ? ibb_err_nomem(err) : IBB_OK;
 }
 
@@ -28,7 +29,7 @@ int ibb_trust_open(const struct ibb_request *q, struct ibb_trust_store **ret,
 	for (size_t i = 0; i < q->n_trust_anchors && !r; i++) {
 		IBB_AUTO_BUF struct ibb_buf pem = {0};
 
-		r = read_file(q->trust_anchors[i], &pem, next++, err);
+		r = read_file(q, q->trust_anchors[i], &pem, next++, err);
 		if (!r)
 			r = ibb_trust_store_add(store, q->trust_anchors[i], ibb_buf_bytes(&pem),
 						err);
@@ -36,9 +37,10 @@ int ibb_trust_open(const struct ibb_request *q, struct ibb_trust_store **ret,
 	for (size_t i = 0; i < q->n_crls && !r; i++) {
 		IBB_AUTO_BUF struct ibb_buf crl = {0};
 
-		r = read_file(q->crls[i], &crl, next++, err);
+		r = read_file(q, q->crls[i], &crl, next++, err);
 		if (!r)
-			r = ibb_trust_store_add_crl(store, q->crls[i], ibb_buf_bytes(&crl), err);
+			r = ibb_trust_store_add_crl(store, ibb_opened_name(q, q->crls[i]),
+						    ibb_buf_bytes(&crl), err);
 	}
 	if (r)
 		return r;
@@ -107,7 +109,8 @@ static int open_trust(struct ibb_session *s, struct ibb_error *err)
 	if (s->trust)
 		return IBB_OK;
 	if (s->q->lock)
-		r = ibb_lockfile_read(s->q->lock, &s->lockfile, err);
+		r = ibb_lockfile_read_as(s->q->lock, ibb_opened_name(s->q, s->q->lock),
+					 &s->lockfile, err);
 	if (r == IBB_E_NOTFOUND)
 		r = IBB_OK; /* written when the job is done */
 	return r ? r : ibb_trust_open(s->q, &s->trust, &s->trust_files, err);

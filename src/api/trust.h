@@ -26,6 +26,9 @@ int ibb_session_judge_chosen(struct ibb_session *s, struct ibb_error *err) IBB_M
 
 /* What --lock FILE says, when the file is there. */
 struct ibb_lockfile;
+/* IBB_E_NOTFOUND, and nothing else, when it is not there. _as: messages call it `name`. */
+int ibb_lockfile_read_as(const char *path, const char *name, struct ibb_lockfile **ret,
+			 struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_lockfile_read(const char *path, struct ibb_lockfile **ret,
 		      struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_lockfile_free(struct ibb_lockfile *l);
@@ -44,6 +47,9 @@ int ibb_lock_entries_add(struct ibb_lock_entry **list, size_t *n, size_t *cap,
 int ibb_lock_entries_copy(struct ibb_lock_entry **list, size_t *n, size_t *cap,
 			  const struct ibb_lock_entry *e, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_lock_entry_clear(struct ibb_lock_entry *e);
+/* Its text for these packages; free() it. */
+int ibb_lockfile_text(const struct ibb_lock_entry *entries, size_t n, char **ret,
+		      struct ibb_error *err) IBB_MUST_CHECK;
 /* Write it for these packages; it must not exist. */
 int ibb_lockfile_write(const char *path, const struct ibb_lock_entry *entries, size_t n,
 		       struct ibb_error *err) IBB_MUST_CHECK;

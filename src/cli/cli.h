@@ -120,6 +120,7 @@ int cli_cmd_drivers(struct cli *c);
 int cli_cmd_recover(struct cli *c);
 /* drivers unpack; cmd_unpack.c */
 int cli_drivers_unpack(struct cli *c);
+int cli_cmd_bundle(struct cli *c);
 
 /* shared renderings */
 void cli_render_resolution(const struct ibb_json *res, bool verbose, struct ibb_buf *out);

@@ -74,7 +74,7 @@ static int change(struct cli *c, bool add)
 	char *json = NULL;
 	int r;
 
-	if (c->n_args < 3)
+	if (c->n_args < 3 && !(add && c->q.bundle && c->n_args == 2))
 		return cli_usage(c, add ? "drivers add needs IMAGE and DIR or FILE..."
 					: "drivers remove needs IMAGE and NAME...");
 	c->q.image = c->args[1];
@@ -140,7 +140,7 @@ static int check(struct cli *c)
 	char *json = NULL;
 	int r;
 
-	if (c->n_args < 2)
+	if (c->n_args < 2 && !c->q.bundle)
 		return cli_usage(c, "drivers check needs DIR or FILE...");
 	c->q.driver_dirs = c->args + 1;
 	c->q.n_driver_dirs = c->n_args - 1;

@@ -12,10 +12,10 @@
 
 const struct cli_command cli_commands[] = {
 	{"sizes", "", "the Azure sizes with InfiniBand that the driver catalog knows",
-	 "  ibbake sizes\n", CLI_CATALOG, cli_cmd_sizes},
+	 "  ibbake sizes\n", CLI_CATALOG | CLI_BUNDLE, cli_cmd_sizes},
 	{"resolve", "", "which driver set a size needs on a Windows, and why",
 	 "  ibbake resolve --size Standard_HB120rs_v3 --os server2022\n",
-	 CLI_SIZE | CLI_OS | CLI_CATALOG | CLI_WEAKEN, cli_cmd_resolve},
+	 CLI_SIZE | CLI_OS | CLI_CATALOG | CLI_WEAKEN | CLI_BUNDLE, cli_cmd_resolve},
 	{"inspect", "IMAGE", "what an image is: container, Windows, state, drivers",
 	 "  ibbake inspect base.vhd\n"
 	 "  ibbake inspect base.vhd --hives\n"
@@ -25,16 +25,18 @@ const struct cli_command cli_commands[] = {
 	{"plan", "IMAGE", "everything bake would do, with reasons; writes nothing",
 	 "  ibbake plan base.vhd --size Standard_HB120rs_v3 --drivers winof2/\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_PARTITION | CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG |
-		 CLI_PROGRESS | CLI_DIRTY | CLI_TRUST | CLI_LOCK | CLI_AZURE | CLI_FORMAT,
+		 CLI_PROGRESS | CLI_DIRTY | CLI_TRUST | CLI_LOCK | CLI_AZURE | CLI_FORMAT |
+		 CLI_BUNDLE,
 	 cli_cmd_plan},
 	{"bake", "IMAGE", "make an image that has the InfiniBand driver, and its manifest",
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n"
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ --in-place\n"
 	 "  ibbake bake install.wim --image all --size Standard_HB120rs_v3 --drivers winof2/ \\\n"
-	 "      -o new.wim\n",
+	 "      -o new.wim\n"
+	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --bundle drivers.ibbundle -o out.vhd\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_PARTITION |
 		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS | CLI_DIRTY | CLI_TRUST |
-		 CLI_LOCK | CLI_IN_PLACE | CLI_AZURE | CLI_WINRE,
+		 CLI_LOCK | CLI_IN_PLACE | CLI_AZURE | CLI_WINRE | CLI_BUNDLE,
 	 cli_cmd_bake},
 	{"convert", "IMAGE", "write an image of any kind as one of another, without a bake",
 	 "  ibbake convert export.vhdx -o disk.vhd\n"
@@ -44,7 +46,8 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake verify out.vhd --manifest out.vhd.manifest.json\n"
 	 "  ibbake verify new.wim --manifest new.wim.manifest.json\n"
 	 "  ibbake verify applied.vhd --manifest new.wim.manifest.json --image 2\n",
-	 CLI_MANIFEST | CLI_PARTITION | CLI_BOOTED | CLI_CATALOG | CLI_DIRTY, cli_cmd_verify},
+	 CLI_MANIFEST | CLI_PARTITION | CLI_BOOTED | CLI_CATALOG | CLI_DIRTY | CLI_BUNDLE,
+	 cli_cmd_verify},
 	{"drivers", "list|add|remove|check|unpack",
 	 "list, add, remove, judge or unpack driver packages",
 	 "  ibbake drivers list base.vhd --filter class=net\n"
@@ -54,13 +57,24 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake drivers unpack MLNX_WinOF2.exe -o winof2\n",
 	 CLI_PARTITION | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_FORCE | CLI_ADD |
 		 CLI_CATALOG | CLI_PROGRESS | CLI_FILTER | CLI_DIRTY | CLI_TRUST | CLI_LOCK |
-		 CLI_OS | CLI_IN_PLACE | CLI_AZURE,
+		 CLI_OS | CLI_IN_PLACE | CLI_AZURE | CLI_BUNDLE,
 	 cli_cmd_drivers},
 	{"catalog", "show|check|import ...", "what the driver catalog holds, whether it is sound",
 	 "  ibbake catalog show\n"
 	 "  ibbake catalog check mine.json --packages winof2/\n"
 	 "  ibbake catalog import resources.json -o catalogs/extension.json\n",
 	 CLI_CATALOG | CLI_OUT | CLI_PACKAGES | CLI_TRUST, cli_cmd_catalog},
+	{"bundle", "create|check|unpack ...",
+	 "all that bakes need, in one file for a site without network",
+	 "  ibbake bundle create --size Standard_HB120rs_v3 --os server2022 --drivers winof2/ \\\n"
+	 "      --sign-key key.pem -o drivers.ibbundle\n"
+	 "  ibbake bundle check drivers.ibbundle --bundle-key public.pem\n"
+	 "  ibbake bundle unpack drivers.ibbundle -o DIR\n"
+	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --bundle drivers.ibbundle \\\n"
+	 "      --bundle-key public.pem -o out.vhd\n",
+	 CLI_SIZE | CLI_OSES | CLI_DRIVERS | CLI_LOCK | CLI_SIGN | CLI_CATALOG | CLI_OUT |
+		 CLI_TRUST | CLI_WEAKEN | CLI_PROGRESS | CLI_BUNDLE,
+	 cli_cmd_bundle},
 	{"recover", "IMAGE", "finish, or drop, a change in place that was interrupted",
 	 "  ibbake recover base.vhd\n"
 	 "  ibbake recover base.vhd --no-manifest\n",

@@ -329,6 +329,15 @@ void ibb_manifest_options_json(const struct ibb_manifest_options *o, struct ibb_
 			ibb_jb_str(b, list, NULL, ibb_trust_allow_name(bit));
 	trust_files_json(b, x, "trust_anchors", o->trust_anchors, o->n_trust_anchors);
 	trust_files_json(b, x, "crls", o->crls, o->n_crls);
+	if (o->bundle) {
+		c = ibb_jb_object(b, x, "bundle");
+		ibb_jb_str(b, c, "path", o->bundle);
+		ibb_jb_str(b, c, "sha256", o->bundle_sha256);
+		ibb_jb_str(b, c, "key", o->bundle_key);
+		ibb_jb_bool(b, c, "key_asked", o->bundle_key_known);
+	} else {
+		ibb_jb_null(b, x, "bundle");
+	}
 	ibb_jb_bool(b, x, "dry_run", o->dry_run);
 	c = ibb_jb_object(b, obj, "catalog");
 	ibb_jb_str(b, c, "as_of", o->catalog_as_of);

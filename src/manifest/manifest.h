@@ -79,7 +79,11 @@ struct ibb_manifest_options {
 	const struct ibb_trust_file *trust_anchors, *crls;
 	size_t n_trust_anchors, n_crls;
 	const char *catalog_as_of, *catalog_sha256;
-	const char *version; /* of ibbake */
+	/* what catalog, lock file and packages came from; NULL: no bundle */
+	const char *bundle, *bundle_sha256;
+	const char *bundle_key; /* who signed it, or NULL */
+	bool bundle_key_known;	/* and was asked for */
+	const char *version;	/* of ibbake */
 	int64_t unix_time;
 };
 

@@ -7,6 +7,7 @@ that a schema cannot promise what the tool no longer prints.
 """
 import argparse
 import copy
+import hashlib
 import json
 import os
 import re
@@ -28,7 +29,7 @@ from vhdchild import differencing_vhd  # noqa: E402
 
 NAMES = ("sizes", "resolve", "inspect", "plan", "manifest", "verify", "drivers", "events", "check",
          "lock", "convert", "recover", "wim-inspect", "wim-plan", "wim-manifest", "wim-verify",
-         "wim-drivers", "catalog-check", "catalog-import", "catalog-show", "unpack")
+         "wim-drivers", "catalog-check", "catalog-import", "catalog-show", "unpack", "bundle", "bundle-check")
 SIZE = "Standard_HB120rs_v3"
 IB_ID = r"PCI\VEN_15B3&DEV_101C&SUBSYS_000715B3&REV_00"
 
@@ -179,7 +180,8 @@ class Runs:
     def trusting(self, argv):
         """Generated packages are signed by a test root."""
         if (argv[0] not in ("plan", "bake")
-                and tuple(argv[:2]) not in (("drivers", "add"), ("drivers", "check"))):
+                and tuple(argv[:2]) not in (("drivers", "add"), ("drivers", "check"),
+                                           ("bundle", "create"))):
             return argv
         root = self.path("root.pem")
         if not os.path.exists(root):
@@ -195,6 +197,8 @@ class Runs:
             name = argv[1]
         if argv[0] == "catalog":
             name = "catalog-" + argv[1]
+        if argv[0] == "bundle":
+            name = "bundle-check"
         if any(a.endswith(".wim") for a in argv[1:3]):
             name = "wim-" + name
         what = " ".join(os.path.basename(a) for a in argv)
@@ -539,6 +543,60 @@ def trust(r, image):
              "--lock", lock, rc=100, document=False)
 
 
+def bundles(r, image, package):
+    """With everything that can be in one: an archive, a companion, a CRL, a signature; and bare."""
+    archive, over, crl = r.path("vendor.zip"), r.path("over.json"), r.path("root.crl")
+    with open(r.path("mlx5nd.dll"), "wb") as f:
+        f.write(b"a provider")
+    with open(os.path.join(r.args.schemas, "azure-rdma.json"), encoding="utf-8") as f:
+        whole = json.load(f)
+    companion = next(c for c in whole["companions"] if c["file"] == "mlx5nd.dll")
+    companion["sha256"] = hashlib.sha256(b"a provider").hexdigest()
+    with open(over, "w", encoding="utf-8") as f:
+        json.dump({**{k: v for k, v in whole.items() if not isinstance(v, list)},
+                   "companions": [companion]}, f)
+    with zipfile.ZipFile(archive, "w") as z:
+        for name in sorted(os.listdir(package)):
+            z.write(os.path.join(package, name), "drivers/" + name)
+        z.write(r.path("mlx5nd.dll"), "drivers/MLX5ND.dll")
+        z.writestr("drivers/ndinstall.exe", b"nobody signed this")
+    with open(r.path("ca.cnf"), "w", encoding="utf-8") as f:
+        f.write(f"[ca]\ndefault_ca=d\n[d]\ndatabase={r.path('index.txt')}\ndefault_md=sha256\n")
+    open(r.path("index.txt"), "w", encoding="utf-8").close()
+    r.tool(["openssl", "ca", "-gencrl", "-config", r.path("ca.cnf"), "-keyfile",
+            os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support/demo-root-key.pem"),
+            "-cert", r.path("root.pem"), "-crldays", "30", "-out", crl])
+    secret, public = r.path("key.pem"), r.path("public.pem")
+    r.tool(["openssl", "genpkey", "-algorithm", "ed25519", "-out", secret])
+    r.tool(["openssl", "pkey", "-in", secret, "-pubout", "-out", public])
+    bundle, bare = r.path("full.ibbundle"), r.path("bare.ibbundle")
+    make = ("bundle", "create", "--size", SIZE, "--os", "server2022", "--drivers")
+    doc = r.ibbake(*make, archive, "--os", "server2019", "--catalog-dir", over, "--crl", crl,
+                   "--sign-key", secret, "-o", bundle)
+    r.schemas.check_refuses("bundle-check", doc)
+    want(r.schemas, "companions", [c["path"] for c in doc["companions"]],
+         ["companions/winof2/mlx5nd.dll"])
+    want(r.schemas, "an unsigned companion", [w.startswith("ndinstall.exe left out: ")
+                                              for w in doc["warnings"]].count(True), 1)
+    want(r.schemas, "sources", [x["name"] for x in doc["sources"]], ["vendor.zip"])
+    want(r.schemas, "signature", doc["signature"]["state"], "asked for")
+    r.ibbake(*make, package, "-o", bare)
+    doc = r.ibbake("bundle", "check", bare)
+    want(r.schemas, "signature", doc["signature"], {"state": "none", "key": None})
+    doc = r.ibbake("bundle", "check", bundle)
+    want(r.schemas, "signature", doc["signature"]["state"], "unknown")
+    doc = r.ibbake("bundle", "unpack", bundle, "-o", r.path("bundle.d"), "--bundle-key", public)
+    want(r.schemas, "unpacked to", doc["unpacked_to"], r.path("bundle.d"))
+    with open(r.path("bundle.d/bundle.json"), encoding="utf-8") as f:
+        doc = json.load(f)
+    r.schemas.check("bundle", doc, "bundle.json")
+    r.schemas.check_refuses("bundle", doc)
+    r.ibbake("bundle", "check", bare, "--bundle-key", public, rc=100, document=False)
+    doc = r.ibbake("bake", image, "--size", SIZE, "--bundle", bundle, "--bundle-key", public,
+                   "-o", r.path("from-bundle.vhd"))
+    want(r.schemas, "key asked", doc["options"]["bundle"]["key_asked"], True)
+
+
 def hindered_images(r):
     """inspect shows what it can, with the problem."""
     for name, code, has_image, *options in (
@@ -716,6 +774,7 @@ def main():
         conversions(r)
         hives(r, package)
         trust(r, image)
+        bundles(r, image, package)
         hindered_images(r)
         recover_documents(r, image, package)
         wims(r, package)

@@ -17,6 +17,7 @@ import traceback
 sys.dont_write_bytecode = True
 import cases_azure  # noqa: E402
 import cases_bake  # noqa: E402
+import cases_bundle  # noqa: E402
 import cases_catalog  # noqa: E402
 import cases_convert  # noqa: E402
 import cases_container  # noqa: E402
@@ -37,7 +38,7 @@ from world import Failure, Skip, World  # noqa: E402
 
 def cases():
     found = {}
-    for module in (cases_azure, cases_bake, cases_catalog, cases_container, cases_convert,
+    for module in (cases_azure, cases_bake, cases_bundle, cases_catalog, cases_container, cases_convert,
                    cases_drivers, cases_hives, cases_inplace, cases_input, cases_output, cases_state,
                    cases_msi, cases_trust, cases_unpack, cases_wim, cases_wimwrite, cases_winre):
         for name, fn in inspect.getmembers(module, inspect.isfunction):

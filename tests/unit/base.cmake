@@ -5,3 +5,4 @@ ibb_unit_test(test_base_json LABEL unit SOURCES unit/test_base_json.c LAYERS bas
 ibb_unit_test(test_base_io LABEL unit SOURCES unit/test_base_io.c LAYERS base)
 ibb_unit_test(test_base_fault LABEL fault SOURCES unit/test_base_fault.c LAYERS base)
 ibb_unit_test(test_archive LABEL unit SOURCES unit/test_archive.c support/mkcab.c LAYERS base)
+ibb_unit_test(test_sign LABEL unit SOURCES unit/test_sign.c LAYERS base)

@@ -650,6 +650,48 @@ static void conversion_without_memory(void **state)
 	}
 }
 
+/* ---- bundles ---- */
+
+static void bundle_without_memory(void **state)
+{
+	static const char *const oses[] = {"server2022", "server2019"};
+	static char bundle[600], unpacked[600];
+	const char *const inputs[] = {bundle};
+	struct ibb_request q = request(), use = q;
+	struct ibb_error err = {0}, clean = {0};
+	struct scene before = look();
+	char *json = NULL;
+
+	(void)state;
+	snprintf(bundle, sizeof(bundle), "%s/a.ibbundle", test_dir());
+	snprintf(unpacked, sizeof(unpacked), "%s/unpacked", test_dir());
+	q.oses = oses;
+	q.n_oses = 2;
+	q.output = bundle;
+	q.overwrite = true;
+	q.temp_dir = test_dir();
+	assert_true(sweep(ibb_bundle_create, &q) > 300);
+	q.inputs = inputs;
+	q.n_inputs = 1;
+	assert_true(sweep(ibb_bundle_check, &q) > 10);
+	use.driver_dirs = NULL;
+	use.n_driver_dirs = 0;
+	use.bundle = bundle;
+	use.temp_dir = test_dir();
+	assert_true(sweep(ibb_plan, &use) > 300);
+	q.output = unpacked;
+	for (long n = 0; access(unpacked, F_OK); n++) {
+		ibb_mem_fail_at(n, false);
+		(void)!ibb_bundle_unpack(&q, &json, &err);
+		ibb_mem_fail_at(-1, false);
+		assert_true(n < 10000);
+	}
+	ibb_free(json);
+	assert_ok(ibb_remove_tree(unpacked, &clean), clean);
+	unlink(bundle);
+	assert_untouched(&before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -669,6 +711,7 @@ int main(void)
 		cmocka_unit_test(out_of_memory_while_writing),
 		cmocka_unit_test(conversion),
 		cmocka_unit_test(conversion_without_memory),
+		cmocka_unit_test(bundle_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, setup, test_dir_teardown) ? 1 : 0;

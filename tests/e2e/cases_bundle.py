@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bundles: all that a bake needs in one file, and nothing from the network."""
+import hashlib
+import json
+import os
+import re
+import shutil
+import tarfile
+
+from cases_bake import EPOCH
+from cases_input import SMALL
+from cases_trust import empty_crl
+from wimworld import build
+from world import SIZE, Failure, Skip, check, content_digest, find_tool, same
+
+OS = "server2022"
+
+
+def keys(world, name="key"):
+    """(private, public) in PEM."""
+    if not find_tool("openssl"):
+        raise Skip("openssl is not installed")
+    secret, public = world.path(name + ".pem"), world.path(name + ".pub.pem")
+    world.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", secret])
+    world.run(["openssl", "pkey", "-in", secret, "-pubout", "-out", public])
+    return secret, public
+
+
+def create(world, out, *options, rc=0, package=None, size=SIZE, windows=OS):
+    return world.ibbake("bundle", "create", *world.anchor, "--size", size, "--os", windows,
+                        "--drivers", package or world.path("package"), "-o", out, *options, rc=rc)
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def digest(path):
+    return hashlib.sha256(read(path)).hexdigest()
+
+
+def manifest(out):
+    with open(out + ".manifest.json", encoding="utf-8") as f:
+        return json.load(f)
+
+
+def no_network(world):
+    """The words in front of a command that take every interface away, or skip."""
+    tool = find_tool("unshare")
+    if not tool:
+        raise Skip("unshare is not installed")
+    r = world.run([tool, "-rn", "true"], rc=None)
+    if r.rc:
+        raise Skip(f"no network namespace can be made here ({r.err.strip()})")
+    return [tool, "-rn"]
+
+
+def e2e_bundle(world):
+    """Made in one place, used in another that has no network and nothing else."""
+    image, bundle = world.image(*SMALL), world.path("a.ibbundle")
+    secret, public = keys(world)
+    world.package()
+    create(world, bundle, "--sign-key", secret).mentions("TEST TRUST", "ibbdemo.inf", "trust-anchor")
+    again = world.path("b.ibbundle")
+    shutil.move(world.path("package"), world.path("elsewhere"))
+    create(world, again, "--sign-key", secret, package=world.path("elsewhere"))
+    same(digest(again), digest(bundle), "two bundles of the same input")
+    shutil.rmtree(world.path("elsewhere"))
+    os.unlink(again)
+    r = world.ibbake("bundle", "check", bundle, "--bundle-key", public, "--json").json()
+    same((r["signature"]["state"], r["sha256"], r["trust"], r["sizes"], r["packages"][0]["inf"]),
+         ("asked for", digest(bundle), "test trust", [SIZE], "ibbdemo.inf"), "bundle check")
+    before = world.listing()
+    alone, outs = no_network(world), [world.path("out1.vhd"), world.path("out2.vhd")]
+    for out in outs:
+        r = world.run([*alone, world.args.ibbake, "bake", *world.anchor, image.path, "--size",
+                       SIZE, "--bundle", bundle, "--bundle-key", public, "-o", out], env=EPOCH)
+        check(r.out.startswith("TEST TRUST: "), f"not said in first place\n{r}")
+    same(content_digest(outs[1]), content_digest(outs[0]), "two bakes")
+    new = {"out1.vhd", "out1.vhd.manifest.json", "out2.vhd", "out2.vhd.manifest.json"}
+    same(world.listing() - before, new, "files that two bakes made")
+    doc = manifest(outs[0])
+    same(doc["options"]["bundle"],
+         {"path": bundle, "sha256": digest(bundle), "key_asked": True,
+          "key": world.ibbake("bundle", "check", bundle, "--json").json()["signature"]["key"]},
+         "bundle in the manifest")
+    same(doc["packages"][0]["directory"], bundle + "!/packages/ibbdemo-1.0.0.0", "directory")
+    check("ibbake-" not in json.dumps(doc).replace("ibbake-e2e-", "")
+          .replace("ibbake-manifest", ""), f"a private path in the manifest: {doc}")
+    r = world.run([*alone, world.args.ibbake, "verify", outs[0], "--manifest",
+                   outs[0] + ".manifest.json", "--bundle", bundle])
+    r.mentions(": 0 differences")
+    world.ibbake("plan", image.path, "--size", SIZE, "--bundle", bundle).mentions(
+        "a key that nobody asked for")
+    world.trust = False
+    world.refused(["bake", image.path, "--size", SIZE, "--bundle", bundle, "-o",
+                   world.path("x.vhd")], 100, bundle + "!/packages/ibbdemo-1.0.0.0/ibbdemo.inf",
+                  "untrusted-root")
+
+
+def e2e_bundle_refused(world):
+    """Wrong key, changed, cut, not made for it: said, and nothing stays behind."""
+    image, bundle = world.image(*SMALL), world.path("a.ibbundle")
+    (secret, public), (_, other) = keys(world), keys(world, "other")
+    package = world.package()
+    create(world, bundle, "--sign-key", secret)
+
+    def no(rc, *texts, file=bundle, options=(), size=SIZE):
+        world.refused(["bake", image.path, "--size", size, "--bundle", file, *options, "-o",
+                       world.path("x.vhd")], rc, *texts)
+
+    no(100, bundle, "signed by", "none of the keys given", options=["--bundle-key", other])
+    no(2, "no Ed25519 public key in PEM", options=["--bundle-key", world.root])
+    plain = world.path("plain.ibbundle")
+    create(world, plain)
+    no(100, "not signed, and a key was given", file=plain, options=["--bundle-key", public])
+    data = read(bundle)
+    bad = world.path("bad.ibbundle")
+    at = len(data) - 2048
+    for place, says in ((at, "it was changed"), (600, "it was changed"),
+                        (len(data) - 1, "padding that is not zero")):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        with open(bad, "wb") as f:
+            f.write(changed)
+        no((100, 255), bad, says, file=bad)
+        world.refused(["bundle", "unpack", bad, "-o", world.path("dir")], (100, 255), says)
+    for n in (0, 511, 1000, len(data) // 2, len(data) - 512):
+        with open(bad, "wb") as f:
+            f.write(data[:n])
+        no(255, bad, "truncated", file=bad)
+    no(100, "no such file", file=world.path("nothing"))
+    no(100, "was not made for Standard_HB176rs_v4 on Windows Server 2022",
+       f"it is for {SIZE} on server2022", "hint:", "bundle create", size="Standard_HB176rs_v4")
+    old = world.image(*SMALL, "--windows", "server2019", name="old.vhd")
+    world.refused(["bake", old.path, "--size", SIZE, "--bundle", bundle, "-o",
+                   world.path("x.vhd")], 100, "was not made for", "Windows Server 2019")
+    world.refused(["resolve", "--size", SIZE, "--os", "server2019", "--bundle", bundle], 100,
+                  "was not made for")
+    for options in (["--drivers", package], ["--lock", world.path("l")],
+                    ["--catalog", world.path("c")], ["--catalog-dir", world.dir]):
+        no(2, "cannot be given with it", options=options)
+    world.refused(["bake", image.path, "--size", SIZE, "--drivers", package, "--bundle-key",
+                   public, "-o", world.path("x.vhd")], 2, "but no bundle")
+    world.refused(["bake", image.path, "--size", SIZE, "--bundle", bundle, "--overwrite", "-o",
+                   bundle, "--format", "raw"], (2, 100), bundle)
+    same(data, read(bundle), "the bundle")
+
+
+def e2e_bundle_create(world):
+    """What cannot be served, or nobody vouches for, does not become a bundle."""
+    out, package = world.path("a.ibbundle"), world.package()
+    anchor = world.anchor
+
+    def no(rc, *texts, options=(), size=SIZE, windows=OS, trust=anchor):
+        world.refused(["bundle", "create", *trust, "--size", size, "--os", windows, "--drivers",
+                       package, "-o", out, *options], rc, *texts)
+
+    no(100, "for server2022: ", "ibbdemo.inf", "untrusted-root", trust=[])
+    no(2, "win95", windows="win95")
+    no(100, "there is no such lock file", options=["--lock", world.path("nothing")])
+    no(2, "no Ed25519 private key", options=["--sign-key", world.root])
+    secret, _ = keys(world)
+    locked = world.path("encrypted.pem")
+    world.run(["openssl", "pkey", "-in", secret, "-aes256", "-passout", "pass:x", "-out", locked])
+    no(2, "the private key is encrypted", "no password", options=["--sign-key", locked])
+    strange = world.package("--ids", r"PCI\VEN_1234&DEV_0001", name="strange")
+    world.refused(["bundle", "create", *anchor, "--size", SIZE, "--os", OS, "--drivers", strange,
+                   "-o", out], 100, f"{SIZE} on {OS}: none of the 1 INF file(s)", "hint:")
+    bare = world.package("--bare-only", name="bare")
+    world.refused(["bundle", "create", *anchor, "--size", SIZE, "--os", OS, "--drivers", bare,
+                   "-o", out], 100, f"{SIZE} on {OS}: none of the 1 INF file(s)")
+    crl = empty_crl(world)
+    create(world, out, "--crl", crl, "--os", "server2019")
+    names = tarfile.open(out).getnames()
+    same(names, ["bundle.json", "bundle.sig", "catalog/000-builtin.json", "crls/000-root.crl",
+                 "lock.json", "packages/ibbdemo-1.0.0.0/ibbdemo.cat",
+                 "packages/ibbdemo-1.0.0.0/ibbdemo.inf", "packages/ibbdemo-1.0.0.0/ibbdemo.sys"],
+         "what is in it")
+    no(100, out, "exists")
+    world.refused(["bundle", "create", *anchor, "--size", SIZE, "--os", OS, "--drivers", package,
+                   "--sign-key", secret, "--overwrite", "-o", secret], 100,
+                  "would replace what it is made from")
+    image, vhd = world.image(*SMALL), world.path("out.vhd")
+    world.ibbake("bake", image.path, "--size", SIZE, "--bundle", out, "-o", vhd)
+    same(manifest(vhd)["options"]["crls"],
+         [{"path": out + "!/crls/000-root.crl", "sha256": digest(crl)}], "CRLs of the bundle")
+    directory = world.path("dir")
+    world.ibbake("bundle", "unpack", out, "-o", directory)
+    found = sorted(os.path.relpath(os.path.join(t, f), directory)
+                   for t, _, fs in os.walk(directory) for f in fs)
+    same(found, sorted(names), "unpacked")
+    for f in os.listdir(package):
+        same(digest(os.path.join(directory, "packages/ibbdemo-1.0.0.0", f)),
+             digest(os.path.join(package, f)), f)
+    world.refused(["bundle", "unpack", out, "-o", directory], (2, 100, 255), "exists")
+    create(world, out, "--overwrite", "--lock", os.path.join(directory, "lock.json"))
+    shutil.rmtree(package)
+    world.package("--version", "9.9.9.9")
+    no(100, "lock.json", "does not lock", options=["--overwrite", "--lock",
+                                                   os.path.join(directory, "lock.json")])
+
+
+def e2e_bundle_overlay(world):
+    """Catalogs of one's own travel along and decide the same; what they changed is said alike."""
+    world.package()
+    over, bundle = world.path("over.json"), world.path("a.ibbundle")
+    with open(os.path.join(world.args.source, "catalogs/azure-rdma.json"), encoding="utf-8") as f:
+        whole = json.load(f)
+    size = next(x for x in whole["sizes"] if x["name"] == SIZE)
+    size["note"] = "as our site has it"
+    with open(over, "w", encoding="utf-8") as f:
+        json.dump({**{k: v for k, v in whole.items() if not isinstance(v, list)},
+                   "sizes": [size]}, f)
+    own = ["--catalog-dir", over]
+    want = world.ibbake("resolve", "--size", SIZE, "--os", OS, *own, "--json", rc=None)
+    if want.rc:
+        raise Failure(f"the overlay is not taken\n{want}")
+    create(world, bundle, *own)
+    os.unlink(over)
+    got = world.ibbake("resolve", "--size", SIZE, "--os", OS, "--bundle", bundle, "--json")
+    same(re.sub(r"[^ \"]*a\.ibbundle!/catalog/\d+-", "", got.out)
+         .replace("builtin.json", "built-in driver catalog"),
+         want.out.replace(world.dir + "/", ""), "resolve from the bundle")
+    world.ibbake("sizes", "--bundle", bundle, "--json").mentions("as our site has it")
+
+
+def e2e_bundle_wim(world):
+    """All images of a WIM from one bundle; it is read once."""
+    wim, _ = build(world, "install.wim")
+    world.package()
+    bundle, out = world.path("a.ibbundle"), world.path("out.wim")
+    create(world, bundle, "--os", "win11-22h2", "--os", "win11-23h2", "--allow-unsupported")
+    r = world.ibbake("bake", wim, "--image", "all", "--size", SIZE, "--allow-unsupported",
+                     "--bundle", bundle, "-o", out)
+    doc = manifest(out)
+    same((doc["options"]["bundle"]["path"], doc["options"]["bundle"]["sha256"]),
+         (bundle, digest(bundle)), "manifest")
+    same(sum(len(i.get("packages", [])) for i in doc["images"]), 2, f"packages\n{r}")
+    world.ibbake("verify", out, "--manifest", out + ".manifest.json", "--bundle", bundle)
+    same([n for n in os.listdir(world.dir) if n.startswith(("ibbake-", "."))], [], "left behind")
+
+
+def e2e_bundle_packages(world):
+    """drivers add and drivers check, resolve and sizes from a bundle alone."""
+    image, bundle, out = world.image(*SMALL), world.path("a.ibbundle"), world.path("out.vhd")
+    world.package()
+    create(world, bundle)
+    shutil.rmtree(world.path("package"))
+    world.ibbake("drivers", "check", *world.anchor, "--bundle", bundle, "--os", OS).mentions(
+        bundle + "!/packages/ibbdemo-1.0.0.0/ibbdemo.inf", "trust-anchor")
+    world.ibbake("drivers", "add", *world.anchor, image.path, "--bundle", bundle, "-o", out)
+    same(manifest(out)["options"]["bundle"]["sha256"], digest(bundle), "manifest")
+    world.ibbake("resolve", "--size", SIZE, "--os", OS, "--bundle", bundle).mentions("validated")
+    world.ibbake("sizes", "--bundle", bundle).mentions(SIZE)
+
+
+def e2e_no_sockets(world):
+    """strace sees no network call in anything that is not fetch."""
+    tool = find_tool("strace")
+    if not tool:
+        raise Skip("strace is not installed")
+    if world.run([tool, "-f", "-qq", "true"], rc=None).rc:
+        raise Skip("nothing can be traced here")
+    image, bundle, out = world.image(*SMALL), world.path("a.ibbundle"), world.path("out.vhd")
+    package, (secret, public) = world.package(), keys(world)
+    anchor, log = world.anchor, world.path("trace")
+    make = ["--size", SIZE, "--os", OS, "--drivers", package, "--sign-key", secret]
+    took = []
+    # LeakSanitizer cannot work under a tracer
+    env = {"ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"),
+                                                  "detect_leaks=0"]))}
+    for args in (["bundle", "create", *anchor, *make, "-o", bundle],
+                 ["bundle", "check", bundle, "--bundle-key", public],
+                 ["bundle", "unpack", bundle, "-o", world.path("dir")],
+                 ["inspect", image.path],
+                 ["plan", *anchor, image.path, "--size", SIZE, "--bundle", bundle],
+                 ["bake", *anchor, image.path, "--size", SIZE, "--bundle", bundle, "-o", out],
+                 ["bake", *anchor, image.path, "--size", SIZE, "--drivers", package, "-o", out,
+                  "--overwrite"],
+                 ["verify", out, "--manifest", out + ".manifest.json"],
+                 ["drivers", "list", out], ["drivers", "check", *anchor, package, "--os", OS]):
+        world.run([tool, "-f", "-qq", "-e", "trace=%network,openat", "-o", log, world.args.ibbake,
+                   *args], env=env)
+        with open(log, encoding="utf-8", errors="replace") as f:
+            lines = f.read().splitlines()
+        check(any("openat(" in x for x in lines), f"{args}: strace saw nothing at all")
+        calls = [x for x in lines if not re.search(r"openat\(|openat resumed|\+\+\+|---", x)]
+        same(calls, [], f"network calls of ibbake {' '.join(args[:2])}")
+        took.append(args[0])
+    same(len(took), 10, "commands traced")
+
+
+def e2e_bundle_real(world):
+    """The real WinOF-2 package for HB120rs_v3 on Windows Server 2022, without any test root."""
+    package, image = world.data("drivers/mlx5-24.4.26429"), world.image(*SMALL)
+    bundle, out = world.path("a.ibbundle"), world.path("out.vhd")
+    world.trust = False
+    r = world.ibbake("bundle", "create", "--size", SIZE, "--os", OS, "--drivers", package, "-o",
+                     bundle)
+    r.mentions("mlx5.inf 24.4.26429.0", "whql", "signed     by nobody")
+    check("TEST TRUST" not in r.out and "WEAKENED" not in r.out, f"trust\n{r}")
+    world.ibbake("bundle", "check", bundle).mentions("server2022", SIZE)
+    world.ibbake("bake", image.path, "--size", SIZE, "--bundle", bundle, "-o", out)
+    doc = manifest(out)
+    same((doc["signature"], doc["packages"][0]["inf"]), ("verified", "mlx5.inf"), "manifest")
+    world.ibbake("verify", out, "--manifest", out + ".manifest.json").mentions(": 0 differences")
