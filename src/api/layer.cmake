@@ -4,12 +4,12 @@ ibb_layer(api
 		api/plan.c api/public.c api/session.c api/session_open.c api/session_staged.c api/trust.c api/lockfile.c api/check.c api/verify.c
 		api/target.c api/convert.c api/replace.c api/access.c api/old_manifest.c
 		api/wims.c api/wim_run.c api/wim_bake.c api/wim_inplace.c api/wim_show.c api/wim_verify.c api/winre.c
-	USES base disk hive inf authenticode catalog volume driver inspect plan apply manifest)
+	USES base disk hive inf authenticode catalog net volume driver inspect plan apply manifest)
 
 # The library: every layer's objects; only what include/ibbake/ marks IBB_API is visible.
 add_library(libibbake SHARED)
 add_library(ibb_internal STATIC)
-foreach(layer base disk hive inf authenticode catalog volume driver inspect plan apply manifest api)
+foreach(layer base disk hive inf authenticode catalog net volume driver inspect plan apply manifest api)
 	foreach(lib libibbake ibb_internal)
 		target_sources(${lib} PRIVATE $<TARGET_OBJECTS:ibb_${layer}>)
 		target_link_libraries(${lib} PRIVATE ${IBB_LIBS_${layer}})
@@ -17,7 +17,7 @@ foreach(layer base disk hive inf authenticode catalog volume driver inspect plan
 endforeach()
 target_link_libraries(libibbake PRIVATE ibb_flags)
 target_link_libraries(ibb_internal PUBLIC ibb_flags PkgConfig::CJSON OpenSSL::Crypto
-	PkgConfig::NTFS3G PkgConfig::LIBARCHIVE ibb_wimlib m)
+	PkgConfig::NTFS3G PkgConfig::LIBARCHIVE PkgConfig::LIBCURL ibb_wimlib m)
 set_target_properties(libibbake PROPERTIES OUTPUT_NAME ibbake LINKER_LANGUAGE C
 	VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 set_target_properties(ibb_internal PROPERTIES LINKER_LANGUAGE C)

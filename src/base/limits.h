@@ -80,6 +80,10 @@
 #define IBB_LIMIT_UNPACK_FILES	   65536u
 #define IBB_LIMIT_UNPACK_DEPTH	   4u		/* of archives in archives */
 #define IBB_LIMIT_DOWNLOAD_BYTES   (4ull << 30) /* of one file; WinOF-2 has 0.34 GiB */
+#define IBB_LIMIT_CACHE_FILES	   65536u
+#define IBB_LIMIT_URL_BYTES	   8192u  /* curl itself takes 8 MB */
+#define IBB_LIMIT_HTTP_HEADERS	   65536u /* bytes of one answer */
+#define IBB_LIMIT_REDIRECTS	   10u
 #define IBB_LIMIT_BUNDLE_BYTES	   (4ull << 30)
 #define IBB_LIMIT_BUNDLE_FILES	   65536u
 
