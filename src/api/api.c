@@ -3,6 +3,7 @@
  * verify.c. */
 #include <stdlib.h>
 
+#include "api/catalogs.h"
 #include "api/doc.h"
 #include "api/session.h"
 
@@ -103,6 +104,7 @@ int ibb_do_resolve(const struct ibb_request *q, char **ret_json, struct ibb_erro
 		if (!refused)
 			refused = ibb_select_check(res, &o, &refusal);
 	}
+	ibb_catalog_conflicts_json(c, &b, ibb_jb_array(&b, root, "warnings"));
 	if (r) {
 		ibb_jb_clear(&b);
 		return r;

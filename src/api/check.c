@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "api/catalogs.h"
 #include "api/doc.h"
 #include "api/trust.h"
 #include "base/limits.h"
@@ -303,6 +304,7 @@ int ibb_do_drivers_check(const struct ibb_request *q, char **ret_json, struct ib
 	c.packages = ibb_jb_array(&c.b, root, "packages");
 	c.left_out = ibb_jb_array(&c.b, root, "left_out");
 	c.companions = ibb_jb_array(&c.b, root, "companions");
+	ibb_catalog_conflicts_json(c.catalog, &c.b, ibb_jb_array(&c.b, root, "warnings"));
 	r = check_all(&c);
 	if (r)
 		ibb_jb_clear(&c.b);

@@ -8,8 +8,6 @@
 
 #include "api/trust.h"
 #include "api/winre.h"
-#include "base/limits.h"
-#include "catalog/builtin.h"
 
 int ibb_session_warn(struct ibb_session *s, struct ibb_error *err, const char *fmt, ...)
 {
@@ -39,19 +37,6 @@ int ibb_session_phase(const struct ibb_request *q, const char *phase, uint64_t d
 	if (q->progress && q->progress(q->progress_ctx, &p))
 		return ibb_err(err, IBB_E_CANCELLED, "stopped on request");
 	return IBB_OK;
-}
-
-int ibb_session_catalog(const struct ibb_request *q, struct ibb_catalog **ret,
-			struct ibb_error *err)
-{
-	IBB_AUTO_BUF struct ibb_buf text = {0};
-	int r;
-
-	if (!q->catalog)
-		return ibb_catalog_load("built-in driver catalog", ibb_catalog_builtin,
-					ibb_catalog_builtin_len, ret, err);
-	r = ibb_read_file(q->catalog, IBB_LIMIT_JSON_BYTES, &text, err);
-	return r ? r : ibb_catalog_load(q->catalog, text.data, text.len, ret, err);
 }
 
 void ibb_session_warnings_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *obj)
@@ -354,6 +339,8 @@ int ibb_session_check(struct ibb_session *s, struct ibb_error *err)
 {
 	int r = ibb_session_catalog(s->q, &s->catalog, err);
 
+	for (size_t i = 0; !r && i < ibb_catalog_n_conflicts(s->catalog); i++)
+		r = ibb_session_warn(s, err, "%s", ibb_catalog_conflict_at(s->catalog, i));
 	if (r)
 		return r;
 	r = ibb_facts_check(s->facts, s->q->force, err);

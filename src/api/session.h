@@ -70,7 +70,7 @@ void ibb_session_source_json(const struct ibb_session *s, struct ibb_jb *b, stru
 int ibb_session_phase(const struct ibb_request *q, const char *phase, uint64_t done, uint64_t total,
 		      struct ibb_error *err) IBB_MUST_CHECK;
 
-/* The catalog of the request, or the built-in one. */
+/* The catalog of the request, or the built-in one, with q->catalog_dirs laid over it. */
 int ibb_session_catalog(const struct ibb_request *q, struct ibb_catalog **ret,
 			struct ibb_error *err) IBB_MUST_CHECK;
 /* Open the image and its Windows volume, read the facts. */

@@ -41,6 +41,7 @@
 #define IBB_LIMIT_PACKAGES	   256u
 #define IBB_LIMIT_JSON_BYTES	   (64u << 20)
 #define IBB_LIMIT_JSON_DEPTH	   64u
+#define IBB_LIMIT_CATALOG_FILES	   256u	 /* laid over each other */
 #define IBB_LIMIT_CATALOG_ENTRIES  4096u /* of one list of a driver catalog */
 #define IBB_LIMIT_PATH_CHARS	   4096u
 #define IBB_LIMIT_PARTITIONS	   1024u

@@ -101,22 +101,32 @@ struct ibb_release_url {
 		*basis; /* "seen": in public material; "pattern": made after the vendor's others */
 	const char *confidence;
 };
+/* A file of the driver package inside it whose bytes are known. */
+struct ibb_release_file {
+	const char *name, *sha256, *note;
+	unsigned size;
+};
 struct ibb_release {
 	const char *id, *version;	   /* "winof2-25.10", "25.10.51000" */
 	const char *driver_version, *date; /* NULL when unknown */
+	const char *date_note;		   /* what else is said of the date, or NULL */
 	const char *package;		   /* "MLNX_WinOF2-25_10_51000_All_x64.exe", or NULL */
 	const char *driver_set, *driver_set_name;
 	const char *sha256;	  /* of the file, as published; NULL: nobody published one */
 	const char *sha256_basis; /* who says so; NULL without sha256 */
 	uint64_t size_bytes;	  /* 0: unknown */
+	unsigned size_mb;	  /* about, as a page or a person says; 0: unknown */
 	size_t n_urls;
 	const struct ibb_release_url *urls; /* to be tried in this order */
+	size_t n_files;
+	const struct ibb_release_file *files;
 	const char *confidence, *note, *windows_basis;
 	const struct ibb_source *source;
 };
 size_t ibb_catalog_n_releases(const struct ibb_catalog *c);
 const struct ibb_release *ibb_catalog_release_at(const struct ibb_catalog *c, size_t i);
-/* By id, version or file name, case-insensitive. IBB_E_UNSUPPORTED with the nearest names. */
+/* By id, version or file name, case-insensitive. IBB_E_UNSUPPORTED with the nearest ids, or with
+ * the ids of all that have this version. */
 int ibb_catalog_find_release(const struct ibb_catalog *c, const char *name,
 			     const struct ibb_release **ret, struct ibb_error *err) IBB_MUST_CHECK;
 
@@ -134,13 +144,16 @@ const struct ibb_companion_file *ibb_catalog_companions(const struct ibb_catalog
 
 /*
  * A catalog with others laid over it, in this order: a record of a later one takes the place of the
- * one with its id in an earlier one, others are added. What was replaced by something different is
- * a conflict. The digest is over all texts.
+ * one with its id in an earlier one (rules and recommendations keep its place), others are added;
+ * entries of "local" have no id and are all kept. Only the first needs all lists; any may refer to
+ * records of any. What was replaced by something different is a conflict. The digest of one text is
+ * its SHA-256, of several that of their digests in hex, each with a newline.
  */
 struct ibb_catalog_text {
 	const char *name; /* for messages */
 	const void *text;
 	size_t n;
+	const char *dir; /* relative paths in "local" are from here; NULL: as they stand */
 };
 int ibb_catalog_load_all(const struct ibb_catalog_text *texts, size_t n, struct ibb_catalog **ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
@@ -169,6 +182,7 @@ struct ibb_resolution {
 	const char *service;		 /* "mlx5" */
 	const char *package_inf;	 /* "mlx5.inf", the INF that serves the function */
 	const char *recommended_version; /* "24.10.50010" or NULL; its reason in a trace */
+	/* url: the first that was seen, not made after a pattern */
 	const char *recommended_reason, *recommended_url, *recommended_confidence;
 	const char *recommended_sha256;	       /* of the file at the URL, or NULL */
 	const struct ibb_release *recommended; /* NULL: none */

@@ -92,7 +92,7 @@ int ibb_catalog_find_size(const struct ibb_catalog *c, const char *name,
 	rc = refuse_known(c, name, err);
 	if (rc)
 		return rc;
-	if (cat_nearest(c, name, near, sizeof(near)))
+	if (cat_nearest(c, CAT_SIZE, name, near, sizeof(near)))
 		ibb_err(err, IBB_E_UNSUPPORTED, "unknown size '%.80s'; the nearest: %s", name,
 			near);
 	else

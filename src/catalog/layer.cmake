@@ -10,6 +10,6 @@ add_custom_command(OUTPUT ${IBB_CATALOG_C}
 	COMMENT "Embedding the driver catalog" VERBATIM)
 
 ibb_layer(catalog
-	SOURCES catalog/load.c catalog/read.c catalog/tables.c catalog/find.c catalog/nearest.c
+	SOURCES catalog/load.c catalog/merge.c catalog/releases.c catalog/read.c catalog/tables.c catalog/find.c catalog/nearest.c
 		catalog/resolve.c ${IBB_CATALOG_C}
 	USES base)

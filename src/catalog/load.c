@@ -32,9 +32,62 @@ const void *cat_lookup(const struct ibb_catalog *c, enum cat_kind kind, const ch
 	return NULL;
 }
 
+size_t cat_record_size(enum cat_kind kind)
+{
+	return cat_lists[kind].size;
+}
+
 static int finish_function(struct cat_function *f)
 {
 	f->pub.source = f->source->id;
+	return IBB_OK;
+}
+
+static int finish_release(struct cat_reader *r, const char *path, struct cat_release *e)
+{
+	struct ibb_release *p = &e->pub;
+	struct ibb_release_url *u;
+
+	p->driver_set = e->driver_set->id;
+	p->driver_set_name = e->driver_set->name;
+	p->size_bytes = e->size;
+	if (p->package && !e->package_name)
+		return cat_fault(r, path, "has a package, but package_name is null");
+	if (p->sha256_basis && !p->sha256)
+		return cat_fault(r, path, "has a sha256_basis, but sha256 is null");
+	if (!e->old_url)
+		return IBB_OK;
+	if (p->n_urls)
+		return cat_fault(r, path, "has both url and urls");
+	u = ibb_arena_array(&r->c->arena, 1, sizeof(*u));
+	if (!u)
+		return ibb_err_nomem(r->err);
+	*u = (struct ibb_release_url){e->old_url, "seen", p->confidence};
+	p->urls = u;
+	p->n_urls = 1;
+	return IBB_OK;
+}
+
+static bool is_absolute(const char *path)
+{
+	return *path == '/';
+}
+
+static int finish_local(struct cat_reader *r, size_t i, struct cat_local *l)
+{
+	const struct cat_origin *from = &r->c->tables[CAT_LOCAL].from[i];
+	const char *dir = r->c->layers[from->layer].dir;
+
+	if (!dir || is_absolute(l->pub.path))
+		return IBB_OK;
+	l->pub.path = ibb_arena_printf(&r->c->arena, "%s/%s", dir, l->pub.path);
+	return l->pub.path ? IBB_OK : ibb_err_nomem(r->err);
+}
+
+static int finish_ext_entry(struct cat_reader *r, const char *path, const struct cat_ext_entry *e)
+{
+	if (!e->last_commit != !e->last_date)
+		return cat_fault(r, path, "last_commit and last_date go together");
 	return IBB_OK;
 }
 
@@ -113,6 +166,7 @@ static int finish_rule(struct cat_reader *r, const char *path, size_t index, str
 		if (strcmp(ibb_support_name(u->state), u->state_name) == 0)
 			break;
 	u->index = index;
+	u->layer = r->c->tables[CAT_RULE].from[index].layer;
 	return IBB_OK;
 }
 
@@ -121,6 +175,12 @@ static int finish(struct cat_reader *r, enum cat_kind kind, const char *path, si
 	switch (kind) {
 	case CAT_FUNCTION:
 		return finish_function(rec);
+	case CAT_RELEASE:
+		return finish_release(r, path, rec);
+	case CAT_LOCAL:
+		return finish_local(r, i, rec);
+	case CAT_EXT_ENTRY:
+		return finish_ext_entry(r, path, rec);
 	case CAT_SERIES:
 		return finish_series(r, path, rec);
 	case CAT_SIZE:
@@ -132,15 +192,16 @@ static int finish(struct cat_reader *r, enum cat_kind kind, const char *path, si
 	}
 }
 
-static int read_item(struct cat_reader *r, enum cat_kind kind, size_t i, const struct ibb_json *j)
+static int read_item(struct cat_reader *r, enum cat_kind kind, size_t i)
 {
 	const struct cat_list *l = &cat_lists[kind];
 	struct cat_table *t = &r->c->tables[kind];
+	const struct ibb_json *j = t->from[i].json;
 	void *rec = (char *)t->items + i * l->size;
 	char path[64];
 	int rc = IBB_OK;
 
-	snprintf(path, sizeof(path), "%s[%zu]", l->key, i);
+	cat_place(r, kind, i, path, sizeof(path));
 	if (kind == CAT_RULE)
 		((struct cat_rule *)rec)->windows.max_build = UINT32_MAX;
 	if (kind == CAT_SIZE)
@@ -157,30 +218,33 @@ static int read_item(struct cat_reader *r, enum cat_kind kind, size_t i, const s
 	return rc;
 }
 
-static int read_list(struct cat_reader *r, enum cat_kind kind, const struct ibb_json *doc)
+static int read_list(struct cat_reader *r, enum cat_kind kind)
 {
-	const struct cat_list *l = &cat_lists[kind];
-	const struct ibb_json *j = ibb_json_get(doc, l->key);
-	size_t n = ibb_json_count(j), i = 0;
 	int rc = IBB_OK;
 
-	if (!j)
-		return l->optional ? IBB_OK : cat_fault(r, l->key, "is missing");
-	if (!ibb_json_is_array(j))
-		return cat_fault(r, l->key, "must be a list");
-	if (n > IBB_LIMIT_CATALOG_ENTRIES)
-		return ibb_err(r->err, IBB_E_LIMIT, "%s: %s: %zu entries are too many", r->name,
-			       l->key, n);
-	r->c->tables[kind].items = ibb_arena_array(&r->c->arena, n, l->size);
-	if (!r->c->tables[kind].items)
-		return ibb_err_nomem(r->err);
-	memset(r->c->tables[kind].items, 0, n * l->size);
-	ibb_json_foreach (it, j) {
-		rc = read_item(r, kind, i++, it);
-		if (rc)
-			break;
-	}
+	for (size_t i = 0; i < r->c->tables[kind].n_from && !rc; i++)
+		rc = read_item(r, kind, i);
 	return rc;
+}
+
+/* The companions of each driver set, one behind the other. */
+static int gather_companions(struct cat_reader *r)
+{
+	const struct cat_companion *k = CAT_ITEMS(r->c, CAT_COMPANION, struct cat_companion);
+	struct cat_driver_set *d = r->c->tables[CAT_DRIVER_SET].items;
+	const size_t n = r->c->tables[CAT_COMPANION].n;
+
+	for (size_t i = 0; i < r->c->tables[CAT_DRIVER_SET].n && n; i++) {
+		struct ibb_companion_file *v = ibb_arena_array(&r->c->arena, n, sizeof(*v));
+
+		if (!v)
+			return ibb_err_nomem(r->err);
+		d[i].companions = v;
+		for (size_t m = 0; m < n; m++)
+			if (k[m].driver_set == &d[i])
+				v[d[i].n_companions++] = k[m].pub;
+	}
+	return IBB_OK;
 }
 
 /* Checks that need a whole list. */
@@ -190,7 +254,7 @@ static int check_windows(struct cat_reader *r)
 	char path[64];
 
 	for (size_t i = 0; i < r->c->tables[CAT_WINDOWS].n; i++) {
-		snprintf(path, sizeof(path), "windows[%zu]", i);
+		cat_place(r, CAT_WINDOWS, i, path, sizeof(path));
 		for (size_t k = 0; k < i; k++)
 			if (w[k].build == w[i].build && strcmp(w[k].product, w[i].product) == 0)
 				return cat_fault(r, path, "build and product are those of '%s'",
@@ -209,7 +273,8 @@ static int check_sizes(struct cat_reader *r)
 
 		if (!s[i].pub.constrained_of)
 			continue;
-		snprintf(path, sizeof(path), "sizes[%zu].constrained_of", i);
+		cat_place(r, CAT_SIZE, i, path, sizeof(path));
+		strcat(path, ".constrained_of");
 		of = cat_lookup(r->c, CAT_SIZE, s[i].pub.constrained_of);
 		if (!of)
 			return cat_fault(r, path, "no size named '%s'", s[i].pub.constrained_of);
@@ -227,12 +292,14 @@ static int check_not_rdma(struct cat_reader *r)
 	char path[64];
 
 	for (size_t i = 0; i < r->c->tables[CAT_NOT_RDMA].n; i++) {
-		snprintf(path, sizeof(path), "not_rdma[%zu].name", i);
+		cat_place(r, CAT_NOT_RDMA, i, path, sizeof(path));
+		strcat(path, ".name");
 		if (cat_lookup(r->c, CAT_SIZE, n[i].name))
 			return cat_fault(r, path, "'%s' is among the sizes too", n[i].name);
 	}
 	for (size_t i = 0; i < r->c->tables[CAT_MISPRINT].n; i++) {
-		snprintf(path, sizeof(path), "misprints[%zu].name", i);
+		cat_place(r, CAT_MISPRINT, i, path, sizeof(path));
+		strcat(path, ".name");
 		if (cat_lookup(r->c, CAT_SIZE, m[i].name))
 			return cat_fault(r, path, "'%s' is among the sizes too", m[i].name);
 	}
@@ -251,32 +318,35 @@ static int check_rules(struct cat_reader *r)
 		    !w->product && !w->arch)
 			return IBB_OK;
 	}
+	r->name = r->c->layers[0].name;
 	return cat_fault(r, "rules", "none is for every size and every Windows");
 }
 
 struct header {
 	const char *schema, *title, *as_of;
 	unsigned format;
+	bool overlay;
 };
+#define HEADER(key, type, flags, m, max)                                               \
+	{                                                                              \
+		key, type, flags, offsetof(struct header, m), 0, 0, NULL, 0, max, NULL \
+	}
 static const struct cat_field header_fields[] = {
-	{"$schema", CAT_T_STR, CAT_OPT, offsetof(struct header, schema), 0, 0, NULL, 0, 0},
-	{"title", CAT_T_STR, CAT_OPT, offsetof(struct header, title), 0, 0, NULL, 0, 0},
-	{"as_of", CAT_T_DATE, 0, offsetof(struct header, as_of), 0, 0, NULL, 0, 0},
-	{"format", CAT_T_UINT, 0, offsetof(struct header, format), 0, 0, NULL, 0, 1000000},
+	HEADER("$schema", CAT_T_STR, CAT_OPT, schema, 0),
+	HEADER("title", CAT_T_STR, CAT_OPT, title, 0),
+	HEADER("as_of", CAT_T_DATE, 0, as_of, 0),
+	HEADER("format", CAT_T_UINT, 0, format, 1000000),
+	HEADER("overlay", CAT_T_BOOL, CAT_OPT, overlay, 0),
 };
 
 static const struct cat_field confidence_fields[] = {
-	{"A", CAT_T_STR, 0, 0, 0, 0, NULL, 0, 0},
-	{"B", CAT_T_STR, 0, 0, 0, 0, NULL, 0, 0},
-	{"C", CAT_T_STR, 0, 0, 0, 0, NULL, 0, 0},
+	{"A", CAT_T_STR, 0, 0, 0, 0, NULL, 0, 0, NULL},
+	{"B", CAT_T_STR, 0, 0, 0, 0, NULL, 0, 0, NULL},
+	{"C", CAT_T_STR, 0, 0, 0, 0, NULL, 0, 0, NULL},
 };
 
-static int read_header(struct cat_reader *r, const struct ibb_json *doc)
+static int check_header_members(struct cat_reader *r, const struct ibb_json *doc)
 {
-	struct header h = {0};
-	const char *legend = NULL; /* only checked: it explains the letters to a reader */
-	int rc = IBB_OK;
-
 	if (!ibb_json_is_object(doc))
 		return ibb_err(r->err, IBB_E_CORRUPT, "%s: not a driver catalog: no object",
 			       r->name);
@@ -292,6 +362,14 @@ static int read_header(struct cat_reader *r, const struct ibb_json *doc)
 			return ibb_err(r->err, IBB_E_CORRUPT, "%s: unknown member '%s'", r->name,
 				       key);
 	}
+	return IBB_OK;
+}
+
+static int read_header_fields(struct cat_reader *r, const struct ibb_json *doc, struct header *h)
+{
+	const char *legend = NULL; /* only checked: it explains the letters to a reader */
+	int rc = IBB_OK;
+
 	for (size_t k = 0; k < IBB_ARRAY_SIZE(header_fields) && !rc; k++) {
 		const struct cat_field *f = &header_fields[k];
 		const struct ibb_json *v = ibb_json_get(doc, f->key);
@@ -299,11 +377,21 @@ static int read_header(struct cat_reader *r, const struct ibb_json *doc)
 		if (!v && !(f->flags & CAT_OPT))
 			rc = cat_fault(r, f->key, "is missing");
 		else if (v)
-			rc = cat_read_field(r, f->key, v, f, &h);
+			rc = cat_read_field(r, f->key, v, f, h);
 	}
 	if (!rc && ibb_json_get(doc, "confidences"))
 		rc = cat_read_record(r, "confidences", ibb_json_get(doc, "confidences"),
 				     confidence_fields, IBB_ARRAY_SIZE(confidence_fields), &legend);
+	return rc;
+}
+
+static int read_header(struct cat_reader *r, struct cat_layer *l)
+{
+	struct header h = {0};
+	int rc = check_header_members(r, l->doc);
+
+	if (!rc)
+		rc = read_header_fields(r, l->doc, &h);
 	if (rc)
 		return rc;
 	if (h.format != CAT_FORMAT) {
@@ -313,55 +401,115 @@ static int read_header(struct cat_reader *r, const struct ibb_json *doc)
 				    "use the catalog that came with this ibbake, or a newer "
 				    "ibbake");
 	}
-	r->c->as_of = h.as_of;
+	if (h.overlay && l == r->c->layers) {
+		ibb_err(r->err, IBB_E_UNSUPPORTED,
+			"%s: is an overlay, which only adds to another catalog", r->name);
+		return ibb_err_hint(r->err, IBB_E_UNSUPPORTED, "give it with --catalog-dir");
+	}
+	l->as_of = h.as_of;
+	l->title = h.title;
+	l->overlay = h.overlay;
+	/* the newest of them */
+	if (!r->c->as_of || strcmp(h.as_of, r->c->as_of) > 0)
+		r->c->as_of = h.as_of;
 	return IBB_OK;
 }
 
-static int load(struct cat_reader *r, const void *text, size_t n)
+static int read_text(struct cat_reader *r, const struct ibb_catalog_text *t, struct cat_layer *l)
 {
 	struct ibb_sha256 digest;
-	int rc = ibb_sha256(text, n, &digest);
+	int rc = ibb_sha256(t->text, t->n, &digest);
 
-	if (rc)
+	l->name = ibb_arena_strdup(&r->c->arena, t->name);
+	l->dir = t->dir ? ibb_arena_strdup(&r->c->arena, t->dir) : NULL;
+	if (rc || !l->name || (t->dir && !l->dir))
 		return ibb_err_nomem(r->err);
-	ibb_sha256_hex(&digest, r->c->sha256);
-	rc = ibb_json_parse(r->name, text, n, &r->c->doc, r->err);
+	r->name = l->name;
+	ibb_sha256_hex(&digest, l->sha256);
+	rc = ibb_json_parse(r->name, t->text, t->n, &l->doc, r->err);
+	return rc ? rc : read_header(r, l);
+}
+
+static int digest_all(struct cat_reader *r)
+{
+	IBB_AUTO_BUF struct ibb_buf lines = {0};
+	struct ibb_catalog *c = r->c;
+	struct ibb_sha256 digest;
+
+	if (c->n_layers == 1) {
+		memcpy(c->sha256, c->layers[0].sha256, sizeof(c->sha256));
+		return IBB_OK;
+	}
+	for (size_t i = 0; i < c->n_layers; i++)
+		if (ibb_buf_printf(&lines, "%s\n", c->layers[i].sha256))
+			return ibb_err_nomem(r->err);
+	if (ibb_sha256(lines.data, lines.len, &digest))
+		return ibb_err_nomem(r->err);
+	ibb_sha256_hex(&digest, c->sha256);
+	return IBB_OK;
+}
+
+static int read_all(struct cat_reader *r)
+{
+	int rc = digest_all(r);
+
 	if (!rc)
-		rc = read_header(r, r->c->doc);
+		rc = cat_merge(r);
 	for (unsigned k = 0; k < CAT_N_KINDS && !rc; k++)
-		rc = read_list(r, (enum cat_kind)k, r->c->doc);
+		rc = read_list(r, (enum cat_kind)k);
+	if (!rc)
+		rc = gather_companions(r);
 	if (!rc)
 		rc = check_windows(r);
 	if (!rc)
 		rc = check_sizes(r);
 	if (!rc)
 		rc = check_not_rdma(r);
-	if (!rc)
-		rc = check_rules(r);
-	return rc;
+	return rc ? rc : check_rules(r);
 }
 
-int ibb_catalog_load(const char *name, const void *text, size_t n, struct ibb_catalog **ret,
-		     struct ibb_error *err)
+int ibb_catalog_load_all(const struct ibb_catalog_text *texts, size_t n, struct ibb_catalog **ret,
+			 struct ibb_error *err)
 {
 	IBB_AUTO(ibb_catalog_free) struct ibb_catalog *c = ibb_zalloc(sizeof(*c));
-	struct cat_reader r = {name, c, err};
-	int rc;
+	struct cat_reader r = {NULL, c, err};
+	int rc = IBB_OK;
 
+	if (!n)
+		return ibb_err(err, IBB_E_INVALID, "no driver catalog was given");
 	if (!c)
 		return ibb_err_nomem(err);
-	rc = load(&r, text, n);
+	c->layers = ibb_calloc_array(n, sizeof(*c->layers));
+	if (!c->layers)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < n && !rc; i++) {
+		c->n_layers = i + 1;
+		rc = read_text(&r, &texts[i], &c->layers[i]);
+	}
+	if (!rc)
+		rc = read_all(&r);
 	if (rc)
 		return rc;
 	*ret = IBB_TAKE(c);
 	return IBB_OK;
 }
 
+int ibb_catalog_load(const char *name, const void *text, size_t n, struct ibb_catalog **ret,
+		     struct ibb_error *err)
+{
+	const struct ibb_catalog_text one = {.name = name, .text = text, .n = n};
+
+	return ibb_catalog_load_all(&one, 1, ret, err);
+}
+
 void ibb_catalog_free(struct ibb_catalog *c)
 {
 	if (!c)
 		return;
-	ibb_json_free(c->doc);
+	for (size_t i = 0; i < c->n_layers; i++)
+		ibb_json_free(c->layers[i].doc);
+	free(c->layers);
+	free(c->conflicts);
 	ibb_arena_clear(&c->arena);
 	free(c);
 }

@@ -23,6 +23,9 @@ enum cat_kind {
 	CAT_RULE,
 	CAT_FACT,
 	CAT_LOCAL,
+	CAT_COMPANION,
+	CAT_EXT_ENTRY,
+	CAT_EXT_SUPPORT,
 	CAT_N_KINDS
 };
 
@@ -47,6 +50,8 @@ struct cat_windows {
 struct cat_driver_set {
 	const char *id, *name, *service, *inf, *what, *note, *fetch_note, *confidence;
 	const struct ibb_source *source;
+	const struct ibb_companion_file *companions;
+	size_t n_companions;
 };
 
 struct cat_nic {
@@ -64,12 +69,12 @@ struct cat_function {
 };
 
 struct cat_release {
-	const char *id, *version, *driver_version, *date, *package, *package_name, *url, *sha256;
-	const char *windows_basis, *confidence, *note;
+	struct ibb_release pub;
+	const char *package_name, *old_url;
+	unsigned size;
 	bool lts;
 	const struct cat_driver_set *driver_set;
 	struct cat_refs windows;
-	const struct ibb_source *source;
 };
 
 /* Which Windows a rule or recommendation speaks of. */
@@ -128,6 +133,7 @@ struct cat_rule {
 	const struct ibb_source *source;
 	enum cat_scope scope;
 	enum ibb_support state;
+	unsigned layer;
 	size_t index;
 };
 
@@ -141,17 +147,61 @@ struct cat_local {
 	const struct cat_driver_set *driver_set;
 };
 
+struct cat_companion {
+	const char *id;
+	struct ibb_companion_file pub;
+	const struct cat_driver_set *driver_set;
+};
+
+/* A URL that the VM extension's list ever had, and for how long. */
+struct cat_ext_entry {
+	const char *id, *version, *package, *url, *note, *confidence;
+	const char *first_commit, *first_date;
+	const char *last_commit, *last_date; /* NULL: it still stands there */
+	const struct cat_nic *nic;
+	struct cat_strings distros;
+	const struct cat_release *release;
+	const struct ibb_source *source;
+};
+
+/* A row of the support table in the VM extension's documentation, as it was at a date. */
+struct cat_ext_support {
+	const char *id, *date, *note, *confidence;
+	struct cat_refs windows, nics; /* no NICs: the table had no such column yet */
+	const struct ibb_source *source;
+};
+
+/* Where a record comes from. */
+struct cat_origin {
+	unsigned layer;
+	size_t index; /* in that layer's list */
+	const struct ibb_json *json;
+};
+
 struct cat_table {
 	void *items;
 	size_t n;
+	struct cat_origin *from; /* of every record, also of those not read yet */
+	size_t n_from;
+};
+
+/* A catalog as it came; layers[0] is complete, others are laid over it. */
+struct cat_layer {
+	const char *name, *dir, *title, *as_of;
+	char sha256[IBB_SHA256_HEX_SIZE];
+	bool overlay; /* says that it is one */
+	struct ibb_json *doc;
 };
 
 struct ibb_catalog {
-	struct ibb_json *doc;
+	struct cat_layer *layers;
+	size_t n_layers;
 	struct ibb_arena arena;
 	char sha256[IBB_SHA256_HEX_SIZE];
 	const char *as_of;
 	struct cat_table tables[CAT_N_KINDS];
+	const char **conflicts;
+	size_t n_conflicts, cap_conflicts;
 };
 
 /* The records of a list as an array of their type. */
@@ -159,10 +209,18 @@ struct ibb_catalog {
 /* ret is set to the record with that id, ignoring case, or to NULL. */
 const void *cat_lookup(const struct ibb_catalog *c, enum cat_kind kind, const char *id);
 
+size_t cat_record_size(enum cat_kind kind);
+
 /* Does the range cover this Windows? An arch of NULL counts as x64. */
 bool cat_range_covers(const struct cat_range *r, const struct ibb_windows *w);
 
-/* "A, B, C": the known names nearest to an unknown one, best first; "" when none is near. */
-int cat_nearest(const struct ibb_catalog *c, const char *name, char *out, size_t size);
+/* What resolving recommends, or NULL. */
+const struct cat_recommendation *cat_recommendation_for(const struct ibb_catalog *c,
+							const struct cat_driver_set *set,
+							const struct ibb_windows *w);
+
+/* "A, B, C": the ids of a list nearest to an unknown name, best first; "" when none is near. */
+int cat_nearest(const struct ibb_catalog *c, enum cat_kind kind, const char *name, char *out,
+		size_t size);
 
 #endif

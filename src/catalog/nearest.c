@@ -75,9 +75,10 @@ static void keep(struct candidate *best, size_t *n, struct candidate new)
 	best[at] = new;
 }
 
-int cat_nearest(const struct ibb_catalog *c, const char *name, char *out, size_t size)
+int cat_nearest(const struct ibb_catalog *c, enum cat_kind kind, const char *name, char *out,
+		size_t size)
 {
-	const struct cat_size *s = CAT_ITEMS(c, CAT_SIZE, struct cat_size);
+	const char *rec = c->tables[kind].items;
 	const char *want = bare(name);
 	size_t want_len = strlen(want), n = 0, used = 0;
 	unsigned limit = want_len < 6 ? 1 : want_len < 9 ? 2 : 3;
@@ -87,8 +88,8 @@ int cat_nearest(const struct ibb_catalog *c, const char *name, char *out, size_t
 	out[0] = '\0';
 	if (!want_len || want_len > NAME_MAX_CHARS)
 		return 0;
-	for (size_t i = 0; i < c->tables[CAT_SIZE].n; i++) {
-		const char *have = bare(s[i].pub.name);
+	for (size_t i = 0; i < c->tables[kind].n; i++, rec += cat_record_size(kind)) {
+		const char *id = *(const char *const *)(const void *)rec, *have = bare(id);
 		size_t prefix = common_prefix(want, have);
 		unsigned d;
 
@@ -96,10 +97,10 @@ int cat_nearest(const struct ibb_catalog *c, const char *name, char *out, size_t
 			continue;
 		d = distance(want, have);
 		if (d <= limit)
-			keep(best, &n, (struct candidate){s[i].pub.name, d});
+			keep(best, &n, (struct candidate){id, d});
 		else if (prefix >= 3 || prefix == want_len)
 			keep(best, &n,
-			     (struct candidate){s[i].pub.name,
+			     (struct candidate){id,
 						1000 - (unsigned)prefix * 10 + (d < 9 ? d : 9)});
 	}
 	for (size_t i = 0; i < n; i++) {

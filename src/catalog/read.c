@@ -212,14 +212,15 @@ struct range_text {
 static const char *const products[] = {"client", "server", NULL};
 static const char *const arches[] = {"x64", "x86", "arm64", NULL};
 
-#define RANGE_REF(m)                                                                               \
-	{                                                                                          \
-#m, CAT_T_REF, CAT_OPT, offsetof(struct range_text, m), 0, CAT_WINDOWS, NULL, 0, 0 \
+#define RANGE_REF(m)                                                                             \
+	{                                                                                        \
+#m, CAT_T_REF, CAT_OPT, offsetof(struct range_text, m), 0, CAT_WINDOWS, NULL, 0, \
+			0, NULL                                                                  \
 	}
 static const struct cat_field range_fields[] = {
-	{"product", CAT_T_WORD, CAT_OPT, offsetof(struct range_text, product), 0, 0, products, 0,
-	 0},
-	{"arch", CAT_T_WORD, CAT_OPT, offsetof(struct range_text, arch), 0, 0, arches, 0, 0},
+	{"product", CAT_T_WORD, CAT_OPT, offsetof(struct range_text, product), 0, 0, products, 0, 0,
+	 NULL},
+	{"arch", CAT_T_WORD, CAT_OPT, offsetof(struct range_text, arch), 0, 0, arches, 0, 0, NULL},
 	RANGE_REF(only),
 	RANGE_REF(from),
 	RANGE_REF(to),
@@ -255,6 +256,38 @@ static int read_range(struct cat_reader *r, const char *path, const struct ibb_j
 	if (range.min_build > range.max_build)
 		return cat_fault(r, path, "covers no Windows");
 	memcpy(at(item, f->off), &range, sizeof(range));
+	return IBB_OK;
+}
+
+/* Objects inside a record, in an array of their own. */
+static int read_records(struct cat_reader *r, const char *path, const struct ibb_json *j,
+			const struct cat_field *f, void *item)
+{
+	size_t n = ibb_json_count(j), i = 0;
+	char sub[PATH_SIZE];
+	char *v;
+
+	if (!ibb_json_is_array(j))
+		return cat_fault(r, path, "must be a list");
+	if (n > IBB_LIMIT_CATALOG_ENTRIES)
+		return ibb_err(r->err, IBB_E_LIMIT, "%s: %s: %zu entries are too many", r->name,
+			       path, n);
+	v = ibb_arena_array(&r->c->arena, n, f->sub->size);
+	if (!v)
+		return ibb_err_nomem(r->err);
+	memset(v, 0, n * f->sub->size);
+	ibb_json_foreach (it, j) {
+		int rc;
+
+		snprintf(sub, sizeof(sub), "%s[%zu]", path, i);
+		rc = cat_read_record(r, sub, it, f->sub->fields, f->sub->n_fields,
+				     v + i * f->sub->size);
+		if (rc)
+			return rc;
+		i++;
+	}
+	memcpy(at(item, f->off), &v, sizeof(v));
+	memcpy(at(item, f->off_n), &n, sizeof(n));
 	return IBB_OK;
 }
 
@@ -299,6 +332,8 @@ int cat_read_field(struct cat_reader *r, const char *path, const struct ibb_json
 		return read_range(r, path, j, f, item);
 	case CAT_T_GENS:
 		return read_generations(r, path, j, f, item);
+	case CAT_T_RECORDS:
+		return read_records(r, path, j, f, item);
 	}
 	return ibb_err(r->err, IBB_E_INTERNAL, "%s: %s: unknown field type", r->name, path);
 }

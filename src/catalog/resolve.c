@@ -8,8 +8,9 @@
  *    table by NIC comes before a family page, which is an overview;
  * 3. the rule with the narrower range of Windows builds, one for clients or servers alone before
  *    one for both;
- * 4. the rule with the newer source (undated ones are oldest);
- * 5. the rule that stands first in the catalog.
+ * 4. the rule of the catalog that was laid over the other;
+ * 5. the rule with the newer source (undated ones are oldest);
+ * 6. the rule that stands first in the catalog.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,8 @@ static int precedence(const void *pa, const void *pb)
 	if (!by)
 		by = compare_u64(width(&a->windows), width(&b->windows));
 	if (!by)
+		by = compare_u64(b->layer, a->layer);
+	if (!by)
 		by = strcmp(b_date, a_date);
 	return by ? by : compare_u64(a->index, b->index);
 }
@@ -142,22 +145,43 @@ static int trace(const struct ibb_catalog *c, const struct cat_size *s, struct r
 	return IBB_OK;
 }
 
-static void recommend(const struct ibb_catalog *c, const struct cat_driver_set *set,
-		      struct ibb_resolution *r)
+/* Of the latest catalog that has one: later files win. */
+const struct cat_recommendation *cat_recommendation_for(const struct ibb_catalog *c,
+							const struct cat_driver_set *set,
+							const struct ibb_windows *w)
 {
 	const struct cat_recommendation *k =
 		CAT_ITEMS(c, CAT_RECOMMENDATION, struct cat_recommendation);
+	const struct cat_table *t = &c->tables[CAT_RECOMMENDATION];
+	const struct cat_recommendation *best = NULL;
+	unsigned layer = 0;
 
-	for (size_t i = 0; i < c->tables[CAT_RECOMMENDATION].n; i++) {
-		if (k[i].driver_set != set || !cat_range_covers(&k[i].windows, &r->windows))
+	for (size_t i = 0; i < t->n; i++) {
+		if (k[i].driver_set != set || !cat_range_covers(&k[i].windows, w))
 			continue;
-		r->recommended_version = k[i].release->version;
-		r->recommended_reason = k[i].reason;
-		r->recommended_confidence = k[i].confidence;
-		r->recommended_url = k[i].release->url;
-		r->recommended_sha256 = k[i].release->sha256;
-		return;
+		if (!best || t->from[i].layer > layer) {
+			best = &k[i];
+			layer = t->from[i].layer;
+		}
 	}
+	return best;
+}
+
+static void recommend(const struct ibb_catalog *c, const struct cat_driver_set *set,
+		      struct ibb_resolution *r)
+{
+	const struct cat_recommendation *k = cat_recommendation_for(c, set, &r->windows);
+
+	if (!k)
+		return;
+	r->recommended = &k->release->pub;
+	r->recommended_version = k->release->pub.version;
+	r->recommended_reason = k->reason;
+	r->recommended_confidence = k->confidence;
+	r->recommended_sha256 = k->release->pub.sha256;
+	for (size_t i = 0; i < k->release->pub.n_urls && !r->recommended_url; i++)
+		if (strcmp(k->release->pub.urls[i].basis, "seen") == 0)
+			r->recommended_url = k->release->pub.urls[i].url;
 }
 
 static int local_entries(const struct ibb_catalog *c, const struct cat_driver_set *set,

@@ -9,11 +9,12 @@ static const char *const statuses[] = {"current", "retiring", "retired", "previe
 				       NULL};
 static const char *const states[] = {"validated", "allowed", "unsupported", "impossible", NULL};
 static const char *const rates[] = {"QDR", "FDR", "EDR", "HDR", "NDR", "XDR", NULL};
+static const char *const roles[] = {"nd-provider", "nd-registration", NULL};
 static const char *const name_bases[] = {"seen", "pattern", NULL};
 
-#define TYPED(key, type, flags, s, m)                              \
-	{                                                          \
-		key, type, flags, offsetof(s, m), 0, 0, NULL, 0, 0 \
+#define TYPED(key, type, flags, s, m)                                    \
+	{                                                                \
+		key, type, flags, offsetof(s, m), 0, 0, NULL, 0, 0, NULL \
 	}
 #define STR(key, flags, s, m)	 TYPED(key, CAT_T_STR, flags, s, m)
 #define DATE(key, flags, s, m)	 TYPED(key, CAT_T_DATE, flags, s, m)
@@ -21,22 +22,26 @@ static const char *const name_bases[] = {"seen", "pattern", NULL};
 #define SHA256(key, flags, s, m) TYPED(key, CAT_T_SHA256, flags, s, m)
 #define BOOL(key, flags, s, m)	 TYPED(key, CAT_T_BOOL, flags, s, m)
 #define RANGE(key, flags, s, m)	 TYPED(key, CAT_T_RANGE, flags, s, m)
-#define WORD(key, flags, s, m, words)                                     \
-	{                                                                 \
-		key, CAT_T_WORD, flags, offsetof(s, m), 0, 0, words, 0, 0 \
+#define WORD(key, flags, s, m, words)                                           \
+	{                                                                       \
+		key, CAT_T_WORD, flags, offsetof(s, m), 0, 0, words, 0, 0, NULL \
 	}
 #define CONF(s, m) WORD("confidence", 0, s, m, confidences)
-#define UINT(key, flags, s, m, min, max)                                     \
-	{                                                                    \
-		key, CAT_T_UINT, flags, offsetof(s, m), 0, 0, NULL, min, max \
-	}
-#define REF(key, flags, s, m, kind)                                        \
-	{                                                                  \
-		key, CAT_T_REF, flags, offsetof(s, m), 0, kind, NULL, 0, 0 \
-	}
-#define LIST(key, type, flags, s, v, n, kind)                                      \
+#define UINT(key, flags, s, m, min, max)                                           \
 	{                                                                          \
-		key, type, flags, offsetof(s, v), offsetof(s, n), kind, NULL, 0, 0 \
+		key, CAT_T_UINT, flags, offsetof(s, m), 0, 0, NULL, min, max, NULL \
+	}
+#define REF(key, flags, s, m, kind)                                              \
+	{                                                                        \
+		key, CAT_T_REF, flags, offsetof(s, m), 0, kind, NULL, 0, 0, NULL \
+	}
+#define LIST(key, type, flags, s, v, n, kind)                                            \
+	{                                                                                \
+		key, type, flags, offsetof(s, v), offsetof(s, n), kind, NULL, 0, 0, NULL \
+	}
+#define RECORDS(key, flags, s, v, n, sub)                                                        \
+	{                                                                                        \
+		key, CAT_T_RECORDS, flags, offsetof(s, v), offsetof(s, n), 0, NULL, 0, 0, &(sub) \
 	}
 
 #define S struct ibb_source
@@ -101,23 +106,49 @@ static const struct cat_field function_fields[] = {
 };
 #undef S
 
+#define S struct ibb_release_url
+static const struct cat_field url_fields[] = {
+	URL("url", 0, S, url),
+	WORD("basis", 0, S, basis, name_bases),
+	CONF(S, confidence),
+};
+static const struct cat_sub url_record = {sizeof(S), url_fields, IBB_ARRAY_SIZE(url_fields)};
+#undef S
+
+#define S struct ibb_release_file
+static const struct cat_field file_fields[] = {
+	STR("name", 0, S, name),
+	SHA256("sha256", 0, S, sha256),
+	UINT("size", 0, S, size, 1, UINT32_MAX),
+	STR("note", CAT_OPT, S, note),
+};
+static const struct cat_sub file_record = {sizeof(S), file_fields, IBB_ARRAY_SIZE(file_fields)};
+#undef S
+
+/* `url` is what `urls` was while there was one at most. */
 #define S struct cat_release
 static const struct cat_field release_fields[] = {
-	STR("id", 0, S, id),
+	STR("id", 0, S, pub.id),
 	REF("driver_set", 0, S, driver_set, CAT_DRIVER_SET),
-	STR("version", 0, S, version),
-	STR("driver_version", CAT_NULL, S, driver_version),
-	DATE("date", CAT_NULL, S, date),
+	STR("version", 0, S, pub.version),
+	STR("driver_version", CAT_NULL, S, pub.driver_version),
+	DATE("date", CAT_NULL, S, pub.date),
+	STR("date_note", CAT_OPT, S, pub.date_note),
 	BOOL("lts", 0, S, lts),
-	STR("package", CAT_NULL, S, package),
-	WORD("package_name", 0, S, package_name, name_bases),
-	URL("url", CAT_NULL, S, url),
-	SHA256("sha256", CAT_NULL, S, sha256),
+	STR("package", CAT_NULL, S, pub.package),
+	WORD("package_name", CAT_NULL, S, package_name, name_bases),
+	URL("url", CAT_OPT | CAT_NULL, S, old_url),
+	RECORDS("urls", CAT_OPT, S, pub.urls, pub.n_urls, url_record),
+	SHA256("sha256", CAT_NULL, S, pub.sha256),
+	STR("sha256_basis", CAT_OPT, S, pub.sha256_basis),
+	UINT("size", CAT_OPT, S, size, 1, UINT32_MAX),
+	UINT("size_mb", CAT_OPT, S, pub.size_mb, 1, 100000),
 	LIST("windows", CAT_T_REFS, CAT_NULL, S, windows.v, windows.n, CAT_WINDOWS),
-	STR("windows_basis", 0, S, windows_basis),
-	STR("note", CAT_OPT, S, note),
-	CONF(S, confidence),
-	REF("source", 0, S, source, CAT_SOURCE),
+	STR("windows_basis", 0, S, pub.windows_basis),
+	RECORDS("files", CAT_OPT, S, pub.files, pub.n_files, file_record),
+	STR("note", CAT_OPT, S, pub.note),
+	CONF(S, pub.confidence),
+	REF("source", 0, S, pub.source, CAT_SOURCE),
 };
 #undef S
 
@@ -221,6 +252,50 @@ static const struct cat_field local_fields[] = {
 };
 #undef S
 
+#define S struct cat_companion
+static const struct cat_field companion_fields[] = {
+	STR("id", 0, S, id),
+	REF("driver_set", 0, S, driver_set, CAT_DRIVER_SET),
+	STR("file", 0, S, pub.file),
+	WORD("role", 0, S, pub.role, roles),
+	SHA256("sha256", CAT_NULL, S, pub.sha256),
+	STR("note", CAT_OPT, S, pub.note),
+	CONF(S, pub.confidence),
+	REF("source", 0, S, pub.source, CAT_SOURCE),
+};
+#undef S
+
+#define S struct cat_ext_entry
+static const struct cat_field ext_entry_fields[] = {
+	STR("id", 0, S, id),
+	REF("nic", 0, S, nic, CAT_NIC),
+	LIST("distros", CAT_T_STRINGS, CAT_NONEMPTY, S, distros.v, distros.n, 0),
+	STR("version", 0, S, version),
+	STR("package", 0, S, package),
+	URL("url", 0, S, url),
+	REF("release", CAT_NULL, S, release, CAT_RELEASE),
+	STR("first_commit", 0, S, first_commit),
+	DATE("first_date", 0, S, first_date),
+	STR("last_commit", CAT_NULL, S, last_commit),
+	DATE("last_date", CAT_NULL, S, last_date),
+	STR("note", CAT_OPT, S, note),
+	CONF(S, confidence),
+	REF("source", 0, S, source, CAT_SOURCE),
+};
+#undef S
+
+#define S struct cat_ext_support
+static const struct cat_field ext_support_fields[] = {
+	STR("id", 0, S, id),
+	DATE("date", 0, S, date),
+	LIST("windows", CAT_T_REFS, CAT_NONEMPTY, S, windows.v, windows.n, CAT_WINDOWS),
+	LIST("nics", CAT_T_REFS, 0, S, nics.v, nics.n, CAT_NIC),
+	STR("note", CAT_OPT, S, note),
+	CONF(S, confidence),
+	REF("source", 0, S, source, CAT_SOURCE),
+};
+#undef S
+
 #define FIELDS(f) f, IBB_ARRAY_SIZE(f)
 const struct cat_list cat_lists[CAT_N_KINDS] = {
 	[CAT_SOURCE] = {"sources", "source", sizeof(struct ibb_source), FIELDS(source_fields),
@@ -246,6 +321,13 @@ const struct cat_list cat_lists[CAT_N_KINDS] = {
 			  FIELDS(misprint_fields), true, false},
 	[CAT_RULE] = {"rules", "rule", sizeof(struct cat_rule), FIELDS(rule_fields), false, false},
 	[CAT_FACT] = {"facts", "fact", sizeof(struct cat_fact), FIELDS(fact_fields), true, false},
+	[CAT_COMPANION] = {"companions", "companion", sizeof(struct cat_companion),
+			   FIELDS(companion_fields), true, false},
+	[CAT_EXT_ENTRY] = {"extension_entries", "extension entry", sizeof(struct cat_ext_entry),
+			   FIELDS(ext_entry_fields), true, false},
+	[CAT_EXT_SUPPORT] = {"extension_support", "extension support row",
+			     sizeof(struct cat_ext_support), FIELDS(ext_support_fields), true,
+			     false},
 	[CAT_LOCAL] = {"local", "local entry", sizeof(struct cat_local), FIELDS(local_fields), true,
 		       true},
 };

@@ -131,6 +131,7 @@ static void check_text(const struct cli *c, const struct ibb_json *doc, struct i
 	ibb_json_foreach (f, ibb_json_get(doc, "companions"))
 		cli_printf(out, "%s: %s: %s\n", cli_str(f, "path"), cli_str(f, "verdict"),
 			   cli_str(f, "reason"));
+	cli_render_warnings(doc, out);
 }
 
 static int check(struct cli *c)

@@ -7,6 +7,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 		cli_render_resolution(res, c->verbose, out);
 		cli_render_warnings(res, out);
 	}
+	cli_render_warnings(doc, out);
 }
 
 int cli_cmd_resolve(struct cli *c)
