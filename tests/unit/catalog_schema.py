@@ -39,6 +39,15 @@ def damaged(doc):
     yield edit("date", lambda d: d["series"][0].update(retire_date="2021-13-01"))
     yield edit("digest", lambda d: d["releases"][0].update(sha256="00"))
     yield edit("URL", lambda d: d["releases"][0].update(url="ftp://x/y"))
+    yield edit("url and urls", lambda d: d["releases"][0].update(url="https://x/y"))
+    yield edit("basis of a URL", lambda d: d["releases"][0]["urls"][0].update(basis="guess"))
+    yield edit("digest's basis alone", lambda d: d["releases"][0].update(sha256_basis="he says"))
+    yield edit("size of a file", lambda d: next(
+        r for r in d["releases"] if "files" in r)["files"][0].update(size=0))
+    yield edit("role", lambda d: d["companions"][0].update(role="tool"))
+    yield edit("entry without distro", lambda d: d["extension_entries"][0].update(distros=[]))
+    yield edit("support of nothing", lambda d: d["extension_support"][0].update(windows=[]))
+    yield edit("overlay false, no sizes", lambda d: (d.update(overlay=False), d.pop("sizes")))
     yield edit("line break", lambda d: d["rules"][0].update(reason="a\nb"))
     yield edit("empty text", lambda d: d["sources"][0].update(title=""))
     yield edit("generation 3", lambda d: d["series"][0].update(generations=[3]))
@@ -60,6 +69,10 @@ def main(folder):
         if validator.is_valid(d):
             print("the schema lets through: %s" % what)
             bad += 1
+    overlay = {"format": 1, "overlay": True, "as_of": "2026-11-20", "local": []}
+    if not validator.is_valid(overlay) or validator.is_valid({**overlay, "overlay": False}):
+        print("an overlay needs no list, anything else does")
+        bad += 1
     return 1 if bad else 0
 
 
