@@ -6,6 +6,7 @@
 
 #include "api/catalogs.h"
 #include "api/doc.h"
+#include "api/sources.h"
 #include "api/trust.h"
 #include "base/limits.h"
 #include "base/utf16.h"
@@ -25,9 +26,10 @@ struct check {
 	struct ibb_windows *windows; /* to judge for */
 	size_t n_windows;
 	struct ibb_jb b;
-	struct ibb_json *packages, *left_out, *companions;
+	struct ibb_json *packages, *left_out, *companions, *warnings;
 	struct seen *seen;
 	size_t n_seen, cap_seen;
+	struct ibb_sources sources;
 	struct ibb_error refusal; /* the first */
 	struct ibb_error *err;
 };
@@ -167,10 +169,13 @@ static int note_failures(struct check *c, const struct ibb_package_set *set)
 }
 
 /* Models, files and even the catalog depend on the Windows: each is asked anew. */
-static int judge_dir(struct check *c, const char *dir)
+static int judge_dir(struct check *c, const char *dir, const char *name)
 {
-	struct ibb_package_search how = {
-		.dirs = &dir, .n_dirs = 1, .recurse = c->q->recurse, .keep_going = true};
+	struct ibb_package_search how = {.dirs = &dir,
+					 .names = &name,
+					 .n_dirs = 1,
+					 .recurse = c->q->recurse,
+					 .keep_going = true};
 	size_t before = c->n_seen, found = 0;
 	int r = IBB_OK;
 
@@ -187,7 +192,7 @@ static int judge_dir(struct check *c, const char *dir)
 		ibb_package_set_clear(&set);
 	}
 	if (!r && !found && c->n_seen == before)
-		r = ibb_err(c->err, IBB_E_UNSUPPORTED, "%s: no driver package", dir);
+		r = ibb_err(c->err, IBB_E_UNSUPPORTED, "%s: no driver package", name ? name : dir);
 	/* few are for every Windows: refused is what none of them takes */
 	for (size_t i = before; i < c->n_seen && !r; i++) {
 		if (!c->seen[i].n_accepted)
@@ -260,23 +265,38 @@ static int choose_windows(struct check *c)
 			    : ibb_err(c->err, IBB_E_UNSUPPORTED, "the catalog knows no Windows");
 }
 
+/* A file that is no archive is a companion. */
+static int check_one(struct check *c, const char *path)
+{
+	struct ibb_sources *s = &c->sources;
+	enum ibb_unpack_kind kind = IBB_UNPACK_NONE;
+	struct stat st;
+	bool file = stat(path, &st) == 0 && S_ISREG(st.st_mode);
+	int r = IBB_OK;
+
+	if (file && !ibb_case_suffix(path, ".inf"))
+		r = ibb_unpack_detect(path, &kind, c->err);
+	if (!r && file && !ibb_case_suffix(path, ".inf") && kind == IBB_UNPACK_NONE)
+		return judge_file(c, path);
+	if (!r)
+		r = ibb_sources_add(s, path, NULL, c->err);
+	return r ? r : judge_dir(c, s->dirs[s->n_dirs - 1], s->names[s->n_dirs - 1]);
+}
+
+static int warn(void *ctx, const char *text, struct ibb_error *err)
+{
+	(void)err;
+	ibb_jb_str(&((struct check *)ctx)->b, ((struct check *)ctx)->warnings, NULL, text);
+	return IBB_OK;
+}
+
 static int check_all(struct check *c)
 {
 	int r = choose_windows(c);
 
-	for (size_t i = 0; i < c->q->n_driver_dirs && !r; i++) {
-		const char *path = c->q->driver_dirs[i];
-		struct stat st;
-		bool file = stat(path, &st) == 0 && S_ISREG(st.st_mode);
-
-		if (file && ibb_case_suffix(path, ".inf")) {
-			ibb_err(c->err, IBB_E_INVALID, "%s: name the directory of the package",
-				path);
-			return IBB_E_INVALID;
-		}
-		r = file ? judge_file(c, path) : judge_dir(c, path);
-	}
-	return r;
+	for (size_t i = 0; i < c->q->n_driver_dirs && !r; i++)
+		r = check_one(c, c->q->driver_dirs[i]);
+	return r ? r : ibb_sources_warnings(&c->sources, warn, c, c->err);
 }
 
 int ibb_do_drivers_check(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
@@ -304,8 +324,12 @@ int ibb_do_drivers_check(const struct ibb_request *q, char **ret_json, struct ib
 	c.packages = ibb_jb_array(&c.b, root, "packages");
 	c.left_out = ibb_jb_array(&c.b, root, "left_out");
 	c.companions = ibb_jb_array(&c.b, root, "companions");
-	ibb_catalog_conflicts_json(c.catalog, &c.b, ibb_jb_array(&c.b, root, "warnings"));
+	c.warnings = ibb_jb_array(&c.b, root, "warnings");
+	ibb_catalog_conflicts_json(c.catalog, &c.b, c.warnings);
+	ibb_sources_init(&c.sources, q);
 	r = check_all(&c);
+	ibb_sources_json(&c.sources, &c.b, root);
+	ibb_sources_close(&c.sources);
 	if (r)
 		ibb_jb_clear(&c.b);
 	else

@@ -340,17 +340,14 @@ static int choose_replaced(struct ibb_session *s, struct ibb_error *err)
 
 static int plan_add(struct ibb_session *s, struct ibb_error *err)
 {
-	struct ibb_package_search how = {.dirs = s->q->driver_dirs,
-					 .n_dirs = s->q->n_driver_dirs,
-					 .recurse = s->q->recurse,
-					 .keep_going = s->q->keep_going};
+	struct ibb_package_search how = {.recurse = s->q->recurse, .keep_going = s->q->keep_going};
 	struct ibb_plan_opts o = ibb_session_plan_opts(s);
 	int r = ibb_session_check(s, err);
 
 	if (!r)
 		r = ibb_session_phase(s->q, "packages", 0, 0, err);
 	if (!r)
-		r = ibb_packages_find(&how, &s->facts->target, &s->found, err);
+		r = ibb_session_find(s, &how, err);
 	if (!r)
 		r = choose_all(s, err);
 	for (size_t i = 0; i < s->found.n_passed && !r; i++)

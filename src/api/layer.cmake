@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 ibb_layer(api
 	SOURCES api/api.c api/azure.c api/bake.c api/doc.c api/drivers.c api/drivers_list.c api/image.c api/included.c api/inspect.c api/inplace.c api/output.c api/packages.c
-		api/plan.c api/public.c api/session.c api/session_open.c api/session_staged.c api/trust.c api/lockfile.c api/check.c api/verify.c
+		api/plan.c api/public.c api/session.c api/sources.c api/session_open.c api/session_staged.c api/trust.c api/lockfile.c api/check.c api/verify.c
 		api/target.c api/convert.c api/replace.c api/access.c api/old_manifest.c
 		api/catalogs.c
 		api/wims.c api/wim_run.c api/wim_bake.c api/wim_inplace.c api/wim_show.c api/wim_verify.c api/winre.c
 		api/fetch.c api/fetch_doc.c api/cache.c
-	USES base disk hive inf authenticode catalog net volume driver inspect plan apply manifest)
+	USES base disk hive inf authenticode catalog unpack net volume driver inspect plan apply manifest)
 
 # The library: every layer's objects; only what include/ibbake/ marks IBB_API is visible.
 add_library(libibbake SHARED)
 add_library(ibb_internal STATIC)
-foreach(layer base disk hive inf authenticode catalog net volume driver inspect plan apply manifest api)
+foreach(layer base disk hive inf authenticode catalog unpack net volume driver inspect plan apply manifest api)
 	foreach(lib libibbake ibb_internal)
 		target_sources(${lib} PRIVATE $<TARGET_OBJECTS:ibb_${layer}>)
 		target_link_libraries(${lib} PRIVATE ${IBB_LIBS_${layer}})

@@ -40,20 +40,57 @@ struct search {
 	struct ibb_package_set *set;
 	unsigned n_files;
 	struct ibb_error *err;
+	bool recurse;
 	/* the package being loaded */
-	const char *dir;
+	const char *dir, *shown;
 	struct ibb_volume *volume;
 	bool accepted;
 };
 
 /* An output must never replace what was read, cabinets included. */
-static int note_read(struct ibb_package_set *s, const char *dir, const char *name,
-		     struct ibb_error *err)
+int ibb_package_set_note_read(struct ibb_package_set *s, const char *path, struct ibb_error *err)
 {
 	if (ibb_grow(&s->read, &s->cap_read, s->n_read, sizeof(*s->read)))
 		return ibb_err_nomem(err);
-	s->read[s->n_read] = ibb_asprintf("%s/%s", dir, name);
+	s->read[s->n_read] = ibb_strdup(path);
 	return s->read[s->n_read] ? (s->n_read++, IBB_OK) : ibb_err_nomem(err);
+}
+
+static int note_read(struct search *s, const char *name, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *path = NULL;
+
+	if (s->shown != s->dir) /* a private copy; whoever made it notes the archive */
+		return IBB_OK;
+	path = ibb_asprintf("%s/%s", s->dir, name);
+	return path ? ibb_package_set_note_read(s->set, path, err) : ibb_err_nomem(err);
+}
+
+/* The set keeps where a directory that is called otherwise lies. */
+static int note_home(struct search *s)
+{
+	struct ibb_package_set *set = s->set;
+	struct ibb_package_home h;
+
+	if (s->shown == s->dir)
+		return IBB_OK;
+	h = (struct ibb_package_home){ibb_strdup(s->shown), ibb_strdup(s->dir)};
+	if (!h.shown || !h.host ||
+	    ibb_grow(&set->homes, &set->cap_homes, set->n_homes, sizeof(h))) {
+		free(h.shown);
+		free(h.host);
+		return ibb_err_nomem(s->err);
+	}
+	set->homes[set->n_homes++] = h;
+	return IBB_OK;
+}
+
+static const char *host_of(const struct ibb_package_set *s, const char *shown)
+{
+	for (size_t i = 0; i < s->n_homes; i++)
+		if (strcmp(s->homes[i].shown, shown) == 0)
+			return s->homes[i].host;
+	return shown;
 }
 
 /* A package directory is read as a volume: its names are found whatever their case. Two names that
@@ -79,7 +116,7 @@ static int read_file(void *ctx, const char *path, uint64_t limit, struct ibb_buf
 			r = ibb_volume_read(s->volume, spelling, limit, ret, err);
 	}
 	if (!r)
-		r = note_read(s->set, s->dir, spelling, err);
+		r = note_read(s, spelling, err);
 	if (!r)
 		*ret_spelling = IBB_TAKE(spelling);
 	return r;
@@ -184,7 +221,7 @@ static int read_other(void *ctx, const char *path, size_t i, uint64_t limit, str
 	r = variant(s->dir, path, i, &file, ret_spelling, err);
 	if (!r)
 		r = ibb_read_file(file, limit, ret, err);
-	return r ? r : note_read(s->set, s->dir, *ret_spelling, err);
+	return r ? r : note_read(s, *ret_spelling, err);
 }
 
 static bool lists(const struct ibb_inf_model *m, const char *id)
@@ -274,17 +311,18 @@ static int missing(struct search *s)
 			    "extract the driver package again, with all its files");
 }
 
-static int try_inf(struct search *s, const char *dir, const char *name)
+static int try_inf(struct search *s, const char *host, const char *dir, const char *name)
 {
 	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
 	struct ibb_package_source src = {
 		.read = read_file, .other = read_other, .accept = accept, .ctx = s, .dir = dir};
 	struct ibb_package *p = NULL;
-	int r = ibb_volume_open_dir(dir, &v, s->err);
+	int r = ibb_volume_open_dir(host, &v, s->err);
 
 	if (r)
 		return r;
-	s->dir = dir;
+	s->dir = host;
+	s->shown = dir;
 	s->volume = v;
 	s->accepted = false;
 	r = ibb_package_load(&src, name, s->t, &p, s->err);
@@ -297,12 +335,19 @@ static int try_inf(struct search *s, const char *dir, const char *name)
 				    "wanted: --drivers takes every INF it finds");
 	if (r == IBB_E_NOTFOUND)
 		return missing(s);
-	return r ? r : add_package(s->set, dir, name, p, s->err);
+	if (!r)
+		r = note_home(s);
+	if (r) {
+		ibb_package_free(p);
+		return r;
+	}
+	return add_package(s->set, dir, name, p, s->err);
 }
 
 /* ---- the search ---- */
 
-static int search_dir(struct search *s, const char *dir, unsigned depth)
+/* `dir` is what `host` is called, the same pointer when that is its name. */
+static int search_dir(struct search *s, const char *host, const char *dir, unsigned depth)
 {
 	char **names = NULL;
 	size_t n = 0;
@@ -310,20 +355,23 @@ static int search_dir(struct search *s, const char *dir, unsigned depth)
 
 	if (depth > IBB_LIMIT_SCAN_DEPTH)
 		return ibb_err(s->err, IBB_E_LIMIT, "%s: nested too deeply", dir);
-	r = read_names(dir, &s->n_files, &names, &n, s->err);
+	r = read_names(host, &s->n_files, &names, &n, s->err);
 	for (size_t i = 0; i < n && !r; i++) {
-		IBB_AUTO_FREE char *path = ibb_asprintf("%s/%s", dir, names[i]);
+		IBB_AUTO_FREE char *path = ibb_asprintf("%s/%s", host, names[i]), *other = NULL;
+		const char *shown = path;
 		struct stat st;
 
-		if (!path)
+		if (dir != host)
+			shown = other = ibb_asprintf("%s/%s", dir, names[i]);
+		if (!path || !shown)
 			r = ibb_err_nomem(s->err);
 		else if (lstat(path, &st))
 			r = ibb_err_os(s->err, errno, "%s: stat", path);
 		else if (S_ISDIR(st.st_mode))
-			r = s->how->recurse ? search_dir(s, path, depth + 1) : IBB_OK;
+			r = s->recurse ? search_dir(s, path, shown, depth + 1) : IBB_OK;
 		else if (ibb_case_suffix(names[i], ".inf") && stat(path, &st) == 0 &&
 			 S_ISREG(st.st_mode))
-			r = try_inf(s, dir, names[i]); /* a link to an INF counts, one to a
+			r = try_inf(s, host, dir, names[i]); /* a link to an INF counts, one to a
 							  directory could lead anywhere */
 	}
 	free_names(names, n);
@@ -340,13 +388,15 @@ int ibb_packages_find(const struct ibb_package_search *how, const struct ibb_inf
 	int r = IBB_OK;
 
 	for (size_t i = 0; i < how->n_dirs && !r; i++) {
+		const char *name = how->names ? how->names[i] : NULL;
 		size_t n = strlen(dirs[i]);
 		IBB_AUTO_FREE char *dir = NULL;
 
 		while (n > 1 && dirs[i][n - 1] == '/')
 			n--;
 		dir = ibb_strndup(dirs[i], n);
-		r = dir ? search_dir(&s, dir, 0) : ibb_err_nomem(err);
+		s.recurse = how->recurse || name;
+		r = dir ? search_dir(&s, dir, name ? name : dir, 0) : ibb_err_nomem(err);
 	}
 	if (r) {
 		ibb_package_set_clear(&set);
@@ -362,7 +412,8 @@ int ibb_packages_companions(struct ibb_package_set *s, const struct ibb_package 
 			    void *ctx, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
-	struct search search = {.dir = p->dir, .set = s, .err = err};
+	const char *host = host_of(s, p->dir);
+	struct search search = {.dir = host, .shown = p->dir, .set = s, .err = err};
 	struct ibb_package_source src = {
 		.read = read_file, .other = read_other, .ctx = &search, .dir = p->dir};
 	struct ibb_package **list = NULL;
@@ -371,7 +422,7 @@ int ibb_packages_companions(struct ibb_package_set *s, const struct ibb_package 
 
 	if (!p->n_companions)
 		return IBB_OK;
-	r = ibb_volume_open_dir(p->dir, &v, err);
+	r = ibb_volume_open_dir(host, &v, err);
 	search.volume = v;
 	if (!r)
 		r = ibb_package_load_companions(&src, p, &list, &n, err);
@@ -403,6 +454,11 @@ void ibb_package_set_clear(struct ibb_package_set *s)
 	}
 	for (size_t i = 0; i < s->n_read; i++)
 		free(s->read[i]);
+	for (size_t i = 0; i < s->n_homes; i++) {
+		free(s->homes[i].shown);
+		free(s->homes[i].host);
+	}
+	free(s->homes);
 	free(s->read);
 	free(s->packages);
 	free(s->passed);

@@ -11,6 +11,10 @@ struct ibb_passed_over {
 	bool bad; /* keep_going: it should have been a candidate */
 	int code; /* IBB_E_... that it failed with, when it was read at all */
 };
+/* A directory that is called otherwise than it is: one of an archive that was taken apart. */
+struct ibb_package_home {
+	char *shown, *host;
+};
 struct ibb_package_set {
 	char **read; /* every file of the host that was read for them */
 	size_t n_read, cap_read;
@@ -18,11 +22,15 @@ struct ibb_package_set {
 	size_t n, cap;
 	struct ibb_passed_over *passed;
 	size_t n_passed, cap_passed;
+	struct ibb_package_home *homes;
+	size_t n_homes, cap_homes;
 };
 
 struct ibb_package_search {
 	const char *const *dirs;
 	size_t n_dirs;
+	/* NULL, or what each is called; NULL: as it is. Those are searched recursively. */
+	const char *const *names;
 	bool recurse;
 	/* Only packages that serve one of these IDs; NULL: every package, and an INF that is not
 	 * for the target is bad. */
@@ -50,6 +58,9 @@ int ibb_packages_companions(struct ibb_package_set *s, const struct ibb_package 
 /* Note an INF that is left out. */
 int ibb_package_set_pass_over(struct ibb_package_set *s, const char *dir, const char *inf,
 			      const char *reason, bool bad, struct ibb_error *err) IBB_MUST_CHECK;
+/* A file of the host that was read for the set's packages, and must not be written to. */
+int ibb_package_set_note_read(struct ibb_package_set *s, const char *path,
+			      struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_package_set_clear(struct ibb_package_set *s);
 
 #endif

@@ -151,29 +151,27 @@ static int collect_ids(const struct ibb_session *s, const char ***ret, size_t *r
 	return IBB_OK;
 }
 
-/* Directories given by the user, and the catalog's entries on this machine. */
+/* What the user gave, and the catalog's entries on this machine. */
 static int find_packages(struct ibb_session *s, struct ibb_error *err)
 {
 	IBB_AUTO_FREE const char **ids = NULL, **dirs = NULL;
-	size_t n_ids = 0, n = s->q->n_driver_dirs, n_local = 0;
+	size_t n_ids = 0, n = 0, n_local = 0;
 	int r = collect_ids(s, &ids, &n_ids, err);
 
 	if (r)
 		return r;
 	for (size_t i = 0; i < s->n_targets; i++)
 		n_local += s->resolutions[i]->n_local;
-	dirs = ibb_calloc_array(n + n_local, sizeof(*dirs));
+	dirs = ibb_calloc_array(n_local, sizeof(*dirs));
 	if (!dirs)
 		return ibb_err_nomem(err);
-	for (size_t i = 0; i < n; i++)
-		dirs[i] = s->q->driver_dirs[i];
 	for (size_t i = 0; i < s->n_targets; i++)
 		for (size_t k = 0; k < s->resolutions[i]->n_local; k++)
 			dirs[n++] = s->resolutions[i]->local[k].path;
 	struct ibb_package_search how = {
 		.dirs = dirs, .n_dirs = n, .recurse = true, .ids = ids, .n_ids = n_ids};
 
-	return ibb_packages_find(&how, &s->facts->target, &s->found, err);
+	return ibb_session_find(s, &how, err);
 }
 
 static int warn_selection(struct ibb_session *s, const struct ibb_selection *sel,
@@ -413,6 +411,7 @@ void ibb_session_clear(struct ibb_session *s)
 	free(s->resolutions);
 	free(s->chosen);
 	ibb_package_set_clear(&s->found);
+	ibb_sources_close(&s->own_sources);
 	ibb_facts_free(s->facts);
 	ibb_boot_clear(&s->boot);
 	if (s->wim)

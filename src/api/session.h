@@ -5,6 +5,7 @@
 
 #include "api/image.h"
 #include "api/packages.h"
+#include "api/sources.h"
 #include "api/target.h"
 #include "ibbake/ibbake.h"
 #include "inspect/azure.h"
@@ -35,6 +36,8 @@ struct ibb_session {
 	size_t n_targets;
 	struct ibb_resolution **resolutions;
 	struct ibb_selection *selections;
+	/* where packages come from; opened by the first who asks. NULL: own_sources */
+	struct ibb_sources *sources, own_sources;
 	struct ibb_package_set found;
 	struct ibb_package **chosen; /* distinct */
 	size_t n_chosen, cap_chosen;
@@ -92,6 +95,14 @@ void ibb_session_clear_included(struct ibb_session *s);
 int ibb_session_plan_warnings(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
 /* Is what counts as staged already whole, and does the rest fit? */
 int ibb_session_check_plan(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
+/* The sources of q->driver_dirs; what they warn of is warned of. */
+int ibb_session_sources(struct ibb_session *s, const struct ibb_sources **ret,
+			struct ibb_error *err) IBB_MUST_CHECK;
+/* What a session that shares this one's sources has to know. */
+struct ibb_sources *ibb_session_shared_sources(struct ibb_session *s);
+/* Search them, and what else `how` names, into s->found. */
+int ibb_session_find(struct ibb_session *s, struct ibb_package_search *how,
+		     struct ibb_error *err) IBB_MUST_CHECK;
 /* Put a package on the list of what is staged, once; and the companions of all on it. */
 int ibb_session_choose(struct ibb_session *s, struct ibb_package *p,
 		       struct ibb_error *err) IBB_MUST_CHECK;

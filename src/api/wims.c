@@ -259,7 +259,9 @@ int ibb_wims_enter(struct ibb_wims *set, struct ibb_wim_item *it, bool writable,
 {
 	int r;
 
-	it->s = (struct ibb_session){.q = set->q};
+	/* an archive is taken apart once for all images */
+	it->s = (struct ibb_session){.q = set->q,
+				     .sources = ibb_session_shared_sources(&set->common)};
 	r = ibb_session_open_wim(&it->s, set->wim, it->index, writable, set->temp_dir, err);
 	if (r == IBB_E_NOTFOUND && !it->named) {
 		it->skipped = ibb_strdup(err->msg);

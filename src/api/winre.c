@@ -255,6 +255,8 @@ static int begin_file(struct winre_file *f, struct ibb_session *s, const char *d
 	make_request(f, s->q, dir);
 	r = ibb_wims_open_as(&f->q, f->name, true, &f->set, err);
 	if (!r)
+		f->set.common.sources = ibb_session_shared_sources(s);
+	if (!r)
 		r = ibb_wim_check_writable(f->set.wim, false, err);
 	if (!r)
 		f->anew = ibb_wim_check_writable(f->set.wim, true, &ignored) != IBB_OK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Members of an archive that lies in memory, through libarchive. Cabinets: stored, MSZIP and LZX;
- * not Quantum, and no cabinet that goes on in another one.
+ * Members of archives, through libarchive: of a cabinet that lies in memory, and one after the
+ * other of any archive that lies in a file. Cabinets: stored, MSZIP and LZX; not Quantum, and no
+ * cabinet that goes on in another one.
  */
 #ifndef IBB_BASE_ARCHIVE_H
 #define IBB_BASE_ARCHIVE_H
@@ -32,5 +33,57 @@ int ibb_archive_read_cab(const char *name, struct ibb_bytes bytes, ibb_archive_w
 			 void *ctx, uint64_t limit, struct ibb_archive *ret,
 			 struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_archive_clear(struct ibb_archive *a);
+
+/* ---- a walk over an archive in a file (archive_walk.c); nothing is held in memory ---- */
+
+enum ibb_archive_format {
+	IBB_ARCHIVE_ZIP,
+	IBB_ARCHIVE_CAB,
+	IBB_ARCHIVE_7Z,
+	IBB_ARCHIVE_TAR /* ustar, pax, GNU; plain or through gzip, bzip2, xz, zstd */
+};
+enum ibb_archive_kind {
+	IBB_ARCHIVE_FILE,
+	IBB_ARCHIVE_DIRECTORY,
+	IBB_ARCHIVE_LINK,   /* symbolic or hard */
+	IBB_ARCHIVE_SPECIAL /* a device, a pipe, a socket, or of an unknown kind */
+};
+struct ibb_archive_entry {
+	const char *name; /* UTF-8; as the archive has it, so check it before use */
+	enum ibb_archive_kind kind;
+	bool has_size;
+	uint64_t size_bytes; /* as announced */
+	bool encrypted;
+};
+/*
+ * What is called with each member, in the archive's order: begin (which says whether the content
+ * is wanted; files only), data for every piece of it, end when the content was whole. What a
+ * callback returns ends the walk when it is not 0.
+ */
+struct ibb_archive_visitor {
+	int (*begin)(void *ctx, const struct ibb_archive_entry *e, bool *want,
+		     struct ibb_error *err);
+	int (*data)(void *ctx, const void *p, size_t n, struct ibb_error *err);
+	int (*end)(void *ctx, struct ibb_error *err);
+	void *ctx;
+};
+/* A stretch of a file of the host, read with pread(); the descriptor is borrowed. */
+struct ibb_archive_stretch {
+	int fd;
+	uint64_t offset, size_bytes;
+	const char *name; /* for messages */
+};
+struct ibb_archive_limits {
+	uint64_t bytes;	  /* of content, also of members that are not wanted: they are read too */
+	unsigned members; /* directories counted */
+};
+/*
+ * IBB_E_CORRUPT: damaged, truncated, or at odds with itself (the local headers and the central
+ * directory of a zip, members that overlap). IBB_E_UNSUPPORTED: encrypted, compressed in a way
+ * libarchive does not know, a name that is not UTF-8. IBB_E_LIMIT. IBB_E_IO.
+ */
+int ibb_archive_walk(const struct ibb_archive_stretch *s, enum ibb_archive_format format,
+		     const struct ibb_archive_limits *limits, const struct ibb_archive_visitor *v,
+		     struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

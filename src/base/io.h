@@ -25,6 +25,12 @@ int ibb_read_file(const char *path, uint64_t limit, struct ibb_buf *ret,
 /* The directory part of a path of the host, "." when there is none. NULL: no memory. */
 char *ibb_dir_of(const char *path);
 
+/*
+ * A directory with all that is in it, links not followed. What is not there is no error; IBB_E_IO
+ * for the first thing that cannot be removed, after all else was tried.
+ */
+int ibb_remove_tree(const char *path, struct ibb_error *err) IBB_MUST_CHECK;
+
 /* What identifies a file and its state, to notice that it changed under us. */
 struct ibb_file_id {
 	uint64_t dev, ino;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 ibb_layer(base
-	SOURCES base/archive.c base/buf.c base/error.c base/guid.c base/hash.c base/io.c base/json.c base/json_syntax.c
+	SOURCES base/archive.c base/archive_walk.c base/archive_zip.c base/buf.c base/error.c base/guid.c base/hash.c base/io.c base/io_tree.c base/json.c base/json_syntax.c
 		base/mem.c base/path.c base/time.c base/utf16.c
 	LIBS PkgConfig::CJSON PkgConfig::LIBARCHIVE OpenSSL::Crypto m)

@@ -80,6 +80,16 @@
 #define IBB_LIMIT_UNPACK_BYTES	   (8ull << 30) /* of an unpacked installer; WinOF-2: 0.6 GiB */
 #define IBB_LIMIT_UNPACK_FILES	   65536u
 #define IBB_LIMIT_UNPACK_DEPTH	   4u		/* of archives in archives */
+#define IBB_LIMIT_UNPACK_DIRS	   64u		/* of directories in directories */
+#define IBB_LIMIT_CFB_BYTES	   (4ull << 30) /* of a compound file; its tables: 36 MB */
+#define IBB_LIMIT_CFB_MINIFAT	   16384u	/* sectors: 2 million small streams */
+#define IBB_LIMIT_CFB_ENTRIES	   65536u	/* streams and storages; an MSI has some 100 */
+#define IBB_LIMIT_MSI_TABLE	   (64u << 20)	/* of one stream of the database */
+#define IBB_LIMIT_MSI_STRINGS	   (1u << 20)
+#define IBB_LIMIT_MSI_ROWS	   (1u << 20)
+#define IBB_LIMIT_MSI_DEPTH	   64u		/* of directories */
+#define IBB_LIMIT_MSI_PATHS	   (64u << 20)	/* bytes of all paths of an MSI */
+#define IBB_LIMIT_ZIP_DIRECTORY	   (32u << 20)	/* of a zip; one of 65 536 files has 8 MB */
 #define IBB_LIMIT_DOWNLOAD_BYTES   (4ull << 30) /* of one file; WinOF-2 has 0.34 GiB */
 #define IBB_LIMIT_CACHE_FILES	   65536u
 #define IBB_LIMIT_URL_BYTES	   8192u  /* curl itself takes 8 MB */

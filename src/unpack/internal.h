@@ -37,10 +37,10 @@ int unpack_tree_spool(struct unpack_tree *t, int *ret_fd, struct ibb_error *err)
 int unpack_tree_spool_write(struct unpack_tree *t, int fd, const void *p, size_t n,
 			    struct ibb_error *err) IBB_MUST_CHECK;
 /*
- * Another file of the same directory of the archive: an external cabinet beside an MSI. Looked up
- * without regard to case among what was written so far beside `beside` (the MSI's own path in the
- * tree, or for the outermost file beside it on the host). IBB_E_NOTFOUND. The caller closes
- * *ret_fd.
+ * A file that lies beside an archive: an external cabinet of an MSI, or a file of it in no cabinet;
+ * `name` may lead into directories. Looked up without regard to case beside the archive that is
+ * being taken apart, in the tree or, for the outermost one, on the host. IBB_E_NOTFOUND;
+ * IBB_E_UNSUPPORTED for a name that leads elsewhere. The caller closes *ret_fd.
  */
 int unpack_tree_sibling(struct unpack_tree *t, const char *name, int *ret_fd, uint64_t *ret_size,
 			struct ibb_error *err) IBB_MUST_CHECK;
@@ -70,5 +70,9 @@ int unpack_pe_overlay(const struct unpack_source *s, struct unpack_source *ret,
 /* Is it one? By magic numbers and, where needed, a look inside; they never fail on bad content. */
 bool unpack_is_msi(const struct unpack_source *s);	     /* a compound file with MSI's tables */
 bool unpack_is_installshield(const struct unpack_source *s); /* of the overlay of a program */
+/* Why a result of it has to be taken with care, for ibb_unpacked_archive.unverified. */
+extern const char unpack_installshield_unverified[];
+/* What to do instead, for any error on the way through such a program; returns the code. */
+int unpack_installshield_hint(struct ibb_error *err, int code);
 
 #endif

@@ -33,6 +33,9 @@ struct ibb_unpack_limits {
 	uint64_t bytes; /* of all files written together; 0: IBB_LIMIT_UNPACK_BYTES */
 	unsigned files; /* 0: IBB_LIMIT_UNPACK_FILES */
 	unsigned depth; /* of archives in archives; 0: IBB_LIMIT_UNPACK_DEPTH */
+	/* called now and then; what it returns, when not 0, ends the work. NULL: nobody asks */
+	int (*tick)(void *ctx, struct ibb_error *err);
+	void *tick_ctx;
 };
 
 /* An archive that was taken apart: the outermost one first. */
@@ -47,6 +50,8 @@ struct ibb_unpack_result {
 	struct ibb_unpacked_archive *archives;
 	size_t n_archives, cap_archives;
 	uint64_t files, bytes; /* written and kept */
+	char **warnings;       /* "docs.zip: kept as it is: ...: encrypted" */
+	size_t n_warnings, cap_warnings;
 };
 void ibb_unpack_result_clear(struct ibb_unpack_result *r);
 
@@ -56,6 +61,18 @@ void ibb_unpack_result_clear(struct ibb_unpack_result *r);
  * in a directory beside it that is named after it, with ".d" appended. Only regular files and
  * directories are made, with modes 0600 and 0700; nothing is ever written outside of dir, whatever
  * names, links or directories the archive brings. Names go through ibb_path_normalize().
+ *
+ * Archives inside:
+ * - What lies in, or below, a directory that holds an INF may be a file of that driver package and
+ *   is left as it is. (autorun.inf is no driver's.)
+ * - Other archives and installers are taken apart, and then removed. One that cannot be read (an
+ *   encrypted zip of documentation, an unrelated program that looks like one) is kept as a file,
+ *   which `warnings` tells. Limits, links, names that are refused and I/O end everything.
+ * - Cabinets are taken apart only when the whole tree holds no INF otherwise: else they are what an
+ *   INF names and the reader of driver packages looks into, or what an MSI took its files from.
+ *   They stay.
+ * - Office documents, Java archives and single compressed files (a.sy_) are no archives here.
+ *
  * `temp_dir` is where what needs room meanwhile goes, as unnamed files; NULL: dir.
  *
  * IBB_E_UNSUPPORTED: no archive, or a form, compression or encryption that cannot be read (the hint

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a file is, by its bytes. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/le.h"
+#include "unpack/tree.h"
+
+#define HEAD	   512u
+#define PIECE	   65536u
+#define CAB_HEADER 36u
+#define END_7Z	   32u
+
+const char *ibb_unpack_kind_name(enum ibb_unpack_kind k)
+{
+	static const char *const names[] = {"none", "zip", "cab",	    "7z",
+					    "tar",  "MSI", "InstallShield", "self-extracting"};
+
+	return (size_t)k < IBB_ARRAY_SIZE(names) ? names[k] : "?";
+}
+
+static bool begins(const uint8_t *p, size_t n, const char *magic, size_t len)
+{
+	return n >= len && memcmp(p, magic, len) == 0;
+}
+
+/* The sum of a tar header counts its own eight bytes as spaces (POSIX.1 pax). */
+static bool is_tar_header(const uint8_t *p)
+{
+	unsigned long sum = 0, said = 0;
+	size_t i = 148;
+
+	for (size_t k = 0; k < HEAD; k++)
+		sum += k >= 148 && k < 156 ? ' ' : p[k];
+	while (i < 156 && p[i] == ' ')
+		i++;
+	for (; i < 156 && p[i] >= '0' && p[i] <= '7'; i++)
+		said = said * 8 + (unsigned long)(p[i] - '0');
+	return sum == said && sum > 8 * ' ';
+}
+
+static enum ibb_unpack_kind by_magic(const uint8_t *p, size_t n)
+{
+	if (begins(p, n, "PK\3\4", 4) || begins(p, n, "PK\5\6", 4))
+		return IBB_UNPACK_ZIP;
+	if (begins(p, n, "MSCF\0\0\0\0", 8))
+		return IBB_UNPACK_CAB;
+	if (begins(p, n, "7z\xbc\xaf\x27\x1c", 6))
+		return IBB_UNPACK_7Z;
+	if (begins(p, n, "\x1f\x8b\x08", 3) || begins(p, n, "BZh", 3) ||
+	    begins(p, n, "\xfd\x37zXZ\0", 6) || begins(p, n, "\x28\xb5\x2f\xfd", 4) ||
+	    (n >= HEAD && is_tar_header(p)))
+		return IBB_UNPACK_TAR;
+	return IBB_UNPACK_NONE;
+}
+
+/* ---- self-extracting programs ---- */
+
+/* [MS-CAB] 2.1: a plausible header, and the length of the cabinet. */
+static bool is_cab_at(const struct unpack_source *s, uint64_t at, uint64_t *ret_size)
+{
+	uint8_t b[CAB_HEADER];
+	uint64_t size;
+
+	if (!ibb_in_range(at, sizeof(b), s->size_bytes) || unpack_read(s, at, b, sizeof(b), NULL))
+		return false;
+	size = ibb_get_le32(b + 8);
+	*ret_size = size;
+	return begins(b, sizeof(b), "MSCF\0\0\0\0", 8) && b[24] == 3 && b[25] == 1 &&
+	       size > sizeof(b) && ibb_in_range(at, size, s->size_bytes);
+}
+
+/* 7zFormat.txt: the length is where the "next header" ends. */
+static bool is_7z_at(const struct unpack_source *s, uint64_t at, uint64_t *ret_size)
+{
+	uint8_t b[END_7Z];
+	uint64_t size;
+
+	if (!ibb_in_range(at, sizeof(b), s->size_bytes) || unpack_read(s, at, b, sizeof(b), NULL))
+		return false;
+	if (!begins(b, sizeof(b), "7z\xbc\xaf\x27\x1c", 6) || b[6] != 0 ||
+	    !ibb_add_u64(ibb_get_le64(b + 12), ibb_get_le64(b + 20), &size) ||
+	    !ibb_add_u64(size, sizeof(b), &size))
+		return false;
+	*ret_size = size;
+	return ibb_in_range(at, size, s->size_bytes);
+}
+
+static bool is_zip_at(const struct unpack_source *s, uint64_t at)
+{
+	uint8_t b[30];
+
+	return ibb_in_range(at, sizeof(b), s->size_bytes) &&
+	       !unpack_read(s, at, b, sizeof(b), NULL) && begins(b, sizeof(b), "PK\3\4", 4) &&
+	       ibb_get_le16(b + 8) <= 99; /* the highest method that APPNOTE.TXT knows */
+}
+
+/* `where`: the stretch that is searched, inside of `s`, the program. */
+static bool archive_at(const struct unpack_source *s, const struct unpack_source *where,
+		       uint64_t at, struct unpack_found *f)
+{
+	uint64_t size;
+
+	f->source = *where;
+	f->source.offset += at;
+	if (is_cab_at(where, at, &size)) {
+		f->inner = IBB_UNPACK_CAB;
+		f->source.size_bytes = size;
+	} else if (is_7z_at(where, at, &size)) {
+		f->inner = IBB_UNPACK_7Z;
+		f->source.size_bytes = size;
+	} else if (is_zip_at(where, at)) {
+		/* its offsets may count from the begin of the program */
+		f->inner = IBB_UNPACK_ZIP;
+		f->source = *s;
+		f->source.size_bytes = where->offset - s->offset + where->size_bytes;
+	} else {
+		return false;
+	}
+	f->kind = IBB_UNPACK_SFX;
+	return true;
+}
+
+static int search(const struct unpack_source *s, const struct unpack_source *where, bool cab_only,
+		  struct unpack_found *f, bool *ret, struct ibb_error *err)
+{
+	IBB_AUTO_FREE uint8_t *b = ibb_alloc(PIECE);
+	uint64_t at = 0;
+
+	if (!b)
+		return ibb_err_nomem(err);
+	while (at < where->size_bytes) {
+		uint64_t left = where->size_bytes - at;
+		size_t n = left < PIECE ? (size_t)left : PIECE;
+		int rc = unpack_read(where, at, b, n, err);
+
+		if (rc)
+			return rc;
+		for (size_t i = 0; i + 4 <= n; i++) {
+			const char *magic = cab_only	  ? "MSCF"
+					    : b[i] == 'M' ? "MSCF"
+					    : b[i] == '7' ? "7z\xbc\xaf"
+							  : "PK\3\4";
+
+			if (memcmp(b + i, magic, 4) == 0 && archive_at(s, where, at + i, f)) {
+				*ret = true;
+				return IBB_OK;
+			}
+		}
+		if (n < PIECE)
+			break;
+		at += n - 3;
+	}
+	return IBB_OK;
+}
+
+/*
+ * Behind the last section, or, for what IExpress makes, a cabinet among the resources: no file but
+ * a program holds one, so that is looked for in all of it.
+ */
+static int detect_program(const struct unpack_source *s, struct unpack_found *f,
+			  struct ibb_error *err)
+{
+	struct unpack_source overlay;
+	bool found = false;
+	int rc = unpack_pe_overlay(s, &overlay, err);
+
+	if (rc && rc != IBB_E_NOTFOUND)
+		return rc;
+	if (!rc && unpack_is_installshield(&overlay)) {
+		f->kind = f->inner = IBB_UNPACK_INSTALLSHIELD;
+		f->source = overlay;
+		return IBB_OK;
+	}
+	if (!rc) {
+		rc = search(s, &overlay, false, f, &found, err);
+		if (rc || found)
+			return rc;
+	}
+	rc = search(s, s, true, f, &found, err);
+	if (!rc && !found)
+		f->kind = IBB_UNPACK_NONE;
+	return rc;
+}
+
+int unpack_detect(const struct unpack_source *s, struct unpack_found *ret, struct ibb_error *err)
+{
+	struct unpack_found f = {.source = *s};
+	uint8_t b[HEAD];
+	size_t n = s->size_bytes < sizeof(b) ? (size_t)s->size_bytes : sizeof(b);
+	int rc = unpack_read(s, 0, b, n, err);
+
+	if (rc)
+		return rc;
+	f.kind = f.inner = by_magic(b, n);
+	if (begins(b, n, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8) && unpack_is_msi(s))
+		f.kind = f.inner = IBB_UNPACK_MSI;
+	else if (begins(b, n, "MZ", 2))
+		rc = detect_program(s, &f, err);
+	if (!rc)
+		*ret = f;
+	return rc;
+}
+
+bool unpack_is_document(const struct unpack_source *s)
+{
+	static const char *const first[] = {"[Content_Types].xml", "META-INF/", "mimetype"};
+	uint8_t b[30 + 24];
+
+	if (s->size_bytes < sizeof(b) || unpack_read(s, 0, b, sizeof(b), NULL) ||
+	    !begins(b, sizeof(b), "PK\3\4", 4))
+		return false;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(first); i++)
+		if (ibb_get_le16(b + 26) >= strlen(first[i]) &&
+		    memcmp(b + 30, first[i], strlen(first[i])) == 0)
+			return true;
+	return false;
+}
+
+int ibb_unpack_detect(const char *path, enum ibb_unpack_kind *ret, struct ibb_error *err)
+{
+	IBB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct unpack_source s = {.fd = fd, .name = path};
+	struct unpack_found f;
+	struct stat st;
+	int rc;
+
+	if (fd < 0 && errno == ENOENT)
+		return ibb_err(err, IBB_E_NOTFOUND, "%s: there is no such file", path);
+	if (fd < 0 || fstat(fd, &st))
+		return ibb_err_os(err, errno, "%s: open", path);
+	if (!S_ISREG(st.st_mode)) {
+		*ret = IBB_UNPACK_NONE;
+		return IBB_OK;
+	}
+	s.size_bytes = (uint64_t)st.st_size;
+	rc = unpack_detect(&s, &f, err);
+	if (!rc)
+		*ret = f.kind;
+	return rc;
+}
