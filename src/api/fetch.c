@@ -193,7 +193,7 @@ static int pin(struct job *j, struct ibb_wanted *w, struct ibb_error *err)
 					    .pinned = published	 ? "published"
 						      : imported ? "first-import"
 								 : "first-fetch",
-					    .insecure = w->got.entry.insecure};
+					    .insecure = w->insecure};
 	int r;
 
 	if (!j->q->lock || j->q->dry_run || strcmp(w->pinned, "lock") == 0)
@@ -243,7 +243,8 @@ static int fetch_one(struct job *j, struct ibb_wanted *w, struct ibb_error *err)
 	if (r)
 		return r;
 	w->state = w->got.from_cache ? IBB_WANTED_CACHED : IBB_WANTED_FETCHED;
-	w->insecure = w->got.entry.insecure;
+	/* a published digest vouches for the bytes, however they came */
+	w->insecure = w->got.entry.insecure && strcmp(w->pinned, "published") != 0;
 	return pin(j, w, err);
 }
 

@@ -60,7 +60,7 @@ int cli_cmd_fetch(struct cli *c)
 	char *json = NULL;
 	int r;
 
-	if (!c->n_args && (!c->q.n_sizes || !c->q.n_oses))
+	if (!c->n_args && !c->q.n_sizes && !c->q.n_oses)
 		return cli_usage(c, "fetch needs RELEASE..., or --size SIZE and --os NAME|BUILD");
 	if (!c->q.n_sizes != !c->q.n_oses)
 		return cli_usage(c, "--size and --os go together");

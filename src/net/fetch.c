@@ -153,7 +153,7 @@ static int one_try(struct fetch *f, const char *url, bool upgrade, struct outcom
 		r = ibb_transfer_get(&f->t, here, !f->t.what->sha256 && !ibb_url_is_https(here), &a,
 				     err);
 		o->kind = a.kind;
-		done = !r && (a.status == 200 || (a.status == 206 && f->t.at));
+		done = !r && f->t.took;
 		if (!r && !done && redirects(a.status) && a.location)
 			r = hop(f, &h, IBB_TAKE(a.location), upgrade, o, err);
 		else if (!r && !done)
@@ -273,8 +273,8 @@ static int name_flag(const struct fetch *f, const char *url, int r, struct ibb_e
 
 	if (!shown)
 		return ibb_err_nomem(err);
-	if (f->t.o->allow_insecure)
-		return r;
+	if (r != IBB_E_UNTRUSTED)
+		r = IBB_E_UNSUPPORTED; /* whatever kept https from it, it is refused */
 	ibb_err_prefix(err, r, "not taken over http, as nobody knows the digest of %s",
 		       f->t.what->file_name ? f->t.what->file_name : shown);
 	return ibb_err_hint(err, r,
@@ -316,6 +316,18 @@ static int one_url(struct fetch *f, const char *url, struct outcome *o, struct i
 	return r;
 }
 
+/* Both messages; wrong bytes count for more than bytes that did not come. */
+static void join(struct ibb_error *worst, const struct ibb_error *e)
+{
+	const struct ibb_error first = *worst;
+
+	if (e->code == IBB_E_UNTRUSTED)
+		*worst = *e;
+	ibb_err(worst, worst->code, "%s; %s", first.msg, e->msg);
+	if (*first.hint)
+		ibb_err_hint(worst, worst->code, "%s", first.hint);
+}
+
 /* All URLs; when none will do, each of them with its reason. */
 static int all_urls(struct fetch *f, struct ibb_error *err)
 {
@@ -341,14 +353,7 @@ static int all_urls(struct fetch *f, struct ibb_error *err)
 			worst = e;
 			continue;
 		}
-		if (e.code == IBB_E_UNTRUSTED && worst.code != IBB_E_UNTRUSTED) {
-			const struct ibb_error other = worst;
-
-			worst = e;
-			e = other;
-		}
-		ibb_err_prefix(&e, worst.code, "%s; and", worst.msg);
-		memcpy(worst.msg, e.msg, sizeof(worst.msg));
+		join(&worst, &e);
 	}
 	*err = worst;
 	return worst.code;

@@ -246,7 +246,7 @@ static int timed_out(struct run *run)
 			"the same command goes on from here; --timeout gives it longer");
 	}
 	if (run->stalled) {
-		run->a->kind = IBB_GET_AGAIN;
+		run->a->kind = run->begun ? IBB_GET_AGAIN : IBB_GET_UNREACHABLE;
 		return ibb_err(run->err, IBB_E_TIMEOUT, "no byte came for %u s",
 			       o->stall_s ? o->stall_s : 60);
 	}
@@ -258,12 +258,17 @@ static int timed_out(struct run *run)
 static int not_certified(struct run *run)
 {
 	long verified = 0;
+	bool unknown;
 
 	run->a->kind = IBB_GET_REFUSED;
 	curl_easy_getinfo(run->curl, CURLINFO_SSL_VERIFYRESULT, &verified);
+	/* OpenSSL's numbers (x509_vfy.h): an issuer that is missing, or signed by itself */
+	unknown = verified == 2 || (verified >= 18 && verified <= 21);
 	ibb_err_lib(run->err, IBB_E_UNSUPPORTED, "libcurl",
-		    verified ? "no known CA vouches for the server's certificate: %s"
-			     : "the server's certificate is not for this server: %s",
+		    strstr(run->text, "subject name")
+			    ? "the server's certificate is not for this server: %s"
+		    : unknown ? "no known CA vouches for the server's certificate: %s"
+			      : "the server's certificate is not accepted: %s",
 		    run->text);
 	return ibb_err_hint(run->err, IBB_E_UNSUPPORTED, "--cacert PEM names a CA of your own");
 }

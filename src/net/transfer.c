@@ -204,6 +204,7 @@ static int begin_whole(struct ibb_transfer *t, struct ibb_answer *a, struct ibb_
 	if (!state)
 		return refuse(a, IBB_GET_STOP, ibb_err_nomem(err));
 	r = ibb_partial_restart(&t->part, state, err);
+	t->took = !r;
 	return r ? refuse(a, IBB_GET_STOP, r) : IBB_OK;
 }
 
@@ -225,7 +226,7 @@ static int begin_rest(struct ibb_transfer *t, struct ibb_answer *a, struct ibb_e
 				"with something else",
 				(unsigned long long)t->at));
 	}
-	t->resumed = true;
+	t->took = t->resumed = true;
 	t->insecure |= t->asking_insecurely;
 	return check_size(t, a, range.total, err);
 }
@@ -233,7 +234,6 @@ static int begin_rest(struct ibb_transfer *t, struct ibb_answer *a, struct ibb_e
 static int on_begin(void *ctx, struct ibb_answer *a, struct ibb_error *err)
 {
 	struct ibb_transfer *t = ctx;
-	int r;
 
 	if (a->status != 200 && (a->status != 206 || !t->at))
 		return 1;
@@ -245,8 +245,7 @@ static int on_begin(void *ctx, struct ibb_answer *a, struct ibb_error *err)
 				"it was not asked to"));
 	if (a->status == 206)
 		return begin_rest(t, a, err);
-	r = begin_whole(t, a, err);
-	return r;
+	return begin_whole(t, a, err);
 }
 
 static int on_data(void *ctx, struct ibb_answer *a, const void *p, size_t n, struct ibb_error *err)
@@ -284,9 +283,10 @@ int ibb_transfer_get(struct ibb_transfer *t, const char *url, bool insecure, str
 	int r;
 
 	t->requests++;
+	t->took = false;
 	t->asking_insecurely = insecure;
 	r = ibb_get(&g, a, err);
-	if (r || (a->status != 200 && a->status != 206))
+	if (r || !t->took)
 		return r;
 	if (!t->total)
 		t->total = t->at; /* it ended as HTTP says a body ends */

@@ -17,6 +17,7 @@ struct ibb_transfer {
 	bool insecure;	/* something of it came unchecked over http */
 	bool resumed;	/* `at` was not 0 when a request that gave bytes began */
 	bool no_ranges; /* ask for the whole file: a part was answered badly */
+	bool took;	/* the last answer gave bytes of it */
 	bool asking_insecurely;
 	unsigned requests;
 	char if_range[300]; /* "": none */
