@@ -29,7 +29,7 @@ IBB_API void ibb_free(void *p);
 
 /* Where a long task is. */
 struct ibb_progress {
-	/* "inspect", "packages", "plan", "digest", "apply", "copy", "check", "sync" */
+	/* "inspect", "packages", "plan", "digest", "apply", "copy", "check", "sync", "fetch" */
 	const char *phase;
 	/* bytes while copying, digesting and checking; total 0 when there is nothing to count */
 	uint64_t done, total;
