@@ -5,7 +5,7 @@ ibb_layer(api
 		api/target.c api/convert.c api/replace.c api/access.c api/old_manifest.c
 		api/catalogs.c
 		api/wims.c api/wim_run.c api/wim_bake.c api/wim_inplace.c api/wim_show.c api/wim_verify.c api/winre.c
-		api/fetch.c api/fetch_doc.c api/cache.c
+		api/fetch.c api/fetch_doc.c api/cache.c api/cached.c
 	USES base disk hive inf authenticode catalog unpack net volume driver inspect plan apply manifest)
 
 # The library: every layer's objects; only what include/ibbake/ marks IBB_API is visible.

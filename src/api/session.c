@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/cached.h"
 #include "api/trust.h"
 #include "api/winre.h"
 
@@ -158,6 +159,8 @@ static int find_packages(struct ibb_session *s, struct ibb_error *err)
 	size_t n_ids = 0, n = 0, n_local = 0;
 	int r = collect_ids(s, &ids, &n_ids, err);
 
+	if (!r)
+		r = ibb_session_add_cached(s, err);
 	if (r)
 		return r;
 	for (size_t i = 0; i < s->n_targets; i++)
@@ -374,7 +377,7 @@ int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
 	if (!r)
 		r = find_packages(s, err);
 	if (!r)
-		r = select_all(s, err);
+		r = ibb_session_hint_fetch(s, select_all(s, err), err);
 	if (!r)
 		r = ibb_session_choose_companions(s, err);
 	if (!r)

@@ -25,7 +25,8 @@ const struct cli_command cli_commands[] = {
 	{"plan", "IMAGE", "everything bake would do, with reasons; writes nothing",
 	 "  ibbake plan base.vhd --size Standard_HB120rs_v3 --drivers winof2/\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_PARTITION | CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG |
-		 CLI_PROGRESS | CLI_DIRTY | CLI_TRUST | CLI_LOCK | CLI_AZURE | CLI_FORMAT,
+		 CLI_PROGRESS | CLI_DIRTY | CLI_TRUST | CLI_LOCK | CLI_AZURE | CLI_FORMAT |
+		 CLI_CACHE,
 	 cli_cmd_plan},
 	{"bake", "IMAGE", "make an image that has the InfiniBand driver, and its manifest",
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n"
@@ -34,7 +35,7 @@ const struct cli_command cli_commands[] = {
 	 "      -o new.wim\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_PARTITION |
 		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS | CLI_DIRTY | CLI_TRUST |
-		 CLI_LOCK | CLI_IN_PLACE | CLI_AZURE | CLI_WINRE,
+		 CLI_LOCK | CLI_IN_PLACE | CLI_AZURE | CLI_WINRE | CLI_CACHE,
 	 cli_cmd_bake},
 	{"convert", "IMAGE", "write an image of any kind as one of another, without a bake",
 	 "  ibbake convert export.vhdx -o disk.vhd\n"

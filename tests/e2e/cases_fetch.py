@@ -10,9 +10,10 @@ import signal
 import socket
 import subprocess
 import time
+import zipfile
 
 from hostile_http import Proxy, Server, answer, etag, good, make_ca, tls
-from world import Skip, check, find_tool, same
+from world import SIZE, Skip, check, find_tool, same
 
 BODY = random.Random(8).randbytes(300_000)
 OTHER = random.Random(9).randbytes(300_000)
@@ -623,6 +624,55 @@ def e2e_cache(world):
         same(n.cached(), {}, "after prune")
         cache("prune", "--older-than", "soon", rc=2)
         cache("sweep", rc=2).says("list, verify, prune, add")
+
+
+# ---- bake without --drivers ----
+
+def e2e_fetch_bake(world):
+    """A bake that names no packages takes those of the cache; what is missing is told."""
+    image = world.image("--size", "64MiB", "--windows", "server2022")
+    archive, lock = world.path("installer.zip"), world.path("bake.lock")
+    package = world.package()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
+        for name in sorted(os.listdir(package)):
+            z.write(os.path.join(package, name), "drivers/" + name)
+    with Net(world) as n:
+        cache = ("--cache-dir", n.cache)
+        bake = ["bake", image.path, "--size", SIZE, *cache, "-o", world.path("out.vhd")]
+        world.refused(bake, 100, f"ibbake fetch --size {SIZE} --os server2022", n.cache)
+        world.ibbake("plan", image.path, "--size", SIZE, rc=100).says(
+            world.path(".cache/ibbake"))
+        plan = world.ibbake("fetch", "--size", SIZE, "--os", "server2022", "--dry-run", "--json",
+                            *cache).json()
+        release = plan["files"][0]["release"]
+        world.ibbake("cache", "add", archive, "--release", release, "--lock", lock, *cache)
+        doc = world.ibbake("plan", image.path, "--size", SIZE, *cache, "--json").json()
+        check(any("taken from the package cache: installer.zip" in w and "nothing pins it" in w
+                  for w in doc["warnings"]), f"warnings: {doc['warnings']}")
+        # the lock file pins a download so far; the bake adds its packages, and keeps the pin
+        world.ibbake(*bake, "--lock", lock)
+        with open(lock, encoding="utf-8") as f:
+            doc = json.load(f)
+        same((len(doc["packages"]), len(doc["downloads"])), (1, 1), "the lock file")
+        with open(world.path("out.vhd.manifest.json"), encoding="utf-8") as f:
+            warnings = json.load(f)["warnings"]
+        check(any("the one of the lock file" in w for w in warnings), f"warnings: {warnings}")
+        world.ibbake("verify", world.path("out.vhd"), "--manifest",
+                     world.path("out.vhd.manifest.json"))
+        # the file in the cache is another one by now
+        path = os.path.join(n.cache, "sha256", doc["downloads"][0]["sha256"][:2],
+                            doc["downloads"][0]["sha256"])
+        os.chmod(path, 0o600)
+        with open(path, "ab") as f:
+            f.write(b"x")
+        bake[-1] = world.path("out2.vhd")
+        world.refused([*bake, "--lock", lock], 255, "cache verify")
+        os.unlink(path)
+        world.refused([*bake, "--lock", lock], 100, "ibbake fetch")
+        # packages that are locked stay locked, whatever else the file pins
+        other = world.package("--version", "9.9.9.9", name="other")
+        world.refused(["bake", image.path, "--size", SIZE, "--drivers", other, "--lock", lock,
+                       "-o", world.path("out2.vhd")], 100, "does not lock")
 
 
 # ---- a real server ----
