@@ -29,7 +29,8 @@ IBB_API void ibb_free(void *p);
 
 /* Where a long task is. */
 struct ibb_progress {
-	/* "inspect", "packages", "plan", "digest", "apply", "copy", "check", "sync", "fetch" */
+	/* "inspect", "unpack", "packages", "plan", "digest", "apply", "copy", "check", "sync",
+	 * "fetch" */
 	const char *phase;
 	/* bytes while copying, digesting and checking; total 0 when there is nothing to count */
 	uint64_t done, total;
@@ -306,6 +307,17 @@ enum ibb_cache_task {
 /* See to the package cache. Schema "ibbake-cache/1". */
 IBB_API int ibb_cache(const struct ibb_request *q, enum ibb_cache_task task, char **ret_json,
 		      struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Take the archives and installers `inputs` apart into the directory `output`, which is not there
+ * yet or empty and appears whole or not at all; of several each goes to a directory named after it.
+ * Nothing is run. The document (schema "ibbake-unpack/1") lists the driver packages found, the
+ * Windows they reach (or of `os` alone), and the companion files that the driver catalog names.
+ * IBB_E_EXISTS; for the rest as src/unpack/unpack.h says: IBB_E_UNSUPPORTED, IBB_E_CORRUPT,
+ * IBB_E_LIMIT, IBB_E_CONFLICT.
+ */
+IBB_API int ibb_drivers_unpack(const struct ibb_request *q, char **ret_json,
+			       struct ibb_error *err) IBB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

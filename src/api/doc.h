@@ -35,6 +35,8 @@ int ibb_do_drivers_add(const struct ibb_request *q, char **ret_json,
 		       struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_do_drivers_check(const struct ibb_request *q, char **ret_json,
 			 struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_drivers_unpack(const struct ibb_request *q, char **ret_json,
+			  struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_do_drivers_remove(const struct ibb_request *q, char **ret_json,
 			  struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_do_fetch(const struct ibb_request *q, char **ret_json,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 ibb_layer(api
 	SOURCES api/api.c api/azure.c api/bake.c api/doc.c api/drivers.c api/drivers_list.c api/image.c api/included.c api/inspect.c api/inplace.c api/output.c api/packages.c
-		api/plan.c api/public.c api/session.c api/sources.c api/session_open.c api/session_staged.c api/trust.c api/lockfile.c api/check.c api/verify.c
+		api/plan.c api/public.c api/session.c api/sources.c api/unpack.c api/session_open.c api/session_staged.c api/trust.c api/lockfile.c api/check.c api/verify.c
 		api/target.c api/convert.c api/replace.c api/access.c api/old_manifest.c
 		api/catalogs.c
 		api/wims.c api/wim_run.c api/wim_bake.c api/wim_inplace.c api/wim_show.c api/wim_verify.c api/winre.c

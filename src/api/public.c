@@ -101,3 +101,10 @@ int ibb_cache(const struct ibb_request *q, enum ibb_cache_task task, char **ret_
 
 	return ibb_do_cache(q, task, ret_json, err ? err : &unwanted);
 }
+
+int ibb_drivers_unpack(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_drivers_unpack(q, ret_json, err ? err : &unwanted);
+}

@@ -61,7 +61,7 @@ int ibb_sources_scratch(struct ibb_sources *s, const char **ret, struct ibb_erro
 		if (!mkdtemp(dir)) {
 			ibb_err_os(err, errno, "%s: make a directory for what is unpacked", temp);
 			return ibb_err_hint(err, err ? err->code : IBB_E_IO,
-					    "name another one with --temp-dir");
+					    "set TMPDIR to a directory with room");
 		}
 		s->scratch = IBB_TAKE(dir);
 	}
@@ -190,7 +190,7 @@ static int warn_archive(const struct ibb_source_archive *a,
 
 		if (!u->unverified)
 			continue;
-		text = ibb_asprintf("%s%s%s was taken apart as %s: %s", a->path,
+		text = ibb_asprintf("%s%s%s was taken apart as %s, unverified: %s", a->path,
 				    *u->path ? "!/" : "", u->path, ibb_unpack_kind_name(u->kind),
 				    u->unverified);
 		r = text ? warn(ctx, text, err) : ibb_err_nomem(err);

@@ -29,8 +29,9 @@ struct walk {
 	const struct ibb_archive_stretch *s;
 	const struct ibb_archive_visitor *v;
 	enum ibb_archive_format format;
-	uint64_t at;	   /* where libarchive reads next, from the begin of the stretch */
-	uint64_t room;	   /* bytes of content that may still come */
+	uint64_t at;   /* where libarchive reads next, from the begin of the stretch */
+	uint64_t room; /* bytes of content that may still come */
+	bool opened;
 	int read_errno;	   /* of the host */
 	uint8_t *in, *out; /* PIECE bytes each: of the file, of a member */
 	struct ibb_error *err;
@@ -115,7 +116,8 @@ static int failed(struct walk *w, const char *member)
 	if (w->read_errno)
 		return ibb_err_os(w->err, w->read_errno, "%s: read", w->s->name);
 	if (says(why, "ncrypted") || says(why, "assphrase") ||
-	    archive_read_has_encrypted_entries(w->a) > 0)
+	    /* which follows a wild pointer before there is a format */
+	    (w->opened && archive_read_has_encrypted_entries(w->a) > 0))
 		return encrypted(w, member);
 	if (says(why, "nsupported") || says(why, "not supported") || says(why, "not available"))
 		code = IBB_E_UNSUPPORTED;
@@ -243,6 +245,7 @@ static int open_it(struct walk *w)
 	    archive_read_set_seek_callback(a, go_to) || archive_read_set_callback_data(a, w) ||
 	    archive_read_open1(a) != ARCHIVE_OK)
 		return failed(w, NULL);
+	w->opened = true;
 	return IBB_OK;
 }
 
@@ -258,7 +261,7 @@ static int check_tar_end(struct walk *w)
 
 	if (archive_filter_count(w->a) > 1)
 		return IBB_OK;
-	if (w->s->size_bytes < sizeof(end))
+	if (w->s->size_bytes < sizeof(end) || w->s->size_bytes % 512)
 		return ibb_err(w->err, IBB_E_CORRUPT, "%s: truncated", w->s->name);
 	rc = ibb_pread_full(w->s->fd, end, sizeof(end),
 			    w->s->offset + w->s->size_bytes - sizeof(end), w->s->name, w->err);

@@ -124,6 +124,8 @@ int cli_cmd_cache(struct cli *c);
  * nothing; 0, or the exit status. */
 int cli_cache_dir(struct cli *c);
 void cli_network(struct cli *c);
+/* drivers unpack; cmd_unpack.c */
+int cli_drivers_unpack(struct cli *c);
 
 /* shared renderings */
 void cli_render_resolution(const struct ibb_json *res, bool verbose, struct ibb_buf *out);

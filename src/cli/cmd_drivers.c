@@ -75,7 +75,7 @@ static int change(struct cli *c, bool add)
 	int r;
 
 	if (c->n_args < 3)
-		return cli_usage(c, add ? "drivers add needs IMAGE and DIR..."
+		return cli_usage(c, add ? "drivers add needs IMAGE and DIR or FILE..."
 					: "drivers remove needs IMAGE and NAME...");
 	c->q.image = c->args[1];
 	if (add) {
@@ -141,7 +141,7 @@ static int check(struct cli *c)
 	int r;
 
 	if (c->n_args < 2)
-		return cli_usage(c, "drivers check needs DIR...");
+		return cli_usage(c, "drivers check needs DIR or FILE...");
 	c->q.driver_dirs = c->args + 1;
 	c->q.n_driver_dirs = c->n_args - 1;
 	r = ibb_drivers_check(&c->q, &json, &err);
@@ -158,5 +158,7 @@ int cli_cmd_drivers(struct cli *c)
 		return change(c, verb[0] == 'a');
 	if (strcmp(verb, "check") == 0)
 		return check(c);
-	return cli_usage(c, "drivers needs one of: list, add, remove, check");
+	if (strcmp(verb, "unpack") == 0)
+		return cli_drivers_unpack(c);
+	return cli_usage(c, "drivers needs one of: list, add, remove, check, unpack");
 }

@@ -46,11 +46,13 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake verify new.wim --manifest new.wim.manifest.json\n"
 	 "  ibbake verify applied.vhd --manifest new.wim.manifest.json --image 2\n",
 	 CLI_MANIFEST | CLI_PARTITION | CLI_BOOTED | CLI_CATALOG | CLI_DIRTY, cli_cmd_verify},
-	{"drivers", "list|add|remove|check ...", "list, add, remove or judge any driver package",
+	{"drivers", "list|add|remove|check|unpack",
+	 "list, add, remove, judge or unpack driver packages",
 	 "  ibbake drivers list base.vhd --filter class=net\n"
 	 "  ibbake drivers add base.vhd winof2/ -o out.vhd\n"
 	 "  ibbake drivers remove out.vhd oem3.inf -o out2.vhd\n"
-	 "  ibbake drivers check winof2/ --os server2022\n",
+	 "  ibbake drivers check winof2/ --os server2022\n"
+	 "  ibbake drivers unpack MLNX_WinOF2.exe -o winof2\n",
 	 CLI_PARTITION | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_FORCE | CLI_ADD |
 		 CLI_CATALOG | CLI_PROGRESS | CLI_FILTER | CLI_DIRTY | CLI_TRUST | CLI_LOCK |
 		 CLI_OS | CLI_IN_PLACE | CLI_AZURE,

@@ -69,11 +69,20 @@ int unpack_libarchive(const struct unpack_source *s, enum ibb_unpack_kind kind,
 		      struct unpack_tree *t, struct ibb_error *err)
 {
 	struct into_tree to = {.t = t, .name = s->name};
+	uint8_t magic[2];
 	enum ibb_archive_format f = kind == IBB_UNPACK_ZIP   ? IBB_ARCHIVE_ZIP
 				    : kind == IBB_UNPACK_CAB ? IBB_ARCHIVE_CAB
 				    : kind == IBB_UNPACK_7Z  ? IBB_ARCHIVE_7Z
 							     : IBB_ARCHIVE_TAR;
 
+	if (f == IBB_ARCHIVE_TAR && s->size_bytes > sizeof(magic)) {
+		int rc = unpack_read(s, 0, magic, sizeof(magic), err);
+
+		if (!rc && magic[0] == 0x1f && magic[1] == 0x8b)
+			rc = unpack_check_gzip(s, t, err);
+		if (rc)
+			return rc;
+	}
 	return walk(s, f, &to, err);
 }
 

@@ -133,10 +133,10 @@ int msi_text(const char *name, unsigned code_page, const char *p, size_t n, char
 		return ibb_err(err, IBB_E_CORRUPT, "%s: a name with a NUL in it", name);
 	if (is_ascii(p, n) || code_page == 65001)
 		rc = ibb_buf_append(&b, p, n);
-	else if (code_page == 1252)
+	else if (code_page == 1252 || !code_page) /* 0: the reader's own; msitools writes Western */
 		rc = from_1252(p, n, &b);
 	else
-		rc = code_page ? from_system(code_page, p, n, &b) : IBB_E_UNSUPPORTED;
+		rc = from_system(code_page, p, n, &b);
 	if (rc == IBB_E_NOMEM)
 		return ibb_err_nomem(err);
 	if (rc == IBB_E_UNSUPPORTED)

@@ -299,6 +299,11 @@ static int make_dirs(struct unpack_tree *t, const char *path, size_t n, char **r
 
 /* ---- the interface of the readers ---- */
 
+int unpack_tree_tick(struct unpack_tree *t, struct ibb_error *err)
+{
+	return t->limits.tick ? t->limits.tick(t->limits.tick_ctx, err) : IBB_OK;
+}
+
 static int too_much(struct unpack_tree *t, struct ibb_error *err)
 {
 	t->hostile = true;
@@ -311,7 +316,7 @@ static int count(struct unpack_tree *t, size_t n, struct ibb_error *err)
 	if (n > unpack_tree_room(t))
 		return too_much(t, err);
 	t->bytes += n;
-	return t->limits.tick ? t->limits.tick(t->limits.tick_ctx, err) : IBB_OK;
+	return unpack_tree_tick(t, err);
 }
 
 static int make_file(struct unpack_tree *t, const char *path, struct ibb_error *err)

@@ -40,6 +40,8 @@ bool unpack_tree_is_hostile(const struct unpack_tree *t);
 /* A member that is a link or a device; IBB_E_UNSUPPORTED. */
 int unpack_tree_refuse(struct unpack_tree *t, const char *path, const char *what,
 		       struct ibb_error *err);
+/* Asks limits.tick. */
+int unpack_tree_tick(struct unpack_tree *t, struct ibb_error *err) IBB_MUST_CHECK;
 /* How many bytes may still be written. */
 uint64_t unpack_tree_room(const struct unpack_tree *t);
 
@@ -50,6 +52,9 @@ struct unpack_found {
 };
 int unpack_detect(const struct unpack_source *s, struct unpack_found *ret,
 		  struct ibb_error *err) IBB_MUST_CHECK;
+/* gzip.c: is the data what its digests say? IBB_E_CORRUPT, IBB_E_LIMIT. */
+int unpack_check_gzip(const struct unpack_source *s, struct unpack_tree *t,
+		      struct ibb_error *err) IBB_MUST_CHECK;
 /* A zip that is a document or a Java archive. */
 bool unpack_is_document(const struct unpack_source *s);
 

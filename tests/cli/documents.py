@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 try:
     import jsonschema
@@ -29,7 +30,7 @@ from vhdchild import differencing_vhd  # noqa: E402
 
 NAMES = ("sizes", "resolve", "inspect", "plan", "manifest", "verify", "drivers", "events", "check",
          "lock", "convert", "recover", "wim-inspect", "wim-plan", "wim-manifest", "wim-verify",
-         "wim-drivers", "fetch", "cache")
+         "wim-drivers", "unpack", "fetch", "cache")
 SIZE = "Standard_HB120rs_v3"
 IB_ID = r"PCI\VEN_15B3&DEV_101C&SUBSYS_000715B3&REV_00"
 
@@ -192,8 +193,8 @@ class Runs:
         name = {"bake": "manifest"}.get(argv[0], argv[0])
         if argv[:2] in (("drivers", "add"), ("drivers", "remove")):
             name = "manifest"
-        if argv[:2] == ("drivers", "check"):
-            name = "check"
+        if argv[:2] in (("drivers", "check"), ("drivers", "unpack")):
+            name = argv[1]
         if any(a.endswith(".wim") for a in argv[1:3]):
             name = "wim-" + name
         what = " ".join(os.path.basename(a) for a in argv)
@@ -637,12 +638,43 @@ def recovery(r, package):
     r.ibbake("verify", out, "--manifest", out + ".manifest.json")
 
 
+def vendor_zip(r, package, name="vendor.zip", broken=True):
+    path = r.path(name)
+    with zipfile.ZipFile(path, "w") as z:
+        for name in os.listdir(package):
+            z.write(os.path.join(package, name), "Drivers/" + name)
+        z.writestr("Tools/mlx5nd.dll", "a companion by its name")
+        if broken:
+            z.writestr("Tools/broken.inf", "no INF at all")
+        z.writestr("Docs/manual.zip", b"PK\3\4 and then it ends")
+    return path
+
+
+def archives(r, package):
+    """What vendors ship, taken apart."""
+    archive = vendor_zip(r, package)
+    doc = r.ibbake("drivers", "unpack", archive, "-o", r.path("unpacked"))
+    want(r.schemas, "packages", [(p["inf"], p["problem"] is None) for p in doc["packages"]],
+         [("Drivers/ibbdemo.inf", True), ("Tools/broken.inf", False)])
+    want(r.schemas, "companions", [c["path"] for c in doc["companions"]], ["Tools/mlx5nd.dll"])
+    want(r.schemas, "warnings", len(doc["warnings"]), 1)
+    r.schemas.check_refuses("unpack", doc)
+    doc = r.ibbake("drivers", "unpack", archive, package + ".tar", "-o", r.path("unpacked2"),
+                   rc=255, document=False)
+    doc = r.ibbake("drivers", "check", archive, rc=(100, 255))
+    want(r.schemas, "archives", [a["kind"] for a in doc["archives"]], ["zip"])
+    return archive
+
+
 def event_lines(r, image, out, package):
     bake = ("bake", image, "--size", SIZE, "--drivers", package)
     r.events("plan", image, "--size", SIZE, "--drivers", package)
-    r.events(*bake, "-o", r.path("events.vhd"), "--digest=content")
+    r.events(*bake, "--drivers", vendor_zip(r, package, "sound.zip", False), "-o",
+             r.path("events.vhd"),
+             "--digest=content")
     want(r.schemas, "phases", r.phases - {None},
-         {"inspect", "packages", "plan", "digest", "apply", "copy", "check", "sync", "fetch"})
+         {"inspect", "unpack", "packages", "plan", "digest", "apply", "copy", "check", "sync",
+          "fetch"})
     r.events(*bake, "-o", out, rc=100, code="exists")
     r.events(*bake, "-o", r.path("no/such.vhd"), rc=255, code="io")
     r.events(*bake, "-o", r.path("x.vhd"), "--require", "address", rc=100, code="unsupported")
@@ -683,6 +715,7 @@ def main():
         recover_documents(r, image, package)
         wims(r, package)
         recovery(r, package)
+        archives(r, package)
         event_lines(r, image, out, package)
         schemas.check_seen()
     except Unexpected as e:

@@ -26,6 +26,7 @@ import cases_input  # noqa: E402
 import cases_output  # noqa: E402
 import cases_state  # noqa: E402
 import cases_trust  # noqa: E402
+import cases_unpack  # noqa: E402
 import cases_wim  # noqa: E402
 import cases_wimwrite  # noqa: E402
 import cases_winre  # noqa: E402
@@ -36,7 +37,7 @@ def cases():
     found = {}
     for module in (cases_azure, cases_bake, cases_container, cases_convert, cases_drivers,
                    cases_fetch, cases_hives, cases_inplace, cases_input, cases_output, cases_state,
-                   cases_trust, cases_wim, cases_wimwrite, cases_winre):
+                   cases_trust, cases_unpack, cases_wim, cases_wimwrite, cases_winre):
         for name, fn in inspect.getmembers(module, inspect.isfunction):
             if fn.__module__ == module.__name__ and name.startswith("e2e_"):
                 found[name] = fn

@@ -100,12 +100,13 @@ static struct ibb_buf cab(const struct mkarchive_entry *e, size_t n)
 
 struct ibb_buf mkarchive(enum mkarchive_form f, const struct mkarchive_entry *e, size_t n)
 {
-	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), before;
+	locale_t utf8, before;
 	struct ibb_buf out = {0};
 	struct archive *a;
 
 	if (f == MKARCHIVE_CAB)
 		return cab(e, n);
+	utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	before = uselocale(utf8);
 	a = archive_write_new();
 	must(a, archive_write_set_format(a, forms[f].format));
