@@ -4,6 +4,7 @@
 
 #include "api/doc.h"
 #include "api/fetch.h"
+#include "net/http.h"
 
 static const char *state_name(enum ibb_wanted_state s)
 {
@@ -17,8 +18,12 @@ static void urls_json(const struct ibb_release *rel, struct ibb_jb *b, struct ib
 	struct ibb_json *list = ibb_jb_array(b, o, "urls"), *u;
 
 	for (size_t i = 0; i < rel->n_urls; i++) {
+		IBB_AUTO_FREE char *shown = ibb_url_shown(rel->urls[i].url);
+
+		if (!shown)
+			b->rc = IBB_E_NOMEM;
 		u = ibb_jb_object(b, list, NULL);
-		ibb_jb_str(b, u, "url", rel->urls[i].url);
+		ibb_jb_str(b, u, "url", shown);
 		ibb_jb_str(b, u, "basis", rel->urls[i].basis);
 		ibb_jb_str(b, u, "confidence", rel->urls[i].confidence);
 	}
