@@ -38,7 +38,6 @@ static const char *host_of(const char *url, size_t *ret_n)
 
 int ibb_url_check(const char *url, struct ibb_error *err)
 {
-	IBB_AUTO_FREE char *shown = NULL;
 	size_t n = strlen(url);
 
 	if (n > IBB_LIMIT_URL_BYTES)
