@@ -27,7 +27,6 @@ struct fetch {
 struct outcome {
 	enum ibb_get_kind kind;
 	unsigned wait_s; /* the server asks for so much time */
-	bool rest_gone;	 /* nothing was wrong but what we asked for: ask anew at once */
 };
 
 void ibb_fetched_clear(struct ibb_fetched *f)
@@ -113,7 +112,6 @@ static int judge_status(struct fetch *f, const struct ibb_answer *a, struct outc
 
 	if (s == 416 && f->t.at) {
 		o->kind = IBB_GET_AGAIN;
-		o->rest_gone = true;
 		f->t.no_ranges = true;
 		return ibb_err(err, IBB_E_UNSUPPORTED, "the server has no rest from byte %llu",
 			       (unsigned long long)f->t.at);
@@ -217,6 +215,8 @@ static int try_round(struct fetch *f, const char *url, bool upgrade, struct outc
 
 	f->upgraded = false;
 	for (unsigned n = 1; n <= tries; n++) {
+		const bool whole = f->t.no_ranges;
+
 		*o = (struct outcome){.kind = IBB_GET_STOP};
 		r = ibb_transfer_begin(&f->t, err);
 		if (r)
@@ -232,8 +232,12 @@ static int try_round(struct fetch *f, const char *url, bool upgrade, struct outc
 			o->kind = f->upgraded ? IBB_GET_REFUSED : IBB_GET_AGAIN;
 		if (o->kind != IBB_GET_AGAIN)
 			return r;
-		if (n == tries || o->rest_gone)
+		if (f->t.no_ranges && !whole) { /* what is here was of no use: that is no try */
+			n--;
 			continue;
+		}
+		if (n == tries)
+			break;
 		if (rest_a_while(f, n, o, err)) {
 			o->kind = IBB_GET_STOP;
 			return err->code;

@@ -208,16 +208,28 @@ static int begin_whole(struct ibb_transfer *t, struct ibb_answer *a, struct ibb_
 	return r ? refuse(a, IBB_GET_STOP, r) : IBB_OK;
 }
 
+/*
+ * Does the answer itself name the file that is here? RFC 9110, 15.3.7, has a 206 carry the ETag
+ * that a 200 would have. A server that ignores If-Range is found out by it; without a digest
+ * nothing else would.
+ */
+static bool same_file(const struct ibb_transfer *t, const struct ibb_answer *a)
+{
+	const char *now = t->if_range[0] == '"' ? a->etag : a->last_modified_text;
+
+	if (!t->if_range[0])
+		return t->what->sha256 != NULL;
+	return now ? strcmp(now, t->if_range) == 0 : t->what->sha256 != NULL;
+}
+
 /* 206: the rest. Anything else than exactly that makes the next request ask for all. */
 static int begin_rest(struct ibb_transfer *t, struct ibb_answer *a, struct ibb_error *err)
 {
 	struct ibb_content_range range;
-	const bool etag = t->if_range[0] == '"';
 
 	if (!a->content_range || !ibb_http_content_range(a->content_range, &range) ||
 	    !ibb_http_continues(&range, t->at, t->total) ||
-	    (a->has_length && a->length != range.last - range.first + 1) ||
-	    (etag && a->etag && strcmp(a->etag, t->if_range) != 0)) {
+	    (a->has_length && a->length != range.last - range.first + 1) || !same_file(t, a)) {
 		t->no_ranges = true;
 		return refuse(
 			a, IBB_GET_AGAIN,

@@ -315,6 +315,9 @@ def e2e_fetch_resume(world):
                    [f"Content-Range: bytes {first + 7}-{len(body) - 1}/{len(body)}"])
         elif state["mode"] == "416" and first:
             answer(c, "416 Range Not Satisfiable", b"", [f"Content-Range: bytes */{len(body)}"])
+        elif state["mode"] == "silent" and first:  # does not say of what
+            answer(c, "206 Partial Content", body[first:],
+                   [f"Content-Range: bytes {first}-{len(body) - 1}/{len(body)}"])
         elif state["mode"] == "other" and first:  # ignores If-Range
             answer(c, "206 Partial Content", body[first:],
                    [f"ETag: {etag(body)}",
@@ -324,7 +327,7 @@ def e2e_fetch_resume(world):
 
     with Net(world) as n:
         s = n.server({"/f": route}, tls(ca))
-        cacert = ("--cacert", os.path.join(ca, "ca.pem"), "--tries", "3")
+        cacert = ("--cacert", os.path.join(ca, "ca.pem"), "--tries", "1")
 
         def case(mode, sha256, requests, resumed, tag=True, then=BODY):
             world.run(["rm", "-rf", n.cache])
@@ -346,6 +349,8 @@ def e2e_fetch_resume(world):
         same(case("good", d, 1, True, tag=False), [100_000], "by its digest")
         same(case("good", None, 1, False, then=OTHER), [100_000], "another file by now: 200")
         same(case("other", None, 2, False, then=OTHER), [100_000, None], "If-Range ignored")
+        same(case("silent", None, 2, False, then=OTHER), [100_000, None], "no ETag in a 206")
+        same(case("silent", d, 1, True), [100_000], "the same, the digest is known")
         same(case("no ranges", None, 1, False), [100_000], "ranges refused")
         same(case("wrong range", None, 2, False), [100_000, None], "another range")
         same(case("416", d, 2, False), [100_000, None], "416")
@@ -369,7 +374,8 @@ def e2e_fetch_insecure(world):
     make_ca(ca, find_tool("openssl") or "openssl")
     cacert = ("--cacert", os.path.join(ca, "ca.pem"), *NOBODY)
     with Net(world) as n:
-        plain = n.server({"/f": good(BODY)})
+        plain = n.server({"/f": good(BODY),
+                          "/endless": lambda c, q: answer(c, "200 OK", BODY, length=-1)})
         safe = n.server({"/f": good(BODY),
                          "/down": lambda c, q: answer(
                              c, "302 Found", headers=["Location: " + url(plain, "/f")]),
@@ -402,6 +408,13 @@ def e2e_fetch_insecure(world):
             n.fetch(name, *cacert, rc=100).says("not taken over http")
             os.unlink(f["path"])
         n.fetch("plain", *cacert, "--allow-insecure-fetch").mentions("anybody on the way")
+        n.fetch(n.release("how-long", url(plain, "/endless")), *cacert, "--allow-insecure-fetch",
+                rc=100).says("does not say how long the file is")
+        for path in n.cached():
+            os.unlink(os.path.join(n.cache, "sha256", path[:2], path))
+        f = n.file(n.release("so-long", url(plain, "/endless"), sha256=digest(BODY)), *NOBODY)
+        same((f["state"], f["requests"]), ("fetched", 1), "of unknown length, by its digest")
+        os.unlink(f["path"])
         # with a known digest http is as good
         f = n.file(n.release("known", url(plain, "/f"), sha256=digest(BODY)), *NOBODY)
         same((f["insecure"], f["pinned"]), (False, "published"), "http with a digest")
