@@ -304,9 +304,17 @@ def e2e_fetch_resume(world):
     make_ca(ca, find_tool("openssl") or "openssl")
     state = {"body": BODY, "tag": True, "mode": "cut"}
 
+    then = "Mon, 01 Jan 2024 00:00:00 GMT"
+    dates = [f"Last-Modified: {then}", "Date: Tue, 02 Jan 2024 00:00:00 GMT"]
+
     def route(c, q):
         body, first = state["body"], q.first
-        if state["mode"] == "cut":
+        if state["mode"] == "cut" and state["tag"] == "date":
+            answer(c, "200 OK", body[:100_000], dates, length=len(body))
+        elif state["mode"] == "date":
+            answer(c, "206 Partial Content", body[first:], dates + [
+                f"Content-Range: bytes {first}-{len(body) - 1}/{len(body)}"])
+        elif state["mode"] == "cut":
             good(body, tag=state["tag"], cut=100_000)(c, q)
         elif state["mode"] == "no ranges":
             good(body, ranges=False)(c, q)
@@ -329,17 +337,17 @@ def e2e_fetch_resume(world):
         s = n.server({"/f": route}, tls(ca))
         cacert = ("--cacert", os.path.join(ca, "ca.pem"), "--tries", "1")
 
-        def case(mode, sha256, requests, resumed, tag=True, then=BODY):
+        def case(mode, sha256, requests, resumed, tag=True, now=BODY):
             world.run(["rm", "-rf", n.cache])
             s.log.clear()
             state.update(body=BODY, tag=tag, mode="cut")
             n.releases.clear()
             n.release("f", url(s, "/f", "https"), sha256=sha256)
             interrupted(n, "f", *cacert[:2])
-            state.update(body=then, mode=mode)
+            state.update(body=now, mode=mode)
             f = n.file("f", *cacert)
             same((f["requests"], f["resumed"]), (requests, resumed), f"{mode}, {sha256}, {tag}")
-            same(list(n.cached()), [digest(then)], mode)
+            same(list(n.cached()), [digest(now)], mode)
             return [r.first for r in s.asked("/f")[1:]]
 
         d = digest(BODY)
@@ -347,10 +355,12 @@ def e2e_fetch_resume(world):
         same(s.asked("/f")[1].headers["if-range"], etag(BODY), "If-Range")
         same(case("good", None, 1, False, tag=False), [None], "without validator and digest")
         same(case("good", d, 1, True, tag=False), [100_000], "by its digest")
-        same(case("good", None, 1, False, then=OTHER), [100_000], "another file by now: 200")
-        same(case("other", None, 2, False, then=OTHER), [100_000, None], "If-Range ignored")
-        same(case("silent", None, 2, False, then=OTHER), [100_000, None], "no ETag in a 206")
+        same(case("good", None, 1, False, now=OTHER), [100_000], "another file by now: 200")
+        same(case("other", None, 2, False, now=OTHER), [100_000, None], "If-Range ignored")
+        same(case("silent", None, 2, False, now=OTHER), [100_000, None], "no ETag in a 206")
         same(case("silent", d, 1, True), [100_000], "the same, the digest is known")
+        same(case("date", None, 1, True, tag="date"), [100_000], "by its date")
+        same(s.asked("/f")[1].headers["if-range"], then, "If-Range, a date")
         same(case("no ranges", None, 1, False), [100_000], "ranges refused")
         same(case("wrong range", None, 2, False), [100_000, None], "another range")
         same(case("416", d, 2, False), [100_000, None], "416")
