@@ -80,7 +80,8 @@ static int check(const char *path, const struct ibb_json *doc, struct ibb_error 
 	return check_downloads(path, doc, err);
 }
 
-int ibb_lockfile_read(const char *path, struct ibb_lockfile **ret, struct ibb_error *err)
+int ibb_lockfile_read_as(const char *path, const char *name, struct ibb_lockfile **ret,
+			 struct ibb_error *err)
 {
 	IBB_AUTO_BUF struct ibb_buf text = {0};
 	struct ibb_lockfile *l;
@@ -92,17 +93,22 @@ int ibb_lockfile_read(const char *path, struct ibb_lockfile **ret, struct ibb_er
 	l = ibb_zalloc(sizeof(*l));
 	if (!l)
 		return ibb_err_nomem(err);
-	l->path = ibb_strdup(path);
+	l->path = ibb_strdup(name);
 	r = l->path ? ibb_read_file(path, IBB_LIMIT_JSON_BYTES, &text, err) : ibb_err_nomem(err);
 	if (!r)
-		r = ibb_json_parse(path, text.data, text.len, &l->doc, err);
+		r = ibb_json_parse(name, text.data, text.len, &l->doc, err);
 	if (!r)
-		r = check(path, l->doc, err);
+		r = check(name, l->doc, err);
 	if (r)
 		ibb_lockfile_free(l);
 	else
 		*ret = l;
 	return r;
+}
+
+int ibb_lockfile_read(const char *path, struct ibb_lockfile **ret, struct ibb_error *err)
+{
+	return ibb_lockfile_read_as(path, path, ret, err);
 }
 
 int ibb_lockfile_check(const struct ibb_lockfile *l, const struct ibb_package *p,
@@ -212,6 +218,15 @@ static void packages_json(const struct ibb_lock_entry *entries, size_t n, struct
 		ibb_jb_str(b, o, "version", entries[i].version);
 		ibb_jb_str(b, o, "sha256", hex);
 	}
+}
+
+int ibb_lockfile_text(const struct ibb_lock_entry *entries, size_t n, char **ret,
+		      struct ibb_error *err)
+{
+	struct ibb_jb b = {0};
+
+	packages_json(entries, n, &b, ibb_doc_begin(&b, SCHEMA));
+	return ibb_doc_print(&b, ret, err);
 }
 
 static void download_json(const struct ibb_lock_download *d, struct ibb_jb *b, struct ibb_json *o)

@@ -12,7 +12,9 @@
 #include "base/json.h"
 
 struct ibb_lockfile;
-/* IBB_E_NOTFOUND, and nothing else, when there is no such file. */
+/* IBB_E_NOTFOUND, and nothing else, when there is no such file. _as: messages call it `name`. */
+int ibb_lockfile_read_as(const char *path, const char *name, struct ibb_lockfile **ret,
+			 struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_lockfile_read(const char *path, struct ibb_lockfile **ret,
 		      struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_lockfile_free(struct ibb_lockfile *l);

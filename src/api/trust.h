@@ -40,6 +40,9 @@ int ibb_lock_entries_add(struct ibb_lock_entry **list, size_t *n, size_t *cap,
 int ibb_lock_entries_copy(struct ibb_lock_entry **list, size_t *n, size_t *cap,
 			  const struct ibb_lock_entry *e, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_lock_entry_clear(struct ibb_lock_entry *e);
+/* Its text for these packages; free() it. */
+int ibb_lockfile_text(const struct ibb_lock_entry *entries, size_t n, char **ret,
+		      struct ibb_error *err) IBB_MUST_CHECK;
 /* Write it for these packages; it must not exist, or pin downloads alone, which it keeps. */
 int ibb_lockfile_write(const char *path, const struct ibb_lock_entry *entries, size_t n,
 		       struct ibb_error *err) IBB_MUST_CHECK;
