@@ -29,7 +29,8 @@ IBB_API void ibb_free(void *p);
 
 /* Where a long task is. */
 struct ibb_progress {
-	/* "inspect", "unpack", "packages", "plan", "digest", "apply", "copy", "check", "sync" */
+	/* "inspect", "unpack", "packages", "plan", "digest", "apply", "copy", "check", "sync",
+	 * "fetch" */
 	const char *phase;
 	/* bytes while copying, digesting and checking; total 0 when there is nothing to count */
 	uint64_t done, total;
@@ -130,7 +131,8 @@ struct ibb_request {
 	const char *const *crls;
 	size_t n_crls;
 	/* packages by digest: must match when the file is there, is written by ibb_bake() and
-	 * ibb_drivers_add() when it is not; NULL: neither */
+	 * ibb_drivers_add() when it is not; NULL: neither. Also files by release: ibb_fetch() and
+	 * ibb_cache() hold them against it, and add those that are not in it. */
 	const char *lock;
 	/* catalog, lock file and packages come from this bundle, and from nowhere else */
 	const char *bundle;
@@ -140,7 +142,7 @@ struct ibb_request {
 	const char *sign_key;  /* ibb_bundle_create(): PEM file with an Ed25519 private key */
 	const char *cache_dir; /* the package cache; NULL: none */
 	/* what a command works on besides images: ibb_fetch() releases; ibb_catalog_import(),
-	 * ibb_cache_add(), ibb_drivers_unpack() files; ibb_bundle_check(), ibb_bundle_unpack() one
+	 * ibb_cache(), ibb_drivers_unpack() files; ibb_bundle_check(), ibb_bundle_unpack() one
 	 */
 	const char *const *inputs;
 	size_t n_inputs;
@@ -151,7 +153,11 @@ struct ibb_request {
 	unsigned tries;		      /* 0: 5 */
 	bool offline;		      /* use the cache alone */
 	bool allow_insecure_fetch;    /* http although nobody knows the file's digest */
-	int64_t older_than_s;	      /* ibb_cache_prune(): files that came in before; 0: all */
+	const char *release;	      /* ibb_cache(): what inputs[0] is of; NULL: by its name */
+	bool remove_wrong;	      /* ibb_cache(): take out what is not what its name says */
+	/* ibb_cache(): also take out files that came in so many seconds ago or earlier */
+	bool prune_files;
+	int64_t older_than_s;
 	int64_t now; /* signatures without a timestamp are judged at this time; 0: unix_time */
 	const char *const *filters; /* ibb_drivers_list(): "KEY=PATTERN", all must match */
 	size_t n_filters;
@@ -283,6 +289,26 @@ IBB_API int ibb_drivers_remove(const struct ibb_request *q, char **ret_json,
  */
 IBB_API int ibb_drivers_check(const struct ibb_request *q, char **ret_json,
 			      struct ibb_error *err) IBB_MUST_CHECK;
+
+/*
+ * Have the releases of q->inputs, and those that the catalog recommends for every one of sizes[] on
+ * every one of oses[], in the package cache: the only function that uses a network. With dry_run
+ * nothing is fetched. Schema "ibbake-fetch/1"; *ret_json is set also when some could not be had.
+ * IBB_E_TIMEOUT: a time limit ran out. IBB_E_UNTRUSTED: other bytes than those that are known.
+ * IBB_E_UNSUPPORTED: not to be had, or not to be taken.
+ */
+IBB_API int ibb_fetch(const struct ibb_request *q, char **ret_json,
+		      struct ibb_error *err) IBB_MUST_CHECK;
+
+enum ibb_cache_task {
+	IBB_CACHE_LIST,
+	IBB_CACHE_VERIFY, /* digest every file; IBB_E_CORRUPT when a wrong one stays */
+	IBB_CACHE_PRUNE,  /* downloads that were given up; with prune_files, old files */
+	IBB_CACHE_ADD	  /* take in inputs[] */
+};
+/* See to the package cache. Schema "ibbake-cache/1". */
+IBB_API int ibb_cache(const struct ibb_request *q, enum ibb_cache_task task, char **ret_json,
+		      struct ibb_error *err) IBB_MUST_CHECK;
 
 /*
  * Take the archives and installers `inputs` apart into the directory `output`, which is not there

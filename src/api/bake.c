@@ -240,7 +240,7 @@ static int change(struct ibb_session *s, ibb_planner_fn planner, char **ret_json
 	if (!r)
 		r = finish(s, &old, &applied, &in, &text, err);
 	if (!r && s->q->lock && (s->q->output || s->q->in_place) && !s->q->dry_run &&
-	    !s->lockfile && s->n_chosen)
+	    !ibb_lockfile_locks_packages(s->lockfile) && s->n_chosen)
 		r = write_lock(s, err);
 	ibb_replace_release(&old);
 	ibb_lock_release(&lock);

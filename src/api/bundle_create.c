@@ -212,7 +212,7 @@ static int judge(struct make *m, const struct ibb_windows *w, struct ibb_package
 
 	if (!r)
 		r = ibb_package_trust_check(p, m->err);
-	if (!r && m->wanted)
+	if (!r && ibb_lockfile_locks_packages(m->wanted))
 		r = ibb_lockfile_check(m->wanted, p, m->err);
 	if (!r)
 		r = ibb_lock_entries_add(&m->locked, &m->n_locked, &m->cap_locked, p, m->err);

@@ -52,5 +52,9 @@ int ibb_do_bundle_check(const struct ibb_request *q, char **ret_json,
 			struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_do_bundle_unpack(const struct ibb_request *q, char **ret_json,
 			 struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_fetch(const struct ibb_request *q, char **ret_json,
+		 struct ibb_error *err) IBB_MUST_CHECK;
+int ibb_do_cache(const struct ibb_request *q, enum ibb_cache_task task, char **ret_json,
+		 struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

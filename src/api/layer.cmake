@@ -6,12 +6,13 @@ ibb_layer(api
 		api/catalogs.c api/catalog_check.c api/catalog_import.c api/catalog_show.c
 		api/wims.c api/wim_run.c api/wim_bake.c api/wim_inplace.c api/wim_show.c api/wim_verify.c api/winre.c
 		api/bundle.c api/bundle_check.c api/bundle_create.c
-	USES base disk hive inf authenticode catalog unpack bundle volume driver inspect plan apply manifest)
+		api/fetch.c api/fetch_doc.c api/cache.c api/cached.c
+	USES base disk hive inf authenticode catalog unpack net bundle volume driver inspect plan apply manifest)
 
 # The library: every layer's objects; only what include/ibbake/ marks IBB_API is visible.
 add_library(libibbake SHARED)
 add_library(ibb_internal STATIC)
-foreach(layer base disk hive inf authenticode catalog unpack bundle volume driver inspect plan apply manifest api)
+foreach(layer base disk hive inf authenticode catalog unpack net bundle volume driver inspect plan apply manifest api)
 	foreach(lib libibbake ibb_internal)
 		target_sources(${lib} PRIVATE $<TARGET_OBJECTS:ibb_${layer}>)
 		target_link_libraries(${lib} PRIVATE ${IBB_LIBS_${layer}})
@@ -19,7 +20,7 @@ foreach(layer base disk hive inf authenticode catalog unpack bundle volume drive
 endforeach()
 target_link_libraries(libibbake PRIVATE ibb_flags)
 target_link_libraries(ibb_internal PUBLIC ibb_flags PkgConfig::CJSON OpenSSL::Crypto
-	PkgConfig::NTFS3G PkgConfig::LIBARCHIVE ibb_wimlib m)
+	PkgConfig::NTFS3G PkgConfig::LIBARCHIVE PkgConfig::LIBCURL ibb_wimlib m)
 set_target_properties(libibbake PROPERTIES OUTPUT_NAME ibbake LINKER_LANGUAGE C
 	VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 set_target_properties(ibb_internal PROPERTIES LINKER_LANGUAGE C)

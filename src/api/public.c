@@ -88,6 +88,21 @@ int ibb_drivers_remove(const struct ibb_request *q, char **ret_json, struct ibb_
 	return ibb_do_drivers_remove(q, ret_json, err ? err : &unwanted);
 }
 
+int ibb_fetch(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_fetch(q, ret_json, err ? err : &unwanted);
+}
+
+int ibb_cache(const struct ibb_request *q, enum ibb_cache_task task, char **ret_json,
+	      struct ibb_error *err)
+{
+	struct ibb_error unwanted = {0};
+
+	return ibb_do_cache(q, task, ret_json, err ? err : &unwanted);
+}
+
 int ibb_drivers_unpack(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
 	struct ibb_error unwanted = {0};

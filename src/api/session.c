@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/bundle.h"
+#include "api/cached.h"
 #include "api/trust.h"
 #include "api/winre.h"
 
@@ -161,6 +162,8 @@ static int find_packages(struct ibb_session *s, struct ibb_error *err)
 	size_t n_ids = 0, n = 0, n_local = 0;
 	int r = collect_ids(s, &ids, &n_ids, err);
 
+	if (!r)
+		r = ibb_session_add_cached(s, err);
 	if (r)
 		return r;
 	/* from a bundle they come alone */
@@ -381,7 +384,7 @@ int ibb_session_plan(struct ibb_session *s, struct ibb_error *err)
 	if (!r)
 		r = find_packages(s, err);
 	if (!r)
-		r = select_all(s, err);
+		r = ibb_session_hint_fetch(s, select_all(s, err), err);
 	if (!r)
 		r = ibb_session_choose_companions(s, err);
 	if (!r)

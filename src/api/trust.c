@@ -130,7 +130,7 @@ int ibb_session_judge(struct ibb_session *s, struct ibb_package *p, struct ibb_e
 		r = ibb_package_trust_check(p, err);
 	if (!r)
 		r = check_pins(s, p, err);
-	if (!r && s->lockfile)
+	if (!r && ibb_lockfile_locks_packages(s->lockfile))
 		r = ibb_lockfile_check(s->lockfile, p, err);
 	return r ? r : warn(s, p, err);
 }

@@ -3,6 +3,7 @@
 #ifndef IBB_API_TRUST_H
 #define IBB_API_TRUST_H
 
+#include "api/lockfile.h"
 #include "api/session.h"
 #include "driver/trust.h"
 
@@ -24,14 +25,6 @@ int ibb_session_judge_chosen(struct ibb_session *s, struct ibb_error *err) IBB_M
 
 /* ---- the lock file ---- */
 
-/* What --lock FILE says, when the file is there. */
-struct ibb_lockfile;
-/* IBB_E_NOTFOUND, and nothing else, when it is not there. _as: messages call it `name`. */
-int ibb_lockfile_read_as(const char *path, const char *name, struct ibb_lockfile **ret,
-			 struct ibb_error *err) IBB_MUST_CHECK;
-int ibb_lockfile_read(const char *path, struct ibb_lockfile **ret,
-		      struct ibb_error *err) IBB_MUST_CHECK;
-void ibb_lockfile_free(struct ibb_lockfile *l);
 /* Is this package as it was locked? IBB_E_UNTRUSTED when not, or when it is not in the file. */
 int ibb_lockfile_check(const struct ibb_lockfile *l, const struct ibb_package *p,
 		       struct ibb_error *err) IBB_MUST_CHECK;
@@ -50,7 +43,7 @@ void ibb_lock_entry_clear(struct ibb_lock_entry *e);
 /* Its text for these packages; free() it. */
 int ibb_lockfile_text(const struct ibb_lock_entry *entries, size_t n, char **ret,
 		      struct ibb_error *err) IBB_MUST_CHECK;
-/* Write it for these packages; it must not exist. */
+/* Write it for these packages; it must not exist, or pin downloads alone, which it keeps. */
 int ibb_lockfile_write(const char *path, const struct ibb_lock_entry *entries, size_t n,
 		       struct ibb_error *err) IBB_MUST_CHECK;
 

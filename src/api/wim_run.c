@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <string.h>
 
+#include "api/lockfile.h"
 #include "api/output.h"
 #include "api/wims.h"
 #include "base/utf16.h"
@@ -49,7 +50,7 @@ static int note_packages(struct ibb_wims *set, const struct ibb_session *s, stru
 
 	set->signature = weaker(set->signature, ibb_plan_signature(s->plan));
 	/* there is a lock file: it stays as it is */
-	for (size_t i = 0; i < s->n_chosen && !s->lockfile && !r; i++)
+	for (size_t i = 0; i < s->n_chosen && !ibb_lockfile_locks_packages(s->lockfile) && !r; i++)
 		r = ibb_lock_entries_add(&set->locked, &set->n_locked, &set->cap_locked,
 					 s->chosen[i], err);
 	return r;

@@ -91,6 +91,10 @@
 #define IBB_LIMIT_MSI_PATHS	   (64u << 20)	/* bytes of all paths of an MSI */
 #define IBB_LIMIT_ZIP_DIRECTORY	   (32u << 20)	/* of a zip; one of 65 536 files has 8 MB */
 #define IBB_LIMIT_DOWNLOAD_BYTES   (4ull << 30) /* of one file; WinOF-2 has 0.34 GiB */
+#define IBB_LIMIT_CACHE_FILES	   65536u
+#define IBB_LIMIT_URL_BYTES	   8192u  /* curl itself takes 8 MB */
+#define IBB_LIMIT_HTTP_HEADERS	   65536u /* bytes of one answer */
+#define IBB_LIMIT_REDIRECTS	   10u
 #define IBB_LIMIT_BUNDLE_BYTES	   (4ull << 30)
 #define IBB_LIMIT_BUNDLE_FILES	   65536u
 

@@ -24,6 +24,7 @@ struct cli {
 	bool writing; /* --format or --sparse was given */
 	enum cli_progress progress;
 	char *manifest_path; /* the default one, owned */
+	char *cache_path;    /* the same */
 	/* progress state */
 	const char *phase;
 	bool bar_drawn, terminal;
@@ -62,8 +63,10 @@ enum {
 	CLI_BUNDLE = 1 << 21,  /* --bundle, --bundle-key */
 	CLI_CACHE = 1 << 22,   /* --cache-dir */
 	CLI_NET = 1 << 23, /* --offline, --allow-insecure-fetch, --timeout, --cacert, --proxy ... */
-	CLI_SIGN = 1 << 29, /* --sign-key */
-	CLI_OUT = 1 << 30   /* --output, --overwrite of what is no image */
+	CLI_SIGN = 1 << 29,	    /* --sign-key */
+	CLI_OUT = 1 << 30,	    /* --output, --overwrite of what is no image */
+	CLI_TEND = -2147483647 - 1, /* the last bit: --release, --remove, --older-than */
+	CLI_DRY = CLI_TEND | 0
 };
 
 /* An enum has no room for the last bit. */
@@ -118,6 +121,13 @@ int cli_cmd_verify(struct cli *c);
 int cli_cmd_convert(struct cli *c);
 int cli_cmd_drivers(struct cli *c);
 int cli_cmd_recover(struct cli *c);
+int cli_cmd_fetch(struct cli *c);
+int cli_cmd_cache(struct cli *c);
+
+/* net.c: fill in what the environment says. The first leaves q.cache_dir NULL when it says
+ * nothing; 0, or the exit status. */
+int cli_cache_dir(struct cli *c);
+void cli_network(struct cli *c);
 /* drivers unpack; cmd_unpack.c */
 int cli_drivers_unpack(struct cli *c);
 int cli_cmd_bundle(struct cli *c);

@@ -27,6 +27,8 @@ int cli_cmd_bake(struct cli *c)
 		return cli_usage(c, "bake needs one IMAGE and --size SIZE");
 	c->q.image = c->args[0];
 	r = cli_default_output(c);
+	if (!r && !c->q.n_driver_dirs && !c->q.bundle)
+		r = cli_cache_dir(c);
 	if (r)
 		return r;
 	r = ibb_bake(&c->q, &json, &err);

@@ -70,6 +70,9 @@ int cli_cmd_plan(struct cli *c)
 	if (c->n_args != 1 || !c->q.n_sizes)
 		return cli_usage(c, "plan needs one IMAGE and --size SIZE");
 	c->q.image = c->args[0];
+	r = c->q.n_driver_dirs || c->q.bundle ? 0 : cli_cache_dir(c);
+	if (r)
+		return r;
 	r = ibb_plan(&c->q, &json, &err);
 	return cli_finish(c, r, &err, json, text);
 }

@@ -4,6 +4,7 @@ ibb_layer(cli
 		cli/cmd_plan.c cli/cmd_recover.c cli/cmd_resolve.c cli/cmd_sizes.c cli/cmd_unpack.c cli/cmd_verify.c
 		cli/main.c cli/opt.c cli/rate.c cli/render.c cli/render_wim.c cli/talk.c
 		cli/cmd_bundle.c
+		cli/cmd_cache.c cli/cmd_fetch.c cli/net.c
 	USES base)
 
 # The program is linked to the objects themselves: it runs from any directory, and uses base's JSON.

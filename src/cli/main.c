@@ -26,7 +26,7 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake plan base.vhd --size Standard_HB120rs_v3 --drivers winof2/\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_PARTITION | CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG |
 		 CLI_PROGRESS | CLI_DIRTY | CLI_TRUST | CLI_LOCK | CLI_AZURE | CLI_FORMAT |
-		 CLI_BUNDLE,
+		 CLI_BUNDLE | CLI_CACHE,
 	 cli_cmd_plan},
 	{"bake", "IMAGE", "make an image that has the InfiniBand driver, and its manifest",
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n"
@@ -36,7 +36,7 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --bundle drivers.ibbundle -o out.vhd\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_PARTITION |
 		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS | CLI_DIRTY | CLI_TRUST |
-		 CLI_LOCK | CLI_IN_PLACE | CLI_AZURE | CLI_WINRE | CLI_BUNDLE,
+		 CLI_LOCK | CLI_IN_PLACE | CLI_AZURE | CLI_WINRE | CLI_BUNDLE | CLI_CACHE,
 	 cli_cmd_bake},
 	{"convert", "IMAGE", "write an image of any kind as one of another, without a bake",
 	 "  ibbake convert export.vhdx -o disk.vhd\n"
@@ -79,6 +79,17 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake recover base.vhd\n"
 	 "  ibbake recover base.vhd --no-manifest\n",
 	 CLI_RECOVER, cli_cmd_recover},
+	{"fetch", "[RELEASE...]", "have driver releases in the package cache; alone uses a network",
+	 "  ibbake fetch --size Standard_HB120rs_v3 --os server2022 --lock site.lock\n"
+	 "  ibbake fetch winof2-25.10 --dry-run\n",
+	 CLI_SIZE | CLI_OSES | CLI_CATALOG | CLI_CACHE | CLI_NET | CLI_LOCK | CLI_PROGRESS,
+	 cli_cmd_fetch},
+	{"cache", "list|verify|prune|add ...", "see to the package cache",
+	 "  ibbake cache list\n"
+	 "  ibbake cache verify --remove\n"
+	 "  ibbake cache prune --older-than 90d\n"
+	 "  ibbake cache add MLNX_WinOF2-25_10_51000_All_x64.exe --lock site.lock\n",
+	 CLI_CACHE | CLI_CATALOG | CLI_LOCK | CLI_PROGRESS | CLI_TEND, cli_cmd_cache},
 };
 const size_t cli_n_commands = IBB_ARRAY_SIZE(cli_commands);
 
@@ -189,5 +200,6 @@ int main(int argc, char **argv)
 	c.q.progress_ctx = &c;
 	status = cmd->run(&c);
 	free(c.manifest_path);
+	free(c.cache_path);
 	return status;
 }

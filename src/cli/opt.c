@@ -11,6 +11,7 @@ enum kind {
 	TEXT,
 	LIST,
 	NUMBER,
+	AGE,
 	REQUIRE,
 	ALLOW,
 	DIGEST,
@@ -83,7 +84,7 @@ static const struct option {
 	 "remove other versions of what is added"},
 	{"reflect", 0, "auto|never", CLI_ADD, REFLECT, AT(q.reflect), 0, 0,
 	 "configure a boot-critical package (auto), or only stage it (never)"},
-	{"allow-unsupported", 0, NULL, CLI_WEAKEN, FLAG, AT(q.allow_unsupported), 0, 0,
+	{"allow-unsupported", 0, NULL, CLI_WEAKEN | CLI_NET, FLAG, AT(q.allow_unsupported), 0, 0,
 	 "go on although the catalog says unsupported"},
 	{"allow", 0, "unsigned,vendor-signed,test-signed,untrusted-root", CLI_TRUST, ALLOW,
 	 AT(q.allow), 0, 0,
@@ -136,6 +137,13 @@ static const struct option {
 	 "proxy for all requests (default: https_proxy, http_proxy, no_proxy of the environment)"},
 	{"cacert", 0, "PEM", CLI_NET, TEXT, AT(q.ca_file), 0, 0,
 	 "CA certificates to trust (default: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's)"},
+	{"dry-run", 'n', NULL, CLI_NET, FLAG, AT(dry_run), 0, 0, "say what would be fetched"},
+	{"release", 0, "ID", CLI_TEND, TEXT, AT(q.release), 0, 0,
+	 "add: the release that FILE is, by id, version or file name (default: by its name)"},
+	{"remove", 0, NULL, CLI_TEND, FLAG, AT(q.remove_wrong), 0, 0,
+	 "verify: take out what is not what its digest says"},
+	{"older-than", 0, "N[d|h|m|s]", CLI_TEND, AGE, AT(q.older_than_s), 0, 0,
+	 "prune: also take out files that came in so long ago; 0: all"},
 	{"progress", 0, "auto|plain|json|none", CLI_PROGRESS, PROGRESS, AT(progress), 0, 0,
 	 "how to report progress on standard error"},
 	{"json", 0, NULL, 0, FLAG, AT(json), 0, 0, "one JSON document on standard output"},
@@ -227,6 +235,24 @@ static bool parse_allow(const char *v, void *ret)
 	return true;
 }
 
+/* "90d", "12h"; a bare number counts days. */
+static bool parse_age(const char *v, int64_t *ret)
+{
+	char *end;
+	unsigned long n = strtoul(v, &end, 10);
+	int64_t unit = 86400;
+
+	if (v[0] < '0' || v[0] > '9' || n > 36500)
+		return false;
+	if (*end) {
+		unit = *end == 'd' ? 86400 : *end == 'h' ? 3600 : *end == 'm' ? 60 : 1;
+		if (!strchr("dhms", *end) || end[1])
+			return false;
+	}
+	*ret = (int64_t)n * unit;
+	return true;
+}
+
 static bool store(struct cli *c, const struct option *o, const char *v)
 {
 	static const char *const lines[] = {"driver", "address", "user-nd"};
@@ -263,6 +289,9 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 		*(unsigned *)at = (unsigned)x;
 		return true;
 	}
+	case AGE:
+		c->q.prune_files = true;
+		return parse_age(v, (int64_t *)at);
 	case REQUIRE:
 		if (!parse_choice(v, lines, IBB_ARRAY_SIZE(lines), &choice))
 			return false;

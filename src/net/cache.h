@@ -9,6 +9,13 @@
 #include "base/buf.h"
 #include "base/hash.h"
 
+/*
+ * DIR/sha256/ab/<digest>     the files, mode 0400
+ * DIR/meta/<digest>.json     how they came in; lost, the file is still found by its digest
+ * DIR/partial/<key>.data     a file that is coming in, .json what the server said of it, .lock who
+ *                            is at it
+ */
+
 struct ibb_cache;
 
 /* Open a cache; with `create` the directory is made (0700) when it is missing, without it that is
@@ -27,6 +34,7 @@ struct ibb_cache_entry {
 	char *release;	 /* the catalog's id of the release, or NULL */
 	char *url;	 /* where it came from; NULL: from a file of the user */
 	int64_t added;	 /* seconds since 1970 */
+	bool insecure;	 /* came over http while nobody knew its digest */
 };
 void ibb_cache_entry_clear(struct ibb_cache_entry *e);
 
@@ -37,6 +45,9 @@ int ibb_cache_find(struct ibb_cache *c, const struct ibb_sha256 *d, bool check,
 /* The file that was last added for this release. IBB_E_NOTFOUND. */
 int ibb_cache_find_release(struct ibb_cache *c, const char *release, struct ibb_cache_entry *ret,
 			   struct ibb_error *err) IBB_MUST_CHECK;
+/* The file that was last added from this URL (as ibb_url_shown() writes it). IBB_E_NOTFOUND. */
+int ibb_cache_find_url(struct ibb_cache *c, const char *url, struct ibb_cache_entry *ret,
+		       struct ibb_error *err) IBB_MUST_CHECK;
 /*
  * Take a file of the user in (copied, digested, compared). `expected` may be NULL. `e` says what is
  * known of it: file_name, release, url, added. IBB_E_UNTRUSTED when the digest is another one.
@@ -47,5 +58,25 @@ int ibb_cache_add(struct ibb_cache *c, const char *path, const struct ibb_sha256
 /* All files, by digest; free each with ibb_cache_entry_clear(), and the array. */
 int ibb_cache_list(struct ibb_cache *c, struct ibb_cache_entry **ret, size_t *ret_n,
 		   struct ibb_error *err) IBB_MUST_CHECK;
+void ibb_cache_entries_free(struct ibb_cache_entry *list, size_t n);
+
+/* Non-zero: stop, IBB_E_CANCELLED. */
+typedef int (*ibb_cache_progress_fn)(void *ctx, uint64_t done, uint64_t total);
+/* Digest a file that is in the cache; is it what its name says? IBB_E_CORRUPT with *ret_actual set
+ * when not. */
+int ibb_cache_check(const struct ibb_cache_entry *e, ibb_cache_progress_fn progress, void *ctx,
+		    struct ibb_sha256 *ret_actual, struct ibb_error *err) IBB_MUST_CHECK;
+/* Take a file out, if it is still the one that was seen: *ret_removed. */
+int ibb_cache_remove(struct ibb_cache *c, const struct ibb_cache_entry *e, bool *ret_removed,
+		     struct ibb_error *err) IBB_MUST_CHECK;
+/* What a pass over the leftovers did: downloads that were given up, and what a killed process left
+ * behind. Those that a running process is at stay. */
+struct ibb_cache_swept {
+	size_t n, n_in_use;
+	uint64_t bytes;
+};
+int ibb_cache_sweep(struct ibb_cache *c, int64_t before, struct ibb_cache_swept *ret,
+		    struct ibb_error *err) IBB_MUST_CHECK;
+const char *ibb_cache_dir(const struct ibb_cache *c);
 
 #endif

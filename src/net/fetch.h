@@ -12,6 +12,8 @@ struct ibb_fetch_options {
 	unsigned connect_s, stall_s;  /* no connection, no bytes for so long; 0: 30, 60 */
 	unsigned total_s;	      /* for a whole file with all its tries; 0: no limit */
 	unsigned tries;		      /* of one URL; 0: 5 */
+	unsigned backoff_ms;	      /* before the second one, doubled each time; 0: 500 */
+	uint64_t limit_bytes;	      /* 0: IBB_LIMIT_DOWNLOAD_BYTES */
 	bool offline;		      /* only what is in the cache */
 	bool allow_insecure;	      /* http for a file whose digest nobody knows */
 	int (*progress)(void *ctx, uint64_t done, uint64_t total); /* non-zero: IBB_E_CANCELLED */
@@ -30,9 +32,10 @@ struct ibb_fetch_what {
 struct ibb_fetched {
 	struct ibb_cache_entry entry;
 	bool from_cache;
-	bool resumed;	/* a part of it had been there before */
+	bool resumed;	/* a part of it was not asked for again */
 	unsigned tries; /* requests that were made */
-	char *url;	/* the one that gave it, after redirects; NULL from the cache */
+	char *url;	/* the one that gave it, after redirects, as ibb_url_shown() writes it; NULL
+			   from the cache */
 };
 void ibb_fetched_clear(struct ibb_fetched *f);
 
@@ -43,6 +46,12 @@ void ibb_fetched_clear(struct ibb_fetched *f);
  * certificate that no known CA vouches for; the message says which, and every URL that was tried.
  * IBB_E_IO, IBB_E_NOSPACE: of this machine. What was downloaded of a file that is not whole stays
  * in the cache for the next try, except with wrong bytes.
+ *
+ * http: with a known digest as it is, for the digest vouches for the bytes. Without one the URL, or
+ * what it is redirected to, is asked for over https; when that fails, http is taken with
+ * allow_insecure alone, and noted in the entry.
+ * A file whose digest nobody knows is taken from the cache when it came from there for the same
+ * release, or URL, before.
  */
 int ibb_fetch_file(struct ibb_cache *c, const struct ibb_fetch_what *what,
 		   const struct ibb_fetch_options *o, struct ibb_fetched *ret,

@@ -25,11 +25,13 @@ except ImportError:
 
 sys.dont_write_bytecode = True
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
+from hostile_http import Server, answer, good  # noqa: E402
 from vhdchild import differencing_vhd  # noqa: E402
 
 NAMES = ("sizes", "resolve", "inspect", "plan", "manifest", "verify", "drivers", "events", "check",
          "lock", "convert", "recover", "wim-inspect", "wim-plan", "wim-manifest", "wim-verify",
-         "wim-drivers", "catalog-check", "catalog-import", "catalog-show", "unpack", "bundle", "bundle-check")
+         "wim-drivers", "catalog-check", "catalog-import", "catalog-show", "unpack", "bundle",
+         "bundle-check", "fetch", "cache")
 SIZE = "Standard_HB120rs_v3"
 IB_ID = r"PCI\VEN_15B3&DEV_101C&SUBSYS_000715B3&REV_00"
 
@@ -512,6 +514,54 @@ def hives(r, package):
     r.ibbake("drivers", "list", image, "--accept-dirty-hives")
 
 
+def downloads(r):
+    """Fetched, cached, refused, pinned; the cache looked at, damaged, swept."""
+    server = Server({"/a": good(b"a" * 5000), "/b": lambda c, q: answer(c, "404 Not Found")})
+    over, cache, lock = r.path("over.json"), r.path("cache"), r.path("downloads.lock")
+
+    def release(name, sha256, path):
+        return {"id": name, "driver_set": "winof2", "version": name, "driver_version": None,
+                "date": None, "lts": False, "package": name + ".exe", "package_name": "seen",
+                "urls": [{"url": f"http://127.0.0.1:{server.port}{path}", "basis": "seen",
+                          "confidence": "A"}], "sha256": sha256, "windows": None,
+                "windows_basis": "made by the test", "source": "azx", "confidence": "A",
+                **({"sha256_basis": "the test"} if sha256 else {})}
+
+    digest = hashlib.sha256(b"a" * 5000).hexdigest()
+    with open(over, "w", encoding="utf-8") as f:
+        json.dump({"format": 1, "title": "test", "as_of": "2026-01-01",
+                   "releases": [release("one", None, "/a"), release("two", digest, "/b")]}, f)
+    at = ("--cache-dir", cache)
+    names = (*at, "--catalog-dir", over, "--tries", "1")
+    try:
+        doc = r.ibbake("fetch", "one", *names, "--allow-insecure-fetch", "--lock", lock)
+        want(r.schemas, "pinned", doc["files"][0]["pinned"], "first-fetch")
+        want(r.schemas, "insecure", doc["files"][0]["insecure"], True)
+        with open(lock, encoding="utf-8") as f:
+            r.schemas.check("lock", json.load(f), "the lock file of downloads")
+        doc = r.ibbake("fetch", "--size", SIZE, "--os", "server2022", "--dry-run", *names)
+        want(r.schemas, "state", doc["files"][0]["state"], "missing")
+        doc = r.ibbake("fetch", "two", *names)  # the same file, by its digest
+        want(r.schemas, "state", doc["files"][0]["state"], "cached")
+        r.events("fetch", "two", *names)
+        r.ibbake("cache", "list", *at)
+        path = os.path.join(cache, "sha256", digest[:2], digest)
+        os.chmod(path, 0o600)
+        with open(path, "wb") as f:
+            f.write(b"damage")
+        doc = r.ibbake("cache", "verify", *at, rc=255)
+        want(r.schemas, "state", doc["files"][0]["state"], "wrong")
+        r.ibbake("cache", "verify", "--remove", *at)
+        doc = r.ibbake("fetch", "two", *names, rc=100)
+        want(r.schemas, "state", doc["files"][0]["state"], "failed")
+        r.ibbake("fetch", "one", *at, "--catalog-dir", over, "--offline", rc=100)
+        r.ibbake("cache", "add", over, *at)
+        r.ibbake("cache", "prune", "--older-than", "0", *at)
+        r.ibbake("fetch", *at, rc=2, document=False)
+    finally:
+        server.close()
+
+
 def trust(r, image):
     """Packages judged alone, allowed by name, locked by digest."""
     package, unsigned = r.package("signed"), r.package("unsigned", "--no-catalog")
@@ -737,7 +787,8 @@ def event_lines(r, image, out, package):
              r.path("events.vhd"),
              "--digest=content")
     want(r.schemas, "phases", r.phases - {None},
-         {"inspect", "unpack", "packages", "plan", "digest", "apply", "copy", "check", "sync"})
+         {"inspect", "unpack", "packages", "plan", "digest", "apply", "copy", "check", "sync",
+          "fetch"})
     r.events(*bake, "-o", out, rc=100, code="exists")
     r.events(*bake, "-o", r.path("no/such.vhd"), rc=255, code="io")
     r.events(*bake, "-o", r.path("x.vhd"), "--require", "address", rc=100, code="unsupported")
@@ -775,6 +826,7 @@ def main():
         hives(r, package)
         trust(r, image)
         bundles(r, image, package)
+        downloads(r)
         hindered_images(r)
         recover_documents(r, image, package)
         wims(r, package)

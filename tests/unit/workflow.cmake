@@ -17,7 +17,7 @@ target_compile_definitions(ibb_workflow_support PRIVATE
 function(ibb_workflow_test name label)
 	ibb_unit_test(${name} LABEL ${label}
 		SOURCES unit/${name}.c $<TARGET_OBJECTS:ibb_workflow_support> ${ARGN}
-		LAYERS base disk hive inf authenticode catalog unpack bundle volume driver inspect plan apply
+		LAYERS base disk hive inf authenticode catalog unpack net bundle volume driver inspect plan apply
 			manifest api)
 endfunction()
 ibb_workflow_test(test_facts unit)

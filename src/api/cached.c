@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "api/cached.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/fetch.h"
+#include "api/sources.h"
+
+static bool asked(const struct ibb_session *s)
+{
+	return !s->q->n_driver_dirs && !s->q->bundle && !s->q->opened && s->q->cache_dir;
+}
+
+/* Was it for an earlier target? */
+static bool seen(const struct ibb_session *s, size_t target)
+{
+	for (size_t i = 0; i < target; i++)
+		if (s->resolutions[i]->recommended == s->resolutions[target]->recommended)
+			return true;
+	return false;
+}
+
+static bool is_source(const struct ibb_sources *from, const char *sha256)
+{
+	for (size_t i = 0; i < from->n_archives; i++)
+		if (from->archives[i].sha256 && strcmp(from->archives[i].sha256, sha256) == 0)
+			return true;
+	return false;
+}
+
+static int take(struct ibb_session *s, const struct ibb_release *rel,
+		const struct ibb_cache_entry *e, const char *pinned, struct ibb_error *err)
+{
+	struct ibb_sources *from = ibb_session_shared_sources(s);
+	const bool none = strcmp(pinned, "none") == 0;
+	const char *name = e->file_name ? e->file_name : rel->package ? rel->package : rel->id;
+	char hex[IBB_SHA256_HEX_SIZE];
+	int r;
+
+	ibb_sha256_hex(&e->sha256, hex);
+	r = is_source(from, hex) ? IBB_OK : ibb_sources_add(from, e->path, name, err);
+	if (r)
+		return ibb_err_prefix(err, r, "%s, of the package cache", name);
+	return ibb_session_warn(
+		s, err, "taken from the package cache: %s, release %s; %s%s", name, rel->id,
+		none			      ? "nothing pins it (--lock FILE of ibbake fetch does)"
+		: strcmp(pinned, "lock") == 0 ? "its digest is the one of the lock file"
+					      : "its digest is the published one",
+		none && e->insecure ? "; it came over http, unchecked" : "");
+}
+
+static int add(struct ibb_session *s, struct ibb_cache *c, const struct ibb_lockfile *lock,
+	       const struct ibb_release *rel, struct ibb_error *err)
+{
+	struct ibb_cache_entry e = {0};
+	struct ibb_sha256 d, actual;
+	const char *pinned;
+	bool known;
+	int r = ibb_fetch_expected(rel, lock, s->q->lock, &known, &d, &pinned, err);
+
+	if (r)
+		return r;
+	r = known ? ibb_cache_find(c, &d, false, &e, err)
+		  : ibb_cache_find_release(c, rel->id, &e, err);
+	if (r)
+		return r == IBB_E_NOTFOUND ? IBB_OK : r; /* select says what is missing */
+	r = ibb_cache_check(&e, NULL, NULL, &actual, err);
+	if (!r)
+		r = take(s, rel, &e, pinned, err);
+	ibb_cache_entry_clear(&e);
+	return r;
+}
+
+int ibb_session_add_cached(struct ibb_session *s, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_cache_close) struct ibb_cache *c = NULL;
+	IBB_AUTO(ibb_lockfile_free) struct ibb_lockfile *lock = NULL;
+	const struct ibb_sources *opened;
+	int r;
+
+	if (!asked(s))
+		return IBB_OK;
+	r = ibb_cache_open(s->q->cache_dir, false, &c, err);
+	if (r)
+		return r == IBB_E_NOTFOUND ? IBB_OK : r;
+	r = ibb_fetch_lock(s->q, &lock, err);
+	if (!r)
+		r = ibb_session_sources(s, &opened, err);
+	for (size_t i = 0; i < s->n_targets && !r; i++)
+		if (s->resolutions[i]->recommended && !s->resolutions[i]->n_local && !seen(s, i))
+			r = add(s, c, lock, s->resolutions[i]->recommended, err);
+	return r;
+}
+
+int ibb_session_hint_fetch(const struct ibb_session *s, int r, struct ibb_error *err)
+{
+	char build[16];
+
+	if (r != IBB_E_UNSUPPORTED || s->found.n || !asked(s))
+		return r;
+	for (size_t i = 0; i < s->n_targets; i++) {
+		const struct ibb_resolution *res = s->resolutions[i];
+
+		if (!res->recommended || res->n_local)
+			continue;
+		snprintf(build, sizeof(build), "%u", res->windows.build);
+		return ibb_err_hint(
+			err, r,
+			"--drivers names packages; without it they are taken from the "
+			"package cache %s, which 'ibbake fetch --size %s --os %s' fills",
+			s->q->cache_dir, res->size->name,
+			res->windows.id ? res->windows.id : build);
+	}
+	return r;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Packages from the package cache, for a request that names none. No network is used. */
+#ifndef IBB_API_CACHED_H
+#define IBB_API_CACHED_H
+
+#include "api/session.h"
+
+/*
+ * Put the files of the recommended releases of all targets among the sources, those that the cache
+ * of the request holds: by the digest that is published or locked, else by the release that they
+ * came in for; either way each is warned of. Nothing with driver_dirs or a bundle.
+ */
+int ibb_session_add_cached(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
+/* No package was found: when the cache could have had one, the hint says how it gets there. */
+int ibb_session_hint_fetch(const struct ibb_session *s, int r, struct ibb_error *err);
+
+#endif
