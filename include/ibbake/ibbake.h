@@ -139,8 +139,10 @@ struct ibb_request {
 	/* PEM files with Ed25519 public keys, one of which must have signed the bundle */
 	const char *const *bundle_keys;
 	size_t n_bundle_keys;
-	const char *sign_key;  /* ibb_bundle_create(): PEM file with an Ed25519 private key */
-	const char *cache_dir; /* the package cache; NULL: none */
+	const char *sign_key; /* ibb_bundle_create(): PEM file with an Ed25519 private key */
+	/* the package cache; ibb_plan() and ibb_bake() take the recommended releases from there
+	 * when neither driver_dirs nor a bundle is given; NULL: none */
+	const char *cache_dir;
 	/* what a command works on besides images: ibb_fetch() releases; ibb_catalog_import(),
 	 * ibb_cache(), ibb_drivers_unpack() files; ibb_bundle_check(), ibb_bundle_unpack() one
 	 */
