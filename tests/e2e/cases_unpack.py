@@ -402,7 +402,7 @@ def msi_of(world, package, name, embed):
                   "</Component>")
         refs += f'<ComponentRef Id="C{i}"/>'
     wxs = world.fresh(".wxs")
-    with open(wxs, "w", encoding="ascii") as f:
+    with open(wxs, "w", encoding="utf-8") as f:
         f.write(WXS.format(embed="yes" if embed else "no", files=files, refs=refs))
     out = os.path.join(folder, "Demo.msi")
     # relative paths only
