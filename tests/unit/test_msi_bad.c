@@ -244,7 +244,7 @@ static void rows(void **state)
 	small_begin(&s, MKCAB_STORED);
 	s.files[1].name = "X.INF";
 	build_refused(&s, IBB_E_CONFLICT,
-		      "the files 'fInf' and 'fRead' are both "
+		      "the files 'fInf' and 'fRead' of one component are both "
 		      "ProgramFiles64Folder/Acme Drivers/");
 	small_begin(&s, MKCAB_STORED);
 	s.files[1].size = -5;
@@ -473,18 +473,12 @@ static void mutations(void **state)
 }
 
 /* Every allocation fails once: an error like any other, and nothing stays behind. */
-static void out_of_memory(void **state)
+static void exhaust(struct small_msi *s)
 {
 	const char *path;
-	struct small_msi s;
-	struct ibb_buf b;
+	struct ibb_buf b = small_build(s, NULL);
 	unsigned failures = 0;
 
-	(void)state;
-	small_begin(&s, MKCAB_MSZIP);
-	s.files[1].name = "README~1.TXT|\xe4.txt";
-	s.m.code_page = 1251;
-	b = small_build(&s, NULL);
 	path = unpack_put(&world, "archive", &b);
 	for (long n = 0;; n++) {
 		struct ibb_unpack_result r = {0};
@@ -508,6 +502,23 @@ static void out_of_memory(void **state)
 		failures += rc != 0;
 	}
 	assert_in_range(failures, 50, 5000);
+}
+
+static void out_of_memory(void **state)
+{
+	struct small_msi s;
+
+	(void)state;
+	small_begin(&s, MKCAB_MSZIP);
+	s.files[1].name = "README~1.TXT|\xe4.txt";
+	s.m.code_page = 1251;
+	exhaust(&s);
+	/* files with one target path */
+	small_begin(&s, MKCAB_STORED);
+	s.files[2].component = "cOther";
+	s.files[2].name = "X.INF";
+	s.components[1] = (struct mkmsi_component){"cOther", "dAcme", "Privileged", "Main"};
+	exhaust(&s);
 }
 
 #define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, begin_world, end_world)
