@@ -49,6 +49,8 @@ uint64_t unpack_tree_room(const struct unpack_tree *t);
 struct unpack_found {
 	enum ibb_unpack_kind kind, inner; /* inner: of IBB_UNPACK_SFX, else the same */
 	struct unpack_source source;	  /* the stretch that the reader takes */
+	const char *refused;		  /* why it is none that can be taken apart, or NULL */
+	bool compound;			  /* a compound file has to do with that */
 };
 int unpack_detect(const struct unpack_source *s, struct unpack_found *ret,
 		  struct ibb_error *err) IBB_MUST_CHECK;

@@ -71,8 +71,22 @@ static int warn_kept(struct work *w, const char *path)
 
 /* ---- one archive ---- */
 
+/* The "plain" InstallShield programs are of this kind as well: an MSI and other files in a row. */
+static int refuse_program(struct work *w, const struct unpack_found *f)
+{
+	ibb_err(w->err, IBB_E_UNSUPPORTED, "%s: a program that cannot be taken apart: %s",
+		f->source.name, f->refused);
+	if (f->compound)
+		return unpack_installshield_hint(w->err, IBB_E_UNSUPPORTED);
+	return ibb_err_hint(w->err, IBB_E_UNSUPPORTED,
+			    "extract it on any Windows with its own switch (often /extract or "
+			    "/layout), and give that directory to --drivers");
+}
+
 static int read_form(struct work *w, const struct unpack_found *f)
 {
+	if (f->refused)
+		return refuse_program(w, f);
 	if (f->inner == IBB_UNPACK_MSI)
 		return unpack_msi(&f->source, w->t, w->err);
 	if (f->inner == IBB_UNPACK_INSTALLSHIELD)
@@ -148,8 +162,10 @@ static int try_nested(struct work *w, size_t i, bool cabinets, const char *outer
 	    (!cabinets && belongs_to_package(w->t, path)))
 		return rc;
 	rc = take_apart(w, path, &f, depth + 1);
-	if (!rc)
-		return cabinets ? IBB_OK : unpack_tree_remove(w->t, i, w->err);
+	if (!rc) /* what else than an MSI such a program holds nobody looked at */
+		return cabinets || (f.kind == IBB_UNPACK_SFX && f.inner == IBB_UNPACK_MSI)
+			       ? IBB_OK
+			       : unpack_tree_remove(w->t, i, w->err);
 	if (!may_be_kept(w, rc))
 		return rc;
 	while (w->out->n_archives > n_archives)

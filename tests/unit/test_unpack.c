@@ -360,6 +360,27 @@ static void cabinets_among_resources(void **state)
 	expect_error(program(NULL, NULL, 0), IBB_E_UNSUPPORTED, "not an archive");
 }
 
+/* WiX's bundles have one cabinet of their own and one of what they install. */
+static void several_behind_a_program(void **state)
+{
+	static const enum mkarchive_form forms[] = {MKARCHIVE_CAB, MKARCHIVE_7Z, MKARCHIVE_ZIP};
+	char want[64];
+
+	(void)state;
+	for (size_t i = 0; i < N(forms); i++) {
+		struct ibb_buf in = inner(MKARCHIVE_CAB), more = inner(forms[i]), b;
+
+		assert_int_equal(ibb_buf_append(&in, more.data, more.len), 0);
+		b = program(NULL, &in, 8);
+		snprintf(want, sizeof(want), "bundle.exe#%zu\nreadme.txt=x\n", b.len);
+		expect_tree(two_files(MKARCHIVE_ZIP, "bundle.exe", &b, "readme.txt"), want,
+			    "it holds several archives");
+		expect_error(program(NULL, &in, 8), IBB_E_UNSUPPORTED, "it holds several archives");
+		ibb_buf_clear(&in);
+		ibb_buf_clear(&more);
+	}
+}
+
 /* ---- limits ---- */
 
 static int stop(void *ctx, struct ibb_error *err)
@@ -485,6 +506,7 @@ int main(void)
 		cmocka_unit_test(programs_with_something_between),
 		cmocka_unit_test(programs_inside),
 		cmocka_unit_test(cabinets_among_resources),
+		cmocka_unit_test(several_behind_a_program),
 		cmocka_unit_test(without_memory),
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(bombs),
