@@ -274,6 +274,52 @@ static void zip_announcements(void **state)
 	zip_fails(b, IBB_E_UNSUPPORTED, "holds a NUL");
 }
 
+/* A locator of zip64 in front of the end: libarchive takes the directory that it names. */
+static struct ibb_buf with_zip64(uint64_t entries, size_t shift)
+{
+	struct ibb_buf b = mkarchive(MKARCHIVE_ZIP_STORED, pair, 2);
+	size_t end = b.len - 22, dir = ibb_get_le32(b.data + end + 16);
+	uint8_t old[22], e[76] = {0};
+
+	memcpy(old, b.data + end, sizeof(old));
+	memcpy(e, "PK\6\6", 4);
+	ibb_put_le64(e + 4, 44);
+	ibb_put_le16(e + 12, 45);
+	ibb_put_le16(e + 14, 45);
+	ibb_put_le64(e + 24, entries);
+	ibb_put_le64(e + 32, entries);
+	ibb_put_le64(e + 40, end - dir);
+	ibb_put_le64(e + 48, dir + shift);
+	memcpy(e + 56, "PK\6\7", 4);
+	ibb_put_le64(e + 64, end);
+	ibb_put_le32(e + 72, 1);
+	b.len = end;
+	assert_int_equal(ibb_buf_append(&b, e, sizeof(e)), 0);
+	assert_int_equal(ibb_buf_append(&b, old, sizeof(old)), 0);
+	return b;
+}
+
+static void zip64_contradicts(void **state)
+{
+	struct ibb_buf b = with_zip64(2, 0);
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct unpack_world w;
+
+	(void)state;
+	zip_fails(with_zip64(1, 0), IBB_E_CORRUPT, "contradict each other");
+	zip_fails(with_zip64(2, 1), IBB_E_CORRUPT, "contradict each other");
+	ibb_put_le16(b.data + b.len - 22 + 10, 0xffff);
+	unpack_world_begin(&w);
+	assert_ok(unpack_bytes(&w, &b, &r, &err), err);
+	unpack_assert_tree(&w, "a.inf=first\nb.inf=other\n");
+	ibb_unpack_result_clear(&r);
+	b = with_zip64(2, 0); /* not needed, and right */
+	assert_ok(unpack_bytes(&w, &b, &r, &err), err);
+	ibb_unpack_result_clear(&r);
+	unpack_world_end(&w);
+}
+
 /* ---- damage ---- */
 
 static const struct mkarchive_entry package[] = {
@@ -413,6 +459,7 @@ int main(void)
 		cmocka_unit_test(zip_headers_contradict),
 		cmocka_unit_test(zip_members_overlap),
 		cmocka_unit_test(zip_announcements),
+		cmocka_unit_test(zip64_contradicts),
 		cmocka_unit_test(truncated),
 		cmocka_unit_test(mutated),
 	};
