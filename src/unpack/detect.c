@@ -14,10 +14,13 @@
 #include "unpack/cfb.h"
 #include "unpack/tree.h"
 
-#define HEAD	   512u
-#define PIECE	   65536u
-#define CAB_HEADER 36u
-#define END_7Z	   32u
+#define HEAD	    512u
+#define PIECE	    65536u
+#define CAB_HEADER  36u
+#define END_7Z	    32u
+#define EOCD	    22u /* of a zip, APPNOTE.TXT 4.3.16; a comment may follow */
+#define EOCD_SEARCH 16384u
+#define PADDING	    7u
 
 const char *ibb_unpack_kind_name(enum ibb_unpack_kind k)
 {
@@ -103,6 +106,28 @@ static bool is_zip_at(const struct unpack_source *s, uint64_t at)
 	       ibb_get_le16(b + 8) <= 99; /* the highest method that APPNOTE.TXT knows */
 }
 
+/*
+ * A signature begins at a multiple of 8 bytes, and zeros fill up to there: they are not the zip's.
+ * Nothing is cut when no end of a central directory stands before them.
+ */
+static uint64_t without_padding(const struct unpack_source *zip)
+{
+	uint8_t b[EOCD_SEARCH];
+	size_t n = (size_t)ibb_min_u64(sizeof(b), zip->size_bytes), zeros = 0;
+
+	if (n < EOCD || unpack_read(zip, zip->size_bytes - n, b, n, NULL))
+		return zip->size_bytes;
+	while (zeros < PADDING && zeros < n && !b[n - 1 - zeros])
+		zeros++;
+	for (size_t i = n - EOCD + 1; i-- > 0;) {
+		size_t end = i + EOCD + ibb_get_le16(b + i + 20);
+
+		if (memcmp(b + i, "PK\5\6", 4) == 0 && end <= n && end + zeros >= n)
+			return zip->size_bytes - (n - end);
+	}
+	return zip->size_bytes;
+}
+
 /* What is looked for, and where: `where` lies inside of the program `s`. */
 struct search {
 	const struct unpack_source *s, *where;
@@ -161,6 +186,7 @@ static bool archive_at(struct search *q, const uint8_t *p, uint64_t at, uint64_t
 		inner = IBB_UNPACK_ZIP;
 		source = *q->s;
 		source.size_bytes = q->where->offset - q->s->offset + q->where->size_bytes;
+		source.size_bytes = without_padding(&source);
 		*ret_size = q->where->size_bytes - at;
 	} else {
 		return false;

@@ -312,6 +312,25 @@ static void programs_around_archives(void **state)
 	}
 }
 
+/* Signed programs have zeros between the zip and the signature, which begins at 8 bytes. */
+static void padded_for_a_signature(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 10; i++) {
+		struct ibb_buf in = inner(MKARCHIVE_ZIP), b;
+
+		ibb_put_le16(in.data + in.len - 2, 2);
+		assert_int_equal(ibb_buf_append(&in, i % 2 ? "ab" : "\0", 2), 0); /* a comment */
+		assert_int_equal(ibb_buf_append_zero(&in, i), 0);
+		b = program(NULL, &in, 64);
+		ibb_buf_clear(&in);
+		if (i < 8)
+			expect_tree(b, "a.inf=i\na.sys=s\n", NULL);
+		else
+			expect_error(b, IBB_E_CORRUPT, "no end of the central directory");
+	}
+}
+
 /* 7-Zip's module has its settings in front of the archive; a zip may count from the program. */
 static void programs_with_something_between(void **state)
 {
@@ -503,6 +522,7 @@ int main(void)
 		cmocka_unit_test(unreadable_inside_is_kept),
 		cmocka_unit_test(hostile_inside_ends_everything),
 		cmocka_unit_test(programs_around_archives),
+		cmocka_unit_test(padded_for_a_signature),
 		cmocka_unit_test(programs_with_something_between),
 		cmocka_unit_test(programs_inside),
 		cmocka_unit_test(cabinets_among_resources),
