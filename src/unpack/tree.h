@@ -35,11 +35,8 @@ int unpack_tree_open(struct unpack_tree *t, size_t i, int *ret_fd,
 int unpack_tree_remove(struct unpack_tree *t, size_t i, struct ibb_error *err) IBB_MUST_CHECK;
 /* Take out all that came from node `from` on. */
 int unpack_tree_rewind(struct unpack_tree *t, size_t from, struct ibb_error *err) IBB_MUST_CHECK;
-/* Something was refused that a file inside an archive must not excuse. */
-bool unpack_tree_is_hostile(const struct unpack_tree *t);
 /* A member that is a link or a device; IBB_E_UNSUPPORTED. */
-int unpack_tree_refuse(struct unpack_tree *t, const char *path, const char *what,
-		       struct ibb_error *err);
+int unpack_tree_refuse(const char *path, const char *what, struct ibb_error *err);
 /* Asks limits.tick. */
 int unpack_tree_tick(struct unpack_tree *t, struct ibb_error *err) IBB_MUST_CHECK;
 /* How many bytes may still be written. */

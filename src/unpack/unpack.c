@@ -136,10 +136,14 @@ static bool is_file(const char *path, const struct unpack_found *f)
 	return f->kind == IBB_UNPACK_NONE;
 }
 
-/* Damaged or unreadable content of something inside says nothing about the rest. */
-static bool may_be_kept(const struct work *w, int rc)
+/*
+ * Something inside that is damaged, unreadable, or refused for its links or names says nothing
+ * about the rest: nothing of it stays but the file itself. Limits (IBB_E_LIMIT) are for all
+ * together.
+ */
+static bool may_be_kept(int rc)
 {
-	return !unpack_tree_is_hostile(w->t) && (rc == IBB_E_CORRUPT || rc == IBB_E_UNSUPPORTED);
+	return rc == IBB_E_CORRUPT || rc == IBB_E_UNSUPPORTED || rc == IBB_E_CONFLICT;
 }
 
 /* `i`: a file of the tree; the cabinets' turn comes last. */
@@ -166,7 +170,7 @@ static int try_nested(struct work *w, size_t i, bool cabinets, const char *outer
 		return cabinets || (f.kind == IBB_UNPACK_SFX && f.inner == IBB_UNPACK_MSI)
 			       ? IBB_OK
 			       : unpack_tree_remove(w->t, i, w->err);
-	if (!may_be_kept(w, rc))
+	if (!may_be_kept(rc))
 		return rc;
 	while (w->out->n_archives > n_archives)
 		free(w->out->archives[--w->out->n_archives].path);

@@ -66,8 +66,10 @@ void ibb_unpack_result_clear(struct ibb_unpack_result *r);
  * - What lies in, or below, a directory that holds an INF may be a file of that driver package and
  *   is left as it is. (autorun.inf is no driver's.)
  * - Other archives and installers are taken apart, and then removed. One that cannot be read (an
- *   encrypted zip of documentation, an unrelated program that looks like one) is kept as a file,
- *   which `warnings` tells. Limits, links, names that are refused and I/O end everything.
+ *   encrypted zip of documentation, an unrelated program that looks like one) or would be refused
+ * (a source tarball with links, names that Windows cannot have or that differ in case alone) is
+ * kept as a file, nothing of its content stays, and `warnings` tells it. Limits and I/O end
+ * everything; the outermost archive is refused as a whole.
  * - A program around an MSI stays, for it may hold other files; one that holds several archives is
  *   one that cannot be read.
  * - Cabinets are taken apart only when the whole tree holds no INF otherwise: else they are what an
