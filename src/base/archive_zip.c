@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/le.h"
 #include "base/limits.h"
+#include "base/utf16.h"
 
 #define EOCD_SIZE      22u
 #define EOCD_SEARCH    16384u /* libarchive looks no farther for it */
@@ -188,7 +189,10 @@ static int read_central(struct zip *z, size_t at, struct central *c)
 			       z->s->name);
 	if (c->flags & 0x2041) { /* encrypted, strongly encrypted, the directory encrypted */
 		ibb_err(z->err, IBB_E_UNSUPPORTED, "%s: %.*s: encrypted", z->s->name,
-			c->name_len < 300 ? (int)c->name_len : 300, (const char *)c->name);
+			!ibb_utf8_is_plain((const char *)c->name, c->name_len) ? 0
+			: c->name_len < 300				       ? (int)c->name_len
+									       : 300,
+			(const char *)c->name);
 		return ibb_err_hint(z->err, IBB_E_UNSUPPORTED,
 				    "take it apart with a tool that knows the password");
 	}

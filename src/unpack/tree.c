@@ -202,9 +202,15 @@ static int place(struct unpack_tree *t, const char *raw, char **ret, struct ibb_
 	struct ibb_error local;
 	IBB_AUTO_FREE char *norm = NULL, *joined = NULL;
 	const char *path = without_dots(raw);
-	int rc = check_raw(raw, err);
+	int rc;
 
 	err = err ? err : &local;
+	/* first of all: every other message shows the name */
+	if (!ibb_utf8_is_plain(raw, strlen(raw)))
+		return ibb_err(err, IBB_E_UNSUPPORTED,
+			       "refused: a path with a control character, or one that turns the "
+			       "direction of what is shown");
+	rc = check_raw(raw, err);
 	if (rc)
 		return rc;
 	if (!*path) {
@@ -415,7 +421,8 @@ int unpack_tree_mkdir(struct unpack_tree *t, const char *path, struct ibb_error 
 
 int unpack_tree_refuse(const char *path, const char *what, struct ibb_error *err)
 {
-	ibb_err(err, IBB_E_UNSUPPORTED, "refused: '%.300s' is %s", path, what);
+	ibb_err(err, IBB_E_UNSUPPORTED, "refused: '%.300s' is %s",
+		ibb_utf8_is_plain(path, strlen(path)) ? path : "?", what);
 	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
 			    "take the archive apart with a tool that you trust with it, look at "
 			    "it, and name the directory");

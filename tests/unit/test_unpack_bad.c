@@ -63,6 +63,10 @@ static const struct {
 	{"dir./a", "ends in a dot"},
 	{"bell\a.txt", "a control character"},
 	{"line\nfeed", "a control character"},
+	{"csi\xc2\x9b"
+	 "31m",
+	 "a control character"},
+	{"d\xe2\x80\xae/gnp.exe", "turns the direction"},
 };
 
 static void names(void **state)
