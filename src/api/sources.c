@@ -113,6 +113,16 @@ static int digest(const char *path, char **ret, struct ibb_error *err)
 	return *ret ? IBB_OK : ibb_err_nomem(err);
 }
 
+/* Many systems have a small /tmp in memory, and a driver's installer is large. */
+static int no_space(const struct ibb_request *q, const char *path, struct ibb_error *err)
+{
+	const char *temp = q->temp_dir ? q->temp_dir : "/tmp";
+
+	ibb_err_prefix(err, IBB_E_NOSPACE, "unpacking %s into %s", path, temp);
+	return ibb_err_hint(err, IBB_E_NOSPACE, "set TMPDIR to a directory with room (%s is full)",
+			    temp);
+}
+
 static int unpack(struct ibb_sources *s, struct ibb_source_archive *a, const char *path,
 		  const char *dir, struct ibb_error *err)
 {
@@ -121,7 +131,9 @@ static int unpack(struct ibb_sources *s, struct ibb_source_archive *a, const cha
 
 	if (!r)
 		r = digest(path, &a->sha256, err);
-	return r ? r : ibb_unpack(path, dir, s->q->temp_dir, &limits, &a->unpacked, err);
+	if (!r)
+		r = ibb_unpack(path, dir, s->q->temp_dir, &limits, &a->unpacked, err);
+	return r == IBB_E_NOSPACE ? no_space(s->q, path, err) : r;
 }
 
 static int add_archive(struct ibb_sources *s, const char *path, const char *name,

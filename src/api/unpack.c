@@ -147,7 +147,11 @@ static int take_apart(struct unpacking *u, const char *file)
 						 "two files are called %s: unpack them one by one",
 						 ibb_path_base(file))
 				       : ibb_err_os(u->err, errno, "%s: make the directory", dir);
-	rc = ibb_unpack(file, dir, u->q->temp_dir, &limits, &r, u->err);
+	/* what needs room meanwhile goes where there has to be room for the result */
+	rc = ibb_unpack(file, dir, dir, &limits, &r, u->err);
+	if (rc == IBB_E_NOSPACE)
+		rc = ibb_err_hint(u->err, rc,
+				  "name an output directory on a file system with room");
 	if (rc)
 		return rc;
 	result_json(u, file, alone ? "" : sub, &r);

@@ -453,14 +453,16 @@ int unpack_tree_spool(struct unpack_tree *t, int *ret_fd, struct ibb_error *err)
 int unpack_tree_spool_write(struct unpack_tree *t, int fd, const void *p, size_t n,
 			    struct ibb_error *err)
 {
+	const char *dir = t->temp_dir ? t->temp_dir : t->dir;
 	off_t at = lseek(fd, 0, SEEK_END);
 	int rc = count(t, n, err);
 
 	if (rc)
 		return rc;
 	if (at < 0)
-		return ibb_err_os(err, errno, "temporary file: seek");
-	return ibb_pwrite_full(fd, p, n, (uint64_t)at, "temporary file", err);
+		return ibb_err_os(err, errno, "%s: temporary file: seek", dir);
+	rc = ibb_pwrite_full(fd, p, n, (uint64_t)at, "temporary file", err);
+	return rc ? ibb_err_prefix(err, rc, "%s", dir) : rc;
 }
 
 static int open_regular(int dir, const char *name, int *ret_fd, uint64_t *ret_size,
