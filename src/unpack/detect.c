@@ -135,6 +135,7 @@ struct search {
 	bool found;
 	int failed; /* what ended it, in err */
 	struct unpack_found *f;
+	struct unpack_tree *t; /* for its tick, or NULL */
 	struct ibb_error *err;
 };
 
@@ -224,8 +225,10 @@ static int search(struct search *q)
 	while (at < q->where->size_bytes && !q->f->refused && !q->failed) {
 		size_t n = (size_t)ibb_min_u64(q->where->size_bytes - at, PIECE), i;
 		uint64_t size = 0;
-		int rc = unpack_read(q->where, at, b, n, q->err);
+		int rc = q->t ? unpack_tree_tick(q->t, q->err) : IBB_OK;
 
+		if (!rc)
+			rc = unpack_read(q->where, at, b, n, q->err);
 		if (rc)
 			return rc;
 		for (i = 0; i + 4 <= n; i++)
@@ -242,11 +245,11 @@ static int search(struct search *q)
  * Behind the last section, or, for what IExpress makes, a cabinet among the resources, or an MSI
  * there: no file but a program holds one, so that is looked for in all of it.
  */
-static int detect_program(const struct unpack_source *s, struct unpack_found *f,
-			  struct ibb_error *err)
+static int detect_program(const struct unpack_source *s, struct unpack_tree *t,
+			  struct unpack_found *f, struct ibb_error *err)
 {
 	struct unpack_source overlay;
-	struct search q = {.s = s, .where = &overlay, .behind = true, .f = f, .err = err};
+	struct search q = {.s = s, .where = &overlay, .behind = true, .f = f, .t = t, .err = err};
 	int rc = unpack_pe_overlay(s, &overlay, err);
 
 	if (rc && rc != IBB_E_NOTFOUND)
@@ -270,7 +273,8 @@ static int detect_program(const struct unpack_source *s, struct unpack_found *f,
 	return rc;
 }
 
-int unpack_detect(const struct unpack_source *s, struct unpack_found *ret, struct ibb_error *err)
+int unpack_detect(const struct unpack_source *s, struct unpack_tree *t, struct unpack_found *ret,
+		  struct ibb_error *err)
 {
 	struct unpack_found f = {.source = *s};
 	uint8_t b[HEAD];
@@ -283,7 +287,7 @@ int unpack_detect(const struct unpack_source *s, struct unpack_found *ret, struc
 	if (begins(b, n, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8) && unpack_is_msi(s))
 		f.kind = f.inner = IBB_UNPACK_MSI;
 	else if (begins(b, n, "MZ", 2))
-		rc = detect_program(s, &f, err);
+		rc = detect_program(s, t, &f, err);
 	if (!rc)
 		*ret = f;
 	return rc;
@@ -321,7 +325,7 @@ int ibb_unpack_detect(const char *path, enum ibb_unpack_kind *ret, struct ibb_er
 		return IBB_OK;
 	}
 	s.size_bytes = (uint64_t)st.st_size;
-	rc = unpack_detect(&s, &f, err);
+	rc = unpack_detect(&s, NULL, &f, err);
 	if (!rc)
 		*ret = f.kind;
 	return rc;

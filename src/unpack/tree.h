@@ -49,7 +49,8 @@ struct unpack_found {
 	const char *refused;		  /* why it is none that can be taken apart, or NULL */
 	bool compound;			  /* a compound file has to do with that */
 };
-int unpack_detect(const struct unpack_source *s, struct unpack_found *ret,
+/* `t` is asked now and then whether to go on; NULL: nobody is. */
+int unpack_detect(const struct unpack_source *s, struct unpack_tree *t, struct unpack_found *ret,
 		  struct ibb_error *err) IBB_MUST_CHECK;
 /* gzip.c: is the data what its digests say? IBB_E_CORRUPT, IBB_E_LIMIT. */
 int unpack_check_gzip(const struct unpack_source *s, struct unpack_tree *t,

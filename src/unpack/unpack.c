@@ -161,7 +161,7 @@ static int try_nested(struct work *w, size_t i, bool cabinets, const char *outer
 		return ibb_err_nomem(w->err);
 	rc = unpack_tree_open(w->t, i, &fd, w->err);
 	if (!rc)
-		rc = unpack_detect(&(struct unpack_source){fd, 0, size, name}, &f, w->err);
+		rc = unpack_detect(&(struct unpack_source){fd, 0, size, name}, w->t, &f, w->err);
 	if (rc || is_file(path, &f) || (f.kind == IBB_UNPACK_CAB) != cabinets ||
 	    (!cabinets && belongs_to_package(w->t, path)))
 		return rc;
@@ -269,7 +269,7 @@ static int run(struct work *w, int fd, const char *path)
 	if (!S_ISREG(st.st_mode))
 		return ibb_err(w->err, IBB_E_UNSUPPORTED, "%s: not a regular file", path);
 	s.size_bytes = (uint64_t)st.st_size;
-	rc = unpack_detect(&s, &f, w->err);
+	rc = unpack_detect(&s, w->t, &f, w->err);
 	if (!rc && f.kind == IBB_UNPACK_NONE)
 		return no_archive(path, w->err);
 	if (!rc)

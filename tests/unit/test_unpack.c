@@ -459,6 +459,26 @@ static void limits_hold(void **state)
 	unpack_world_end(&w);
 }
 
+/* Looking for an archive in a large program takes a while: it can be stopped as well. */
+static void search_can_be_stopped(void **state)
+{
+	struct ibb_buf fill = {0}, b;
+	unsigned left = 2;
+	struct ibb_unpack_limits l = {.tick = stop, .tick_ctx = &left};
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct unpack_world w;
+
+	(void)state;
+	assert_int_equal(ibb_buf_append_zero(&fill, 1 << 20), 0);
+	b = program(NULL, &fill, 0);
+	ibb_buf_clear(&fill);
+	unpack_world_begin(&w);
+	assert_fails(unpack_run(&w, unpack_put(&w, "setup.exe", &b), &l, &r, &err), IBB_E_CANCELLED,
+		     err, "stopped");
+	unpack_world_end(&w);
+}
+
 /* 64 MiB of zeros, which compress to nothing, against a limit of 1 MiB. */
 static void bombs(void **state)
 {
@@ -555,6 +575,7 @@ int main(void)
 		cmocka_unit_test(several_behind_a_program),
 		cmocka_unit_test(without_memory),
 		cmocka_unit_test(limits_hold),
+		cmocka_unit_test(search_can_be_stopped),
 		cmocka_unit_test(bombs),
 		cmocka_unit_test(deep_nests),
 	};
