@@ -161,6 +161,29 @@ def e2e_unpack_several(world):
                   "server1999")
 
 
+def e2e_unpack_where_it_cannot(world):
+    """Before the work, and not after it: a place where no directory can be made or replaced."""
+    a = pack(world, world.package(), "p.zip")
+    text = "is a directory that cannot be replaced"
+    here = world.path("here")
+    os.mkdir(here)
+    os.symlink("here", world.path("l"))
+    world.refused(["drivers", "unpack", a, "-o", here + "/."], 100, text)
+    world.refused(["drivers", "unpack", a, "-o", "."], 100, text)
+    world.refused(["drivers", "unpack", a, "-o", "/"], 100, text)
+    world.refused(["drivers", "unpack", a, "-o", "/proc"], 100, text)
+    world.refused(["drivers", "unpack", a, "-o", world.path("l")], 100, "exists and is a link")
+    os.makedirs(world.path("ro/out"))
+    os.chmod(world.path("ro"), 0o555)
+    if not os.access(world.path("ro"), os.W_OK):
+        world.refused(["drivers", "unpack", a, "-o", world.path("ro/out")], 255,
+                      "name a directory below one that may be written")
+    os.chmod(world.path("ro"), 0o755)
+    os.chmod(here, 0o750)
+    world.ibbake("drivers", "unpack", a, "-o", here)
+    same(stat.S_IMODE(os.stat(here).st_mode), 0o750, "the mode it had")
+
+
 def e2e_unpack_takes_no_foreign_options(world):
     """What only the other `drivers` commands heed is an error and not forgotten."""
     a = pack(world, world.package(), "p.zip")
