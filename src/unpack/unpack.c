@@ -83,10 +83,46 @@ static int refuse_program(struct work *w, const struct unpack_found *f)
 			    "/layout), and give that directory to --drivers");
 }
 
+/* Other makers' programs have zips in them as well: with no file out of it, it is none of ours. */
+static int read_zip_program(struct work *w, const struct unpack_found *f)
+{
+	size_t from = unpack_tree_n(w->t);
+	int rc = unpack_libarchive(&f->source, f->inner, w->t, w->err);
+
+	if (rc != IBB_E_CORRUPT || unpack_tree_n(w->t) != from)
+		return rc;
+	ibb_err_prefix(
+		w->err, IBB_E_UNSUPPORTED,
+		"a program of a form that is not known; what looks like a zip in it is none");
+	return ibb_err_hint(
+		w->err, IBB_E_UNSUPPORTED,
+		"if its maker says that it is a self-extracting zip, it is damaged; else "
+		"extract it on any Windows, and give that directory to --drivers");
+}
+
+/* A text.gz is no archive: not one file of a tar comes out of it. */
+static bool is_single_compressed(const struct work *w, const struct unpack_found *f,
+				 const char *path, size_t from)
+{
+	static const char *const all[] = {".gz", ".bz2", ".xz", ".zst"};
+
+	if (f->kind != IBB_UNPACK_TAR || unpack_tree_n(w->t) != from)
+		return false;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(all); i++) {
+		size_t n = strlen(path), k = strlen(all[i]);
+
+		if (ibb_case_suffix(path, all[i]))
+			return n < k + 4 || ibb_ncasecmp(path + n - k - 4, 4, ".tar", 4) != 0;
+	}
+	return false;
+}
+
 static int read_form(struct work *w, const struct unpack_found *f)
 {
 	if (f->refused)
 		return refuse_program(w, f);
+	if (f->kind == IBB_UNPACK_SFX && f->inner == IBB_UNPACK_ZIP)
+		return read_zip_program(w, f);
 	if (f->inner == IBB_UNPACK_MSI)
 		return unpack_msi(&f->source, w->t, w->err);
 	if (f->inner == IBB_UNPACK_INSTALLSHIELD)
@@ -174,7 +210,8 @@ static int try_nested(struct work *w, size_t i, bool cabinets, const char *outer
 		return rc;
 	while (w->out->n_archives > n_archives)
 		free(w->out->archives[--w->out->n_archives].path);
-	rc = warn_kept(w, path);
+	rc = rc == IBB_E_CORRUPT && is_single_compressed(w, &f, path, from) ? IBB_OK
+									    : warn_kept(w, path);
 	return rc ? rc : unpack_tree_rewind(w->t, from, w->err);
 }
 
@@ -274,6 +311,8 @@ static int run(struct work *w, int fd, const char *path)
 		return no_archive(path, w->err);
 	if (!rc)
 		rc = take_apart(w, "", &f, 1);
+	if (rc == IBB_E_CORRUPT && is_single_compressed(w, &f, path, 0))
+		return no_archive(path, w->err);
 	if (!rc)
 		rc = take_cabinets(w, path);
 	if (!rc)
