@@ -191,7 +191,7 @@ static int too_deep(const char *path, struct ibb_error *err)
 
 	for (const char *p = path; (p = strchr(p, '/')); p++)
 		n++;
-	if (n < IBB_LIMIT_UNPACK_DIRS && strlen(path) <= IBB_LIMIT_PATH_CHARS)
+	if (n < IBB_LIMIT_UNPACK_DIRS && strlen(path) <= IBB_LIMIT_UNPACK_PATH)
 		return IBB_OK;
 	return ibb_err(err, IBB_E_LIMIT, "path '%.300s...' is too long or nested too deeply", path);
 }

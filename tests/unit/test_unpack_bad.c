@@ -120,8 +120,13 @@ static void foreign_names(void **state)
 
 static void deep_and_long(void **state)
 {
-	char path[2 * 70 + 2], name[260];
+	char path[2 * 70 + 2], name[260], far[4000] = "";
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct unpack_world w;
+	struct ibb_buf b;
 	struct mkarchive_entry deep = {.name = path, .data = "1"},
+			       farthest = {.name = far, .data = "1"},
 			       longest = {.name = name, .data = "1"};
 
 	(void)state;
@@ -130,6 +135,18 @@ static void deep_and_long(void **state)
 	memcpy(path + 140, "f", 2);
 	refused(MKARCHIVE_ZIP, &deep, 1, IBB_E_LIMIT, "nested too deeply");
 	refused(MKARCHIVE_7Z, &deep, 1, IBB_E_LIMIT, "nested too deeply");
+	/* opened by their whole paths later on, which end at 4096 with the directory in front */
+	for (size_t i = 0; i < sizeof(far) - 1; i++)
+		far[i] = i % 205 == 204 ? '/' : 'd';
+	far[3073] = '\0';
+	refused(MKARCHIVE_TAR_GZ, &farthest, 1, IBB_E_LIMIT, "is too long");
+	far[3072] = '\0';
+	b = mkarchive(MKARCHIVE_TAR_GZ, &farthest, 1);
+	unpack_world_begin(&w);
+	assert_ok(unpack_bytes(&w, &b, &r, &err), err);
+	assert_int_equal(r.files, 1);
+	ibb_unpack_result_clear(&r);
+	unpack_world_end(&w);
 	memset(name, 'n', 256);
 	name[256] = '\0';
 	refused(MKARCHIVE_TAR_GZ, &longest, 1, IBB_E_UNSUPPORTED, "longer than 255");
