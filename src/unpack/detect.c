@@ -295,7 +295,8 @@ int unpack_detect(const struct unpack_source *s, struct unpack_tree *t, struct u
 
 bool unpack_is_document(const struct unpack_source *s)
 {
-	static const char *const first[] = {"[Content_Types].xml", "META-INF/", "mimetype"};
+	static const char *const first[] = {"[Content_Types].xml", "_rels/.rels", "docProps/",
+					    "META-INF/", "mimetype"};
 	uint8_t b[30 + 24];
 
 	if (s->size_bytes < sizeof(b) || unpack_read(s, 0, b, sizeof(b), NULL) ||

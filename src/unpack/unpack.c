@@ -169,6 +169,8 @@ static bool is_file(const char *path, const struct unpack_found *f)
 		return !ibb_case_suffix(path, ".exe");
 	if (f->kind == IBB_UNPACK_CAB)
 		return path[strlen(path) - 1] == '_';
+	if (f->kind == IBB_UNPACK_MSI) /* every InstallShield program has some */
+		return unpack_is_transform(&f->source);
 	return f->kind == IBB_UNPACK_NONE;
 }
 

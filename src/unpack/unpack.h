@@ -75,8 +75,8 @@ void ibb_unpack_result_clear(struct ibb_unpack_result *r);
  * - Cabinets are taken apart only when the whole tree holds no INF otherwise: else they are what an
  *   INF names and the reader of driver packages looks into, or what an MSI took its files from.
  *   They stay.
- * - Office documents, Java archives, single compressed files (a.sy_) and programs that are no *.exe
- *   are no archives here.
+ * - Office documents, Java archives, transforms of MSIs, single compressed files (a.sy_) and
+ * programs that are no *.exe are no archives here.
  *
  * `temp_dir` is where what needs room meanwhile goes, as unnamed files; NULL: dir.
  *

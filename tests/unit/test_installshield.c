@@ -91,6 +91,30 @@ static void forms(void **state)
 	free(want);
 }
 
+/* Each language has a transform of the MSI, which nobody wants to hear of. */
+static void transforms(void **state)
+{
+	struct mkcfb how = {.version = 3, .class = 0x82};
+	const struct mkcfb_stream s = {"!_StringPool", "x", 1};
+	struct ibb_buf mst = mkcfb(&how, &s, 1), msi = make_msi(), b;
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+
+	(void)state;
+	b = mkis_program(MKIS_STREAM,
+			 (const struct mkis_file[]){
+				 {"1033.MST", mst.data, mst.len, 6, true},
+				 {"Driver.msi", msi.data, msi.len, 6, true},
+			 },
+			 2);
+	assert_ok(unpack_bytes(&world, &b, &r, &err), err);
+	assert_int_equal(r.n_warnings, 0);
+	assert_int_equal(r.n_archives, 2);
+	ibb_unpack_result_clear(&r);
+	ibb_buf_clear(&mst);
+	ibb_buf_clear(&msi);
+}
+
 /* An MSI whose cabinet is another file of the payload. */
 static void cabinet_beside(void **state)
 {
@@ -426,10 +450,9 @@ static void cabinet_in_a_compound_file(void **state)
 #define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, begin_world, end_world)
 
 static const struct CMUnitTest tests[] = {
-	IN_WORLD(plain_msi), IN_WORLD(cabinet_in_a_compound_file),
-	IN_WORLD(forms),     IN_WORLD(cabinet_beside),
-	IN_WORLD(in_front),  IN_WORLD(damaged),
-	IN_WORLD(unknown),   IN_WORLD(bomb),
+	IN_WORLD(plain_msi), IN_WORLD(transforms),     IN_WORLD(cabinet_in_a_compound_file),
+	IN_WORLD(forms),     IN_WORLD(cabinet_beside), IN_WORLD(in_front),
+	IN_WORLD(damaged),   IN_WORLD(unknown),	       IN_WORLD(bomb),
 	IN_WORLD(mutations), IN_WORLD(out_of_memory),
 };
 IBB_TEST_MAIN(tests)

@@ -191,11 +191,15 @@ static void documents_are_files(void **state)
 {
 	static const struct mkarchive_entry doc[] = {{.name = "[Content_Types].xml",
 						      .data = "<a>"}},
+					    odd[] = {{.name = "_rels/.rels", .data = "<a>"}},
 					    jar[] = {{.name = "META-INF/M.MF", .data = "v"}};
 	struct ibb_buf in = mkarchive(MKARCHIVE_ZIP_STORED, doc, 1);
 	char want[64];
 
 	(void)state;
+	snprintf(want, sizeof(want), "readme.docx#%zu\nreadme.txt=x\n", in.len);
+	expect_tree(two_files(MKARCHIVE_ZIP, "readme.docx", &in, "readme.txt"), want, NULL);
+	in = mkarchive(MKARCHIVE_ZIP_STORED, odd, 1); /* LibreOffice's order */
 	snprintf(want, sizeof(want), "readme.docx#%zu\nreadme.txt=x\n", in.len);
 	expect_tree(two_files(MKARCHIVE_ZIP, "readme.docx", &in, "readme.txt"), want, NULL);
 	in = mkarchive(MKARCHIVE_ZIP_STORED, jar, 1);
