@@ -90,7 +90,7 @@ static int tick(void *ctx, struct ibb_error *err)
 	return ibb_session_phase(ctx, "unpack", 0, 0, err);
 }
 
-static int digest(const char *path, char **ret, struct ibb_error *err)
+static int digest(const struct ibb_request *q, const char *path, char **ret, struct ibb_error *err)
 {
 	IBB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	IBB_AUTO(ibb_hasher_free) struct ibb_hasher *h = NULL;
@@ -101,9 +101,14 @@ static int digest(const char *path, char **ret, struct ibb_error *err)
 
 	if (!b || ibb_hasher_new(&h))
 		return ibb_err_nomem(err);
-	while (fd >= 0 && ((n = read(fd, b, PIECE)) > 0 || (n < 0 && errno == EINTR)))
+	while (fd >= 0 && ((n = read(fd, b, PIECE)) > 0 || (n < 0 && errno == EINTR))) {
+		int r = ibb_session_phase(q, "unpack", 0, 0, err);
+
+		if (r)
+			return r;
 		if (n > 0 && ibb_hasher_update(h, b, (size_t)n))
 			return ibb_err_nomem(err);
+	}
 	if (fd < 0 || n < 0)
 		return ibb_err_os(err, errno, "%s: read", path);
 	if (ibb_hasher_final(IBB_TAKE(h), &d))
@@ -113,6 +118,16 @@ static int digest(const char *path, char **ret, struct ibb_error *err)
 	return *ret ? IBB_OK : ibb_err_nomem(err);
 }
 
+/* Many systems have a small /tmp in memory, and a driver's installer is large. */
+static int no_space(const struct ibb_request *q, const char *path, struct ibb_error *err)
+{
+	const char *temp = q->temp_dir ? q->temp_dir : "/tmp";
+
+	ibb_err_prefix(err, IBB_E_NOSPACE, "unpacking %s into %s", path, temp);
+	return ibb_err_hint(err, IBB_E_NOSPACE, "set TMPDIR to a directory with room (%s is full)",
+			    temp);
+}
+
 static int unpack(struct ibb_sources *s, struct ibb_source_archive *a, const char *path,
 		  const char *dir, struct ibb_error *err)
 {
@@ -120,8 +135,10 @@ static int unpack(struct ibb_sources *s, struct ibb_source_archive *a, const cha
 	int r = mkdir(dir, 0700) ? ibb_err_os(err, errno, "%s: make the directory", dir) : IBB_OK;
 
 	if (!r)
-		r = digest(path, &a->sha256, err);
-	return r ? r : ibb_unpack(path, dir, s->q->temp_dir, &limits, &a->unpacked, err);
+		r = digest(s->q, path, &a->sha256, err);
+	if (!r)
+		r = ibb_unpack(path, dir, s->q->temp_dir, &limits, &a->unpacked, err);
+	return r == IBB_E_NOSPACE ? no_space(s->q, path, err) : r;
 }
 
 static int add_archive(struct ibb_sources *s, const char *path, const char *name,

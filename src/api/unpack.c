@@ -5,6 +5,7 @@
 #endif
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 struct unpacking {
 	const struct ibb_request *q;
 	struct ibb_catalog *catalog;
+	mode_t mode;  /* of the empty directory that is there already, or 0 */
 	char *temp;   /* where it is made, until it gets its name */
 	char **files; /* relative, sorted */
 	size_t n_files, cap_files;
@@ -50,21 +52,67 @@ static int is_empty(const char *dir, bool *ret, struct ibb_error *err)
 	return IBB_OK;
 }
 
-static int check_output(const char *dir, struct ibb_error *err)
+/* A directory that another one can take the place of: where something is mounted none can. */
+static bool is_mount_point(const char *dir)
+{
+#ifdef STATX_ATTR_MOUNT_ROOT
+	struct statx x;
+
+	return !statx(AT_FDCWD, dir, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &x) &&
+	       (x.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+#else
+	(void)dir;
+	return false;
+#endif
+}
+
+static int not_there_yet(struct ibb_error *err, int code)
+{
+	return ibb_err_hint(err, code, "name a directory that is not there yet");
+}
+
+/* What publish() would meet is said before the work. */
+static int check_place(const char *dir, struct ibb_error *err)
+{
+	const char *base = ibb_path_base(dir);
+	IBB_AUTO_FREE char *parent = ibb_dir_of(dir);
+
+	if (!parent)
+		return ibb_err_nomem(err);
+	if (!*base || strcmp(base, ".") == 0 || strcmp(base, "..") == 0 || is_mount_point(dir)) {
+		ibb_err(err, IBB_E_EXISTS, "%s is a directory that cannot be replaced", dir);
+		return not_there_yet(err, IBB_E_EXISTS);
+	}
+	if (access(parent, W_OK | X_OK)) {
+		ibb_err_os(err, errno, "%s: %s is made in it", parent, dir);
+		return ibb_err_hint(err, err ? err->code : IBB_E_IO,
+				    "name a directory below one that may be written");
+	}
+	return IBB_OK;
+}
+
+static int check_output(const char *dir, mode_t *ret_mode, struct ibb_error *err)
 {
 	bool empty = false;
 	struct stat st;
-	int r;
+	int r = check_place(dir, err);
 
+	if (r)
+		return r;
 	if (lstat(dir, &st))
 		return errno == ENOENT ? IBB_OK : ibb_err_os(err, errno, "%s", dir);
+	if (S_ISLNK(st.st_mode)) {
+		ibb_err(err, IBB_E_EXISTS, "%s exists and is a link", dir);
+		return not_there_yet(err, IBB_E_EXISTS);
+	}
 	if (!S_ISDIR(st.st_mode))
 		return ibb_err(err, IBB_E_EXISTS, "%s exists and is no directory", dir);
+	*ret_mode = st.st_mode & 0777;
 	r = is_empty(dir, &empty, err);
 	if (r || empty)
 		return r;
 	ibb_err(err, IBB_E_EXISTS, "%s is not empty", dir);
-	return ibb_err_hint(err, IBB_E_EXISTS, "name a directory that is not there yet");
+	return not_there_yet(err, IBB_E_EXISTS);
 }
 
 /* The name without slashes at its end. */
@@ -92,9 +140,11 @@ static int make_temp(struct unpacking *u, const char *output)
 	return IBB_OK;
 }
 
-/* rename() takes the place of an empty directory, and of no other. */
+/* rename() takes the place of an empty directory, and of no other; its mode is kept. */
 static int publish(struct unpacking *u, const char *output)
 {
+	if (u->mode && chmod(u->temp, u->mode))
+		return ibb_err_os(u->err, errno, "%s: give the directory its mode", output);
 	if (rename(u->temp, output))
 		return ibb_err_os(u->err, errno, "%s: give the directory its name", output);
 	free(u->temp);
@@ -147,7 +197,11 @@ static int take_apart(struct unpacking *u, const char *file)
 						 "two files are called %s: unpack them one by one",
 						 ibb_path_base(file))
 				       : ibb_err_os(u->err, errno, "%s: make the directory", dir);
-	rc = ibb_unpack(file, dir, u->q->temp_dir, &limits, &r, u->err);
+	/* what needs room meanwhile goes where there has to be room for the result */
+	rc = ibb_unpack(file, dir, dir, &limits, &r, u->err);
+	if (rc == IBB_E_NOSPACE)
+		rc = ibb_err_hint(u->err, rc,
+				  "name an output directory on a file system with room");
 	if (rc)
 		return rc;
 	result_json(u, file, alone ? "" : sub, &r);
@@ -395,7 +449,7 @@ static void begin_doc(struct unpacking *u, const char *output)
 
 static int run(struct unpacking *u, const char *output)
 {
-	int r = check_output(output, u->err);
+	int r = check_output(output, &u->mode, u->err);
 
 	if (!r)
 		r = ibb_session_catalog(u->q, &u->catalog, u->err);

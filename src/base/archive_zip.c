@@ -91,6 +91,22 @@ static int read_end64(struct zip *z, uint64_t end_at)
 	return IBB_OK;
 }
 
+/* libarchive follows the locator whenever it is there: no reader shall see another directory. */
+static bool has_locator64(struct zip *z, uint64_t end_at)
+{
+	uint8_t b[4];
+
+	return end_at >= LOCATOR64_SIZE &&
+	       !ibb_pread_full(z->s->fd, b, sizeof(b), z->s->offset + end_at - LOCATOR64_SIZE,
+			       z->s->name, NULL) &&
+	       ibb_get_le32(b) == 0x07064b50;
+}
+
+static bool agree(uint64_t narrow, uint64_t all_ones, uint64_t wide)
+{
+	return narrow == all_ones || narrow == wide;
+}
+
 static int take_end(struct zip *z, const uint8_t *e, uint64_t end_at)
 {
 	bool wide;
@@ -102,11 +118,16 @@ static int take_end(struct zip *z, const uint8_t *e, uint64_t end_at)
 	if (ibb_get_le16(e + 4) || ibb_get_le16(e + 6))
 		return ibb_err(z->err, IBB_E_UNSUPPORTED, "%s: one part of a zip of several",
 			       z->s->name);
-	wide = z->n == 0xffff || z->dir_size == 0xffffffff || z->dir_at == 0xffffffff;
+	wide = z->n == 0xffff || z->dir_size == 0xffffffff || z->dir_at == 0xffffffff ||
+	       has_locator64(z, end_at);
 	if (wide)
 		rc = read_end64(z, end_at);
 	if (rc)
 		return rc;
+	if (!agree(ibb_get_le16(e + 10), 0xffff, z->n) ||
+	    !agree(ibb_get_le32(e + 12), 0xffffffff, z->dir_size) ||
+	    !agree(ibb_get_le32(e + 16), 0xffffffff, z->dir_at))
+		return damaged(z, "the two ends of the central directory contradict each other");
 	if (!ibb_in_range(z->dir_at, z->dir_size, end_at))
 		return damaged(z, "the central directory lies outside of it");
 	if (!wide)
@@ -189,7 +210,10 @@ static int read_central(struct zip *z, size_t at, struct central *c)
 			       z->s->name);
 	if (c->flags & 0x2041) { /* encrypted, strongly encrypted, the directory encrypted */
 		ibb_err(z->err, IBB_E_UNSUPPORTED, "%s: %.*s: encrypted", z->s->name,
-			c->name_len < 300 ? (int)c->name_len : 300, (const char *)c->name);
+			!ibb_utf8_is_plain((const char *)c->name, c->name_len) ? 0
+			: c->name_len < 300				       ? (int)c->name_len
+									       : 300,
+			(const char *)c->name);
 		return ibb_err_hint(z->err, IBB_E_UNSUPPORTED,
 				    "take it apart with a tool that knows the password");
 	}

@@ -81,6 +81,7 @@
 #define IBB_LIMIT_UNPACK_FILES	   65536u
 #define IBB_LIMIT_UNPACK_DEPTH	   4u		/* of archives in archives */
 #define IBB_LIMIT_UNPACK_DIRS	   64u		/* of directories in directories */
+#define IBB_LIMIT_UNPACK_PATH	   3072u	/* bytes; PATH_MAX less where it lies */
 #define IBB_LIMIT_CFB_BYTES	   (4ull << 30) /* of a compound file; its tables: 36 MB */
 #define IBB_LIMIT_CFB_MINIFAT	   16384u	/* sectors: 2 million small streams */
 #define IBB_LIMIT_CFB_ENTRIES	   65536u	/* streams and storages; an MSI has some 100 */

@@ -33,9 +33,9 @@ static int begin(void *ctx, const struct ibb_archive_entry *e, bool *want, struc
 			return ibb_err_nomem(err);
 	}
 	if (e->kind == IBB_ARCHIVE_LINK)
-		return named(to, unpack_tree_refuse(to->t, name, "a link", err), err);
+		return named(to, unpack_tree_refuse(name, "a link", err), err);
 	if (e->kind == IBB_ARCHIVE_SPECIAL)
-		return named(to, unpack_tree_refuse(to->t, name, "a device or the like", err), err);
+		return named(to, unpack_tree_refuse(name, "a device or the like", err), err);
 	if (to->rename)
 		name = to->rename(to->rename_ctx, name);
 	if (!name)

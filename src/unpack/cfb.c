@@ -8,6 +8,7 @@
 
 /* [MS-CFB] 2.1, 2.2, 2.6.1 */
 #define MAXREGSECT   0xfffffffau
+#define FREESECT     0xffffffffu
 #define NOSTREAM     0xffffffffu
 #define HEADER_BYTES 512u
 #define DIFAT_HEADER 109u
@@ -412,6 +413,34 @@ bool cfb_peek_clsid(const struct unpack_source *s, uint8_t clsid[16])
 		memcpy(clsid, e + 80, 16);
 	cfb_clear(&c);
 	return is;
+}
+
+bool cfb_is_plausible(const struct unpack_source *s)
+{
+	struct cfb c = {.s = *s};
+	uint8_t h[HEADER_BYTES];
+	bool is = cfb_is_one(s);
+
+	c.s.size_bytes = ibb_min_u64(s->size_bytes, HEADER_BYTES); /* whatever its size */
+	is = is && !read_header(&c, h, NULL);
+	cfb_clear(&c);
+	return is;
+}
+
+int cfb_extent(const struct unpack_source *s, uint64_t *ret, struct ibb_error *err)
+{
+	struct cfb c;
+	size_t last = 0;
+	int rc = cfb_open(s, &c, err);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < c.n_sectors; i++)
+		if ((i < c.n_fat && c.fat[i] != FREESECT) || c.used[i / 8] & 1u << i % 8)
+			last = i;
+	*ret = ibb_min_u64(sector_at(&c, (uint32_t)last) + sector_bytes(&c), s->size_bytes);
+	cfb_clear(&c);
+	return IBB_OK;
 }
 
 /* ---- reading ---- */

@@ -37,6 +37,10 @@ struct cfb {
 
 /* Does it begin as one? Never fails; false when it cannot be read. */
 bool cfb_is_one(const struct unpack_source *s);
+/* Has it a header that makes sense? Never fails. */
+bool cfb_is_plausible(const struct unpack_source *s);
+/* How many bytes of `s` are the file, by its allocation table: something else may follow. */
+int cfb_extent(const struct unpack_source *s, uint64_t *ret, struct ibb_error *err) IBB_MUST_CHECK;
 /* The class of the root storage, found by the header alone; false when that cannot be. */
 bool cfb_peek_clsid(const struct unpack_source *s, uint8_t clsid[16]);
 

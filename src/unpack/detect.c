@@ -11,12 +11,16 @@
 
 #include "base/io.h"
 #include "base/le.h"
+#include "unpack/cfb.h"
 #include "unpack/tree.h"
 
-#define HEAD	   512u
-#define PIECE	   65536u
-#define CAB_HEADER 36u
-#define END_7Z	   32u
+#define HEAD	    512u
+#define PIECE	    65536u
+#define CAB_HEADER  36u
+#define END_7Z	    32u
+#define EOCD	    22u /* of a zip, APPNOTE.TXT 4.3.16; a comment may follow */
+#define EOCD_SEARCH 16384u
+#define PADDING	    7u
 
 const char *ibb_unpack_kind_name(enum ibb_unpack_kind k)
 {
@@ -102,74 +106,150 @@ static bool is_zip_at(const struct unpack_source *s, uint64_t at)
 	       ibb_get_le16(b + 8) <= 99; /* the highest method that APPNOTE.TXT knows */
 }
 
-/* `where`: the stretch that is searched, inside of `s`, the program. */
-static bool archive_at(const struct unpack_source *s, const struct unpack_source *where,
-		       uint64_t at, struct unpack_found *f)
+/*
+ * A signature begins at a multiple of 8 bytes, and zeros fill up to there: they are not the zip's.
+ * Nothing is cut when no end of a central directory stands before them.
+ */
+static uint64_t without_padding(const struct unpack_source *zip)
 {
-	uint64_t size;
+	uint8_t b[EOCD_SEARCH];
+	size_t n = (size_t)ibb_min_u64(sizeof(b), zip->size_bytes), zeros = 0;
 
-	f->source = *where;
-	f->source.offset += at;
-	if (is_cab_at(where, at, &size)) {
-		f->inner = IBB_UNPACK_CAB;
-		f->source.size_bytes = size;
-	} else if (is_7z_at(where, at, &size)) {
-		f->inner = IBB_UNPACK_7Z;
-		f->source.size_bytes = size;
-	} else if (is_zip_at(where, at)) {
-		/* its offsets may count from the begin of the program */
-		f->inner = IBB_UNPACK_ZIP;
-		f->source = *s;
-		f->source.size_bytes = where->offset - s->offset + where->size_bytes;
-	} else {
-		return false;
+	if (n < EOCD || unpack_read(zip, zip->size_bytes - n, b, n, NULL))
+		return zip->size_bytes;
+	while (zeros < PADDING && zeros < n && !b[n - 1 - zeros])
+		zeros++;
+	for (size_t i = n - EOCD + 1; i-- > 0;) {
+		size_t end = i + EOCD + ibb_get_le16(b + i + 20);
+
+		if (memcmp(b + i, "PK\5\6", 4) == 0 && end <= n && end + zeros >= n)
+			return zip->size_bytes - (n - end);
 	}
-	f->kind = IBB_UNPACK_SFX;
+	return zip->size_bytes;
+}
+
+/* What is looked for, and where: `where` lies inside of the program `s`. */
+struct search {
+	const struct unpack_source *s, *where;
+	bool behind; /* the last section: there are zips and 7z as well */
+	bool found;
+	int failed; /* what ended it, in err */
+	struct unpack_found *f;
+	struct unpack_tree *t; /* for its tick, or NULL */
+	struct ibb_error *err;
+};
+
+/*
+ * A compound file: an MSI, or something that is none, but may have cabinets in it which are no
+ * archives of the program: an MSI's without its tables are files without names.
+ */
+static bool is_compound_at(struct search *q, uint64_t at, uint64_t *ret_size)
+{
+	struct unpack_source c = *q->where;
+	int rc;
+
+	c.offset += at;
+	c.size_bytes -= at;
+	if (!cfb_is_plausible(&c))
+		return false;
+	rc = cfb_extent(&c, ret_size, q->err);
+	if (rc == IBB_E_NOMEM || rc == IBB_E_IO) {
+		q->failed = rc;
+		*ret_size = c.size_bytes;
+	} else if (rc) {
+		q->f->refused = "it holds an MSI, or another compound file, that cannot be read "
+				"from here";
+		*ret_size = c.size_bytes;
+	} else if (!q->found) {
+		c.size_bytes = *ret_size;
+		q->f->inner = unpack_is_msi(&c) ? IBB_UNPACK_MSI : IBB_UNPACK_NONE;
+	}
+	q->f->compound = true;
 	return true;
 }
 
-static int search(const struct unpack_source *s, const struct unpack_source *where, bool cab_only,
-		  struct unpack_found *f, bool *ret, struct ibb_error *err)
+static bool archive_at(struct search *q, const uint8_t *p, uint64_t at, uint64_t *ret_size)
+{
+	enum ibb_unpack_kind inner = IBB_UNPACK_NONE;
+	struct unpack_source source = *q->where;
+
+	source.offset += at;
+	if (p[0] == 0xd0) {
+		if (!is_compound_at(q, at, ret_size))
+			return false;
+		inner = q->f->inner;
+	} else if (p[0] == 'M' && is_cab_at(q->where, at, ret_size)) {
+		inner = IBB_UNPACK_CAB;
+	} else if (p[0] == '7' && is_7z_at(q->where, at, ret_size)) {
+		inner = IBB_UNPACK_7Z;
+	} else if (p[0] == 'P' && is_zip_at(q->where, at)) {
+		/* its offsets may count from the begin of the program */
+		inner = IBB_UNPACK_ZIP;
+		source = *q->s;
+		source.size_bytes = q->where->offset - q->s->offset + q->where->size_bytes;
+		source.size_bytes = without_padding(&source);
+		*ret_size = q->where->size_bytes - at;
+	} else {
+		return false;
+	}
+	if (q->found) {
+		q->f->refused = "it holds several archives";
+		return true;
+	}
+	if (inner != IBB_UNPACK_ZIP)
+		source.size_bytes = *ret_size;
+	q->found = true;
+	q->f->kind = IBB_UNPACK_SFX;
+	q->f->inner = inner;
+	q->f->source = source;
+	return true;
+}
+
+static bool is_magic(const struct search *q, const uint8_t *p)
+{
+	if (p[0] == 0xd0)
+		return memcmp(p, "\xd0\xcf\x11\xe0", 4) == 0;
+	if (p[0] == 'M')
+		return memcmp(p, "MSCF", 4) == 0;
+	return q->behind && (memcmp(p, "7z\xbc\xaf", 4) == 0 || memcmp(p, "PK\3\4", 4) == 0);
+}
+
+/* Goes on behind the end of what it found: a second archive must not be lost. */
+static int search(struct search *q)
 {
 	IBB_AUTO_FREE uint8_t *b = ibb_alloc(PIECE);
 	uint64_t at = 0;
 
 	if (!b)
-		return ibb_err_nomem(err);
-	while (at < where->size_bytes) {
-		uint64_t left = where->size_bytes - at;
-		size_t n = left < PIECE ? (size_t)left : PIECE;
-		int rc = unpack_read(where, at, b, n, err);
+		return ibb_err_nomem(q->err);
+	while (at < q->where->size_bytes && !q->f->refused && !q->failed) {
+		size_t n = (size_t)ibb_min_u64(q->where->size_bytes - at, PIECE), i;
+		uint64_t size = 0;
+		int rc = q->t ? unpack_tree_tick(q->t, q->err) : IBB_OK;
 
+		if (!rc)
+			rc = unpack_read(q->where, at, b, n, q->err);
 		if (rc)
 			return rc;
-		for (size_t i = 0; i + 4 <= n; i++) {
-			const char *magic = cab_only	  ? "MSCF"
-					    : b[i] == 'M' ? "MSCF"
-					    : b[i] == '7' ? "7z\xbc\xaf"
-							  : "PK\3\4";
-
-			if (memcmp(b + i, magic, 4) == 0 && archive_at(s, where, at + i, f)) {
-				*ret = true;
-				return IBB_OK;
-			}
-		}
-		if (n < PIECE)
+		for (i = 0; i + 4 <= n; i++)
+			if (is_magic(q, b + i) && archive_at(q, b + i, at + i, &size))
+				break;
+		if (i + 4 > n && n < PIECE)
 			break;
-		at += n - 3;
+		at += size ? i + size : n - 3;
 	}
-	return IBB_OK;
+	return q->failed;
 }
 
 /*
- * Behind the last section, or, for what IExpress makes, a cabinet among the resources: no file but
- * a program holds one, so that is looked for in all of it.
+ * Behind the last section, or, for what IExpress makes, a cabinet among the resources, or an MSI
+ * there: no file but a program holds one, so that is looked for in all of it.
  */
-static int detect_program(const struct unpack_source *s, struct unpack_found *f,
-			  struct ibb_error *err)
+static int detect_program(const struct unpack_source *s, struct unpack_tree *t,
+			  struct unpack_found *f, struct ibb_error *err)
 {
 	struct unpack_source overlay;
-	bool found = false;
+	struct search q = {.s = s, .where = &overlay, .behind = true, .f = f, .t = t, .err = err};
 	int rc = unpack_pe_overlay(s, &overlay, err);
 
 	if (rc && rc != IBB_E_NOTFOUND)
@@ -179,18 +259,22 @@ static int detect_program(const struct unpack_source *s, struct unpack_found *f,
 		f->source = overlay;
 		return IBB_OK;
 	}
-	if (!rc) {
-		rc = search(s, &overlay, false, f, &found, err);
-		if (rc || found)
-			return rc;
+	if (!rc)
+		rc = search(&q);
+	else
+		rc = IBB_OK;
+	if (!rc && !q.found) {
+		q.where = s;
+		q.behind = false;
+		rc = search(&q);
 	}
-	rc = search(s, s, true, f, &found, err);
-	if (!rc && !found)
+	if (!rc && (!q.found || (f->inner == IBB_UNPACK_NONE && !f->refused)))
 		f->kind = IBB_UNPACK_NONE;
 	return rc;
 }
 
-int unpack_detect(const struct unpack_source *s, struct unpack_found *ret, struct ibb_error *err)
+int unpack_detect(const struct unpack_source *s, struct unpack_tree *t, struct unpack_found *ret,
+		  struct ibb_error *err)
 {
 	struct unpack_found f = {.source = *s};
 	uint8_t b[HEAD];
@@ -203,7 +287,7 @@ int unpack_detect(const struct unpack_source *s, struct unpack_found *ret, struc
 	if (begins(b, n, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8) && unpack_is_msi(s))
 		f.kind = f.inner = IBB_UNPACK_MSI;
 	else if (begins(b, n, "MZ", 2))
-		rc = detect_program(s, &f, err);
+		rc = detect_program(s, t, &f, err);
 	if (!rc)
 		*ret = f;
 	return rc;
@@ -211,7 +295,8 @@ int unpack_detect(const struct unpack_source *s, struct unpack_found *ret, struc
 
 bool unpack_is_document(const struct unpack_source *s)
 {
-	static const char *const first[] = {"[Content_Types].xml", "META-INF/", "mimetype"};
+	static const char *const first[] = {"[Content_Types].xml", "_rels/.rels", "docProps/",
+					    "META-INF/", "mimetype"};
 	uint8_t b[30 + 24];
 
 	if (s->size_bytes < sizeof(b) || unpack_read(s, 0, b, sizeof(b), NULL) ||
@@ -241,7 +326,7 @@ int ibb_unpack_detect(const char *path, enum ibb_unpack_kind *ret, struct ibb_er
 		return IBB_OK;
 	}
 	s.size_bytes = (uint64_t)st.st_size;
-	rc = unpack_detect(&s, &f, err);
+	rc = unpack_detect(&s, NULL, &f, err);
 	if (!rc)
 		*ret = f.kind;
 	return rc;

@@ -17,6 +17,11 @@
  * 1024 bytes. Compressed files are zlib streams, taken after that. In an ISSetupStream the sources
  * do not agree on files with 2 alone: here they are revealed like those of the older form, and
  * look_at_start() refuses what then is not what its name says.
+ *
+ * Not read: the plain forms, without a header. Each file has name, name with directory, version and
+ * length in front, as strings (UTF-16, with the number of files first, 32 bits; or one byte a
+ * letter, without), and lies there as it is. detect.c finds the MSI in such a program when that is
+ * the only archive, and refuses it otherwise.
  */
 #include <stdlib.h>
 

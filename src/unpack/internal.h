@@ -75,6 +75,7 @@ int unpack_pe_overlay(const struct unpack_source *s, struct unpack_source *ret,
 		      struct ibb_error *err) IBB_MUST_CHECK;
 /* Is it one? By magic numbers and, where needed, a look inside; they never fail on bad content. */
 bool unpack_is_msi(const struct unpack_source *s);	     /* a compound file with MSI's tables */
+bool unpack_is_transform(const struct unpack_source *s);     /* of an MSI: 1033.MST and the like */
 bool unpack_is_installshield(const struct unpack_source *s); /* of the overlay of a program */
 /* Why a result of it has to be taken with care, for ibb_unpacked_archive.unverified. */
 extern const char unpack_installshield_unverified[];

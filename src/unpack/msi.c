@@ -21,6 +21,13 @@ static bool is_class(const uint8_t clsid[16])
 	       memcmp(clsid + 1, rest, sizeof(rest)) == 0;
 }
 
+bool unpack_is_transform(const struct unpack_source *s)
+{
+	uint8_t clsid[16];
+
+	return cfb_peek_clsid(s, clsid) && is_class(clsid) && clsid[0] == 0x82;
+}
+
 bool unpack_is_msi(const struct unpack_source *s)
 {
 	struct cfb c;

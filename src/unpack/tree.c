@@ -35,7 +35,6 @@ struct unpack_tree {
 	uint32_t *slots; /* of a hash table: index of a node + 1 */
 	size_t n_slots;
 	const char *archive; /* that is being taken apart, in the tree; NULL: the outermost */
-	bool hostile;
 	/* the file being written */
 	int fd;
 	size_t file;
@@ -107,7 +106,6 @@ static int add_node(struct unpack_tree *t, char *path, uint64_t hash, bool dir,
 {
 	if (t->n >= t->limits.files) {
 		free(path);
-		t->hostile = true;
 		return ibb_err(err, IBB_E_LIMIT, "more than %u files and directories",
 			       t->limits.files);
 	}
@@ -155,14 +153,13 @@ static int open_parent(struct unpack_tree *t, const char *path, int *ret, struct
 
 /* ---- names ---- */
 
-static int refuse_name(struct unpack_tree *t, struct ibb_error *err)
+static int refuse_name(struct ibb_error *err)
 {
-	t->hostile = true;
 	return ibb_err_prefix(err, IBB_E_UNSUPPORTED, "refused");
 }
 
 /* X:\ and \\server\share\ normalize to relative paths or names with a colon; say what they are. */
-static int check_raw(struct unpack_tree *t, const char *path, struct ibb_error *err)
+static int check_raw(const char *path, struct ibb_error *err)
 {
 	const char *why = NULL;
 
@@ -173,7 +170,7 @@ static int check_raw(struct unpack_tree *t, const char *path, struct ibb_error *
 	if (!why)
 		return IBB_OK;
 	ibb_err(err, IBB_E_UNSUPPORTED, "path '%.300s': %s", path, why);
-	return refuse_name(t, err);
+	return refuse_name(err);
 }
 
 /*
@@ -189,15 +186,14 @@ static const char *without_dots(const char *path)
 	return strcmp(path, ".") == 0 ? "" : path;
 }
 
-static int too_deep(struct unpack_tree *t, const char *path, struct ibb_error *err)
+static int too_deep(const char *path, struct ibb_error *err)
 {
 	unsigned n = 0;
 
 	for (const char *p = path; (p = strchr(p, '/')); p++)
 		n++;
-	if (n < IBB_LIMIT_UNPACK_DIRS && strlen(path) <= IBB_LIMIT_PATH_CHARS)
+	if (n < IBB_LIMIT_UNPACK_DIRS && strlen(path) <= IBB_LIMIT_UNPACK_PATH)
 		return IBB_OK;
-	t->hostile = true;
 	return ibb_err(err, IBB_E_LIMIT, "path '%.300s...' is too long or nested too deeply", path);
 }
 
@@ -207,9 +203,15 @@ static int place(struct unpack_tree *t, const char *raw, char **ret, struct ibb_
 	struct ibb_error local;
 	IBB_AUTO_FREE char *norm = NULL, *joined = NULL;
 	const char *path = without_dots(raw);
-	int rc = check_raw(t, raw, err);
+	int rc;
 
 	err = err ? err : &local;
+	/* first of all: every other message shows the name */
+	if (!ibb_utf8_is_plain(raw, strlen(raw)))
+		return ibb_err(err, IBB_E_UNSUPPORTED,
+			       "refused: a path with a control character, or one that turns the "
+			       "direction of what is shown");
+	rc = check_raw(raw, err);
 	if (rc)
 		return rc;
 	if (!*path) {
@@ -218,22 +220,20 @@ static int place(struct unpack_tree *t, const char *raw, char **ret, struct ibb_
 	}
 	rc = ibb_path_normalize(path, &norm, err);
 	if (rc == IBB_E_INVALID)
-		return refuse_name(t, err);
+		return refuse_name(err);
 	if (rc)
 		return rc;
 	joined = t->archive ? ibb_asprintf("%s.d/%s", t->archive, norm) : IBB_TAKE(norm);
 	if (!joined)
 		return ibb_err_nomem(err);
-	rc = too_deep(t, joined, err);
+	rc = too_deep(joined, err);
 	if (!rc)
 		*ret = IBB_TAKE(joined);
 	return rc;
 }
 
-static int collision(struct unpack_tree *t, const char *path, const struct unpack_node *n,
-		     struct ibb_error *err)
+static int collision(const char *path, const struct unpack_node *n, struct ibb_error *err)
 {
-	t->hostile = true;
 	if (n->dir)
 		return ibb_err(err, IBB_E_CONFLICT, "%s is a file and a directory", path);
 	return ibb_err(err, IBB_E_CONFLICT, "two members have the name %s (as Windows compares)",
@@ -244,11 +244,9 @@ static int collision(struct unpack_tree *t, const char *path, const struct unpac
 static int cannot_make(struct unpack_tree *t, const char *path, const char *what,
 		       struct ibb_error *err)
 {
-	if (errno == ENAMETOOLONG) {
-		t->hostile = true;
+	if (errno == ENAMETOOLONG)
 		return ibb_err(err, IBB_E_UNSUPPORTED,
 			       "path '%.300s...': a name that is too long for this system", path);
-	}
 	return ibb_err_os(err, errno, "%s/%s: %s", t->dir, path, what);
 }
 
@@ -293,10 +291,8 @@ static int make_dirs(struct unpack_tree *t, const char *path, size_t n, char **r
 		if (rc)
 			return rc;
 		found = find(t, next, hash);
-		if (found && !found->dir) {
-			t->hostile = true;
+		if (found && !found->dir)
 			return ibb_err(err, IBB_E_CONFLICT, "%s is a file and a directory", next);
-		}
 		rc = found ? IBB_OK : make_dir(t, next, hash, err);
 		if (rc)
 			return rc;
@@ -319,7 +315,6 @@ int unpack_tree_tick(struct unpack_tree *t, struct ibb_error *err)
 
 static int too_much(struct unpack_tree *t, struct ibb_error *err)
 {
-	t->hostile = true;
 	return ibb_err(err, IBB_E_LIMIT, "more than %llu bytes would be unpacked",
 		       (unsigned long long)t->limits.bytes);
 }
@@ -359,7 +354,7 @@ static int begin_at(struct unpack_tree *t, const char *path, struct ibb_error *e
 	rc = hash_of(whole, &hash, err);
 	found = rc ? NULL : find(t, whole, hash);
 	if (found)
-		return collision(t, whole, found, err);
+		return collision(whole, found, err);
 	if (!rc)
 		rc = make_file(t, whole, err);
 	if (rc)
@@ -379,7 +374,7 @@ int unpack_tree_begin(struct unpack_tree *t, const char *path, const uint64_t *s
 		return rc;
 	if (!at) {
 		ibb_err(err, IBB_E_UNSUPPORTED, "a file without a name");
-		return refuse_name(t, err);
+		return refuse_name(err);
 	}
 	if (size_bytes && *size_bytes > unpack_tree_room(t))
 		return too_much(t, err);
@@ -441,11 +436,10 @@ int unpack_tree_warn(struct unpack_tree *t, const char *path, const char *text,
 	return IBB_OK;
 }
 
-int unpack_tree_refuse(struct unpack_tree *t, const char *path, const char *what,
-		       struct ibb_error *err)
+int unpack_tree_refuse(const char *path, const char *what, struct ibb_error *err)
 {
-	t->hostile = true;
-	ibb_err(err, IBB_E_UNSUPPORTED, "refused: '%.300s' is %s", path, what);
+	ibb_err(err, IBB_E_UNSUPPORTED, "refused: '%.300s' is %s",
+		ibb_utf8_is_plain(path, strlen(path)) ? path : "?", what);
 	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
 			    "take the archive apart with a tool that you trust with it, look at "
 			    "it, and name the directory");
@@ -476,14 +470,16 @@ int unpack_tree_spool(struct unpack_tree *t, int *ret_fd, struct ibb_error *err)
 int unpack_tree_spool_write(struct unpack_tree *t, int fd, const void *p, size_t n,
 			    struct ibb_error *err)
 {
+	const char *dir = t->temp_dir ? t->temp_dir : t->dir;
 	off_t at = lseek(fd, 0, SEEK_END);
 	int rc = count(t, n, err);
 
 	if (rc)
 		return rc;
 	if (at < 0)
-		return ibb_err_os(err, errno, "temporary file: seek");
-	return ibb_pwrite_full(fd, p, n, (uint64_t)at, "temporary file", err);
+		return ibb_err_os(err, errno, "%s: temporary file: seek", dir);
+	rc = ibb_pwrite_full(fd, p, n, (uint64_t)at, "temporary file", err);
+	return rc ? ibb_err_prefix(err, rc, "%s", dir) : rc;
 }
 
 static int open_regular(int dir, const char *name, int *ret_fd, uint64_t *ret_size,
@@ -502,34 +498,63 @@ static int open_regular(int dir, const char *name, int *ret_fd, uint64_t *ret_si
 	return IBB_OK;
 }
 
-/* The entry of a directory that Windows takes `name` for. */
-static int find_entry(int dir, const char *name, char **ret, struct ibb_error *err)
+static int two_spellings(const char *name, const char *a, const char *b, struct ibb_error *err)
 {
-	int fd = fcntl(dir, F_DUPFD_CLOEXEC, 0);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	char *found = NULL;
-	int rc = IBB_E_NOTFOUND;
+	ibb_err(err, IBB_E_CONFLICT, "%s: there are %s and %s: which one is meant?", name, a, b);
+	return ibb_err_hint(err, IBB_E_CONFLICT, "take one of them away");
+}
+
+static int search_entry(DIR *d, const char *name, char **found, struct ibb_error *err)
+{
 	struct dirent *e;
 
+	for (unsigned n = 0; (e = readdir(d)); n++) {
+		if (n == IBB_LIMIT_SIBLINGS)
+			return ibb_err(err, IBB_E_LIMIT,
+				       "%s: looked for among more than %u files of a directory",
+				       name, IBB_LIMIT_SIBLINGS);
+		if (!ibb_caseeq(e->d_name, name))
+			continue;
+		if (*found)
+			return two_spellings(name, *found, e->d_name, err);
+		*found = ibb_strdup(e->d_name);
+		if (!*found)
+			return ibb_err_nomem(err);
+	}
+	return *found ? IBB_OK : IBB_E_NOTFOUND;
+}
+
+/* The entry of a directory that Windows takes `name` for: the one of that very name, if it is. */
+static int find_entry(int dir, const char *name, char **ret, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *found = NULL;
+	struct stat st;
+	DIR *d;
+	int fd, rc;
+
+	if (!fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW)) {
+		*ret = ibb_strdup(name);
+		return *ret ? IBB_OK : ibb_err_nomem(err);
+	}
+	fd = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+	d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d) {
 		rc = ibb_err_os(err, errno, "%s: open the directory", name);
 		ibb_close_fd(&fd);
 		return rc;
 	}
 	rewinddir(d);
-	for (unsigned n = 0; !found && n < IBB_LIMIT_SIBLINGS && (e = readdir(d)); n++)
-		if (ibb_caseeq(e->d_name, name)) {
-			found = ibb_strdup(e->d_name);
-			rc = found ? IBB_OK : ibb_err_nomem(err);
-			if (!found)
-				break;
-		}
+	rc = search_entry(d, name, &found, err);
 	closedir(d);
-	*ret = found;
+	if (!rc)
+		*ret = IBB_TAKE(found);
 	return rc;
 }
 
-/* `name` may lead into directories; links are not followed. */
+/*
+ * `name` may lead into directories, which are no links; the file itself may be one: it is the
+ * user's own directory.
+ */
 static int host_sibling(struct unpack_tree *t, char *name, int *ret_fd, uint64_t *ret_size,
 			struct ibb_error *err)
 {
@@ -653,11 +678,6 @@ const struct unpack_node *unpack_tree_at(const struct unpack_tree *t, size_t i)
 uint64_t unpack_tree_room(const struct unpack_tree *t)
 {
 	return t->limits.bytes - t->bytes;
-}
-
-bool unpack_tree_is_hostile(const struct unpack_tree *t)
-{
-	return t->hostile;
 }
 
 int unpack_tree_open(struct unpack_tree *t, size_t i, int *ret_fd, struct ibb_error *err)

@@ -37,11 +37,8 @@ int unpack_tree_open(struct unpack_tree *t, size_t i, int *ret_fd,
 int unpack_tree_remove(struct unpack_tree *t, size_t i, struct ibb_error *err) IBB_MUST_CHECK;
 /* Take out all that came from node `from` on. */
 int unpack_tree_rewind(struct unpack_tree *t, size_t from, struct ibb_error *err) IBB_MUST_CHECK;
-/* Something was refused that a file inside an archive must not excuse. */
-bool unpack_tree_is_hostile(const struct unpack_tree *t);
 /* A member that is a link or a device; IBB_E_UNSUPPORTED. */
-int unpack_tree_refuse(struct unpack_tree *t, const char *path, const char *what,
-		       struct ibb_error *err);
+int unpack_tree_refuse(const char *path, const char *what, struct ibb_error *err);
 /* Asks limits.tick. */
 int unpack_tree_tick(struct unpack_tree *t, struct ibb_error *err) IBB_MUST_CHECK;
 /* How many bytes may still be written. */
@@ -51,8 +48,11 @@ uint64_t unpack_tree_room(const struct unpack_tree *t);
 struct unpack_found {
 	enum ibb_unpack_kind kind, inner; /* inner: of IBB_UNPACK_SFX, else the same */
 	struct unpack_source source;	  /* the stretch that the reader takes */
+	const char *refused;		  /* why it is none that can be taken apart, or NULL */
+	bool compound;			  /* a compound file has to do with that */
 };
-int unpack_detect(const struct unpack_source *s, struct unpack_found *ret,
+/* `t` is asked now and then whether to go on; NULL: nobody is. */
+int unpack_detect(const struct unpack_source *s, struct unpack_tree *t, struct unpack_found *ret,
 		  struct ibb_error *err) IBB_MUST_CHECK;
 /* gzip.c: is the data what its digests say? IBB_E_CORRUPT, IBB_E_LIMIT. */
 int unpack_check_gzip(const struct unpack_source *s, struct unpack_tree *t,

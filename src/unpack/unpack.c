@@ -64,8 +64,58 @@ static int warn_kept(struct work *w, const char *path)
 
 /* ---- one archive ---- */
 
+/* The "plain" InstallShield programs are of this kind as well: an MSI and other files in a row. */
+static int refuse_program(struct work *w, const struct unpack_found *f)
+{
+	ibb_err(w->err, IBB_E_UNSUPPORTED, "%s: a program that cannot be taken apart: %s",
+		f->source.name, f->refused);
+	if (f->compound)
+		return unpack_installshield_hint(w->err, IBB_E_UNSUPPORTED);
+	return ibb_err_hint(w->err, IBB_E_UNSUPPORTED,
+			    "extract it on any Windows with its own switch (often /extract or "
+			    "/layout), and give that directory to --drivers");
+}
+
+/* Other makers' programs have zips in them as well: with no file out of it, it is none of ours. */
+static int read_zip_program(struct work *w, const struct unpack_found *f)
+{
+	size_t from = unpack_tree_n(w->t);
+	int rc = unpack_libarchive(&f->source, f->inner, w->t, w->err);
+
+	if (rc != IBB_E_CORRUPT || unpack_tree_n(w->t) != from)
+		return rc;
+	ibb_err_prefix(
+		w->err, IBB_E_UNSUPPORTED,
+		"a program of a form that is not known; what looks like a zip in it is none");
+	return ibb_err_hint(
+		w->err, IBB_E_UNSUPPORTED,
+		"if its maker says that it is a self-extracting zip, it is damaged; else "
+		"extract it on any Windows, and give that directory to --drivers");
+}
+
+/* A text.gz is no archive: not one file of a tar comes out of it. */
+static bool is_single_compressed(const struct work *w, const struct unpack_found *f,
+				 const char *path, size_t from)
+{
+	static const char *const all[] = {".gz", ".bz2", ".xz", ".zst"};
+
+	if (f->kind != IBB_UNPACK_TAR || unpack_tree_n(w->t) != from)
+		return false;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(all); i++) {
+		size_t n = strlen(path), k = strlen(all[i]);
+
+		if (ibb_case_suffix(path, all[i]))
+			return n < k + 4 || ibb_ncasecmp(path + n - k - 4, 4, ".tar", 4) != 0;
+	}
+	return false;
+}
+
 static int read_form(struct work *w, const struct unpack_found *f)
 {
+	if (f->refused)
+		return refuse_program(w, f);
+	if (f->kind == IBB_UNPACK_SFX && f->inner == IBB_UNPACK_ZIP)
+		return read_zip_program(w, f);
 	if (f->inner == IBB_UNPACK_MSI)
 		return unpack_msi(&f->source, w->t, w->err);
 	if (f->inner == IBB_UNPACK_INSTALLSHIELD)
@@ -112,13 +162,19 @@ static bool is_file(const char *path, const struct unpack_found *f)
 		return !ibb_case_suffix(path, ".exe");
 	if (f->kind == IBB_UNPACK_CAB)
 		return path[strlen(path) - 1] == '_';
+	if (f->kind == IBB_UNPACK_MSI) /* every InstallShield program has some */
+		return unpack_is_transform(&f->source);
 	return f->kind == IBB_UNPACK_NONE;
 }
 
-/* Damaged or unreadable content of something inside says nothing about the rest. */
-static bool may_be_kept(const struct work *w, int rc)
+/*
+ * Something inside that is damaged, unreadable, or refused for its links or names says nothing
+ * about the rest: nothing of it stays but the file itself. Limits (IBB_E_LIMIT) are for all
+ * together.
+ */
+static bool may_be_kept(int rc)
 {
-	return !unpack_tree_is_hostile(w->t) && (rc == IBB_E_CORRUPT || rc == IBB_E_UNSUPPORTED);
+	return rc == IBB_E_CORRUPT || rc == IBB_E_UNSUPPORTED || rc == IBB_E_CONFLICT;
 }
 
 /* `i`: a file of the tree; the cabinets' turn comes last. */
@@ -137,20 +193,23 @@ static int try_nested(struct work *w, size_t i, bool cabinets, const char *outer
 		return ibb_err_nomem(w->err);
 	rc = unpack_tree_open(w->t, i, &fd, w->err);
 	if (!rc)
-		rc = unpack_detect(&(struct unpack_source){fd, 0, size, name}, &f, w->err);
+		rc = unpack_detect(&(struct unpack_source){fd, 0, size, name}, w->t, &f, w->err);
 	if (rc || is_file(path, &f) || (f.kind == IBB_UNPACK_CAB) != cabinets ||
 	    (!cabinets && belongs_to_package(w->t, path)))
 		return rc;
 	rc = take_apart(w, path, &f, depth + 1);
-	if (!rc)
-		return cabinets ? IBB_OK : unpack_tree_remove(w->t, i, w->err);
-	if (!may_be_kept(w, rc))
+	if (!rc) /* what else than an MSI such a program holds nobody looked at */
+		return cabinets || (f.kind == IBB_UNPACK_SFX && f.inner == IBB_UNPACK_MSI)
+			       ? IBB_OK
+			       : unpack_tree_remove(w->t, i, w->err);
+	if (!may_be_kept(rc))
 		return rc;
 	while (w->out->n_archives > n_archives)
 		free(w->out->archives[--w->out->n_archives].path);
 	while (w->out->n_warnings > n_warnings)
 		free(w->out->warnings[--w->out->n_warnings]);
-	rc = warn_kept(w, path);
+	rc = rc == IBB_E_CORRUPT && is_single_compressed(w, &f, path, from) ? IBB_OK
+									    : warn_kept(w, path);
 	return rc ? rc : unpack_tree_rewind(w->t, from, w->err);
 }
 
@@ -253,11 +312,13 @@ static int run(struct work *w, int fd, const char *path)
 	if (!S_ISREG(st.st_mode))
 		return ibb_err(w->err, IBB_E_UNSUPPORTED, "%s: not a regular file", path);
 	s.size_bytes = (uint64_t)st.st_size;
-	rc = unpack_detect(&s, &f, w->err);
+	rc = unpack_detect(&s, w->t, &f, w->err);
 	if (!rc && f.kind == IBB_UNPACK_NONE)
 		return no_archive(path, w->err);
 	if (!rc)
 		rc = take_apart(w, "", &f, 1);
+	if (rc == IBB_E_CORRUPT && is_single_compressed(w, &f, path, 0))
+		return no_archive(path, w->err);
 	if (!rc)
 		rc = take_cabinets(w, path);
 	if (!rc)

@@ -18,7 +18,7 @@ enum ibb_unpack_kind {
 	IBB_UNPACK_MSI,
 	IBB_UNPACK_INSTALLSHIELD, /* a program with an InstallShield payload behind its last section
 				   */
-	IBB_UNPACK_SFX		  /* a program with a zip, 7z or cabinet behind its last section */
+	IBB_UNPACK_SFX		  /* a program around one zip, 7z, cabinet or MSI */
 };
 const char *ibb_unpack_kind_name(enum ibb_unpack_kind k); /* "zip", "InstallShield" */
 
@@ -66,13 +66,17 @@ void ibb_unpack_result_clear(struct ibb_unpack_result *r);
  * - What lies in, or below, a directory that holds an INF may be a file of that driver package and
  *   is left as it is. (autorun.inf is no driver's.)
  * - Other archives and installers are taken apart, and then removed. One that cannot be read (an
- *   encrypted zip of documentation, an unrelated program that looks like one) is kept as a file,
- *   which `warnings` tells. Limits, links, names that are refused and I/O end everything.
+ *   encrypted zip of documentation, an unrelated program that looks like one) or would be refused
+ * (a source tarball with links, names that Windows cannot have or that differ in case alone) is
+ * kept as a file, nothing of its content stays, and `warnings` tells it. Limits and I/O end
+ * everything; the outermost archive is refused as a whole.
+ * - A program around an MSI stays, for it may hold other files; one that holds several archives is
+ *   one that cannot be read.
  * - Cabinets are taken apart only when the whole tree holds no INF otherwise: else they are what an
  *   INF names and the reader of driver packages looks into, or what an MSI took its files from.
  *   They stay.
- * - Office documents, Java archives, single compressed files (a.sy_) and programs that are no *.exe
- *   are no archives here.
+ * - Office documents, Java archives, transforms of MSIs, single compressed files (a.sy_) and
+ * programs that are no *.exe are no archives here.
  *
  * An MSI may install different files under one name (components that exclude one another): each
  * variant but the first gets directories of its own, DIR.COMPONENT beside DIR, whole; `warnings`

@@ -162,6 +162,89 @@ def e2e_unpack_several(world):
                   "server1999")
 
 
+def e2e_unpack_where_it_cannot(world):
+    """Before the work, and not after it: a place where no directory can be made or replaced."""
+    a = pack(world, world.package(), "p.zip")
+    text = "is a directory that cannot be replaced"
+    here = world.path("here")
+    os.mkdir(here)
+    os.symlink("here", world.path("l"))
+    world.refused(["drivers", "unpack", a, "-o", here + "/."], 100, text)
+    world.refused(["drivers", "unpack", a, "-o", "."], 100, text)
+    world.refused(["drivers", "unpack", a, "-o", "/"], 100, text)
+    world.refused(["drivers", "unpack", a, "-o", "/proc"], 100, text)
+    world.refused(["drivers", "unpack", a, "-o", world.path("l")], 100, "exists and is a link")
+    os.makedirs(world.path("ro/out"))
+    os.chmod(world.path("ro"), 0o555)
+    if not os.access(world.path("ro"), os.W_OK):
+        world.refused(["drivers", "unpack", a, "-o", world.path("ro/out")], 255,
+                      "name a directory below one that may be written")
+    os.chmod(world.path("ro"), 0o755)
+    os.chmod(here, 0o750)
+    world.ibbake("drivers", "unpack", a, "-o", here)
+    same(stat.S_IMODE(os.stat(here).st_mode), 0o750, "the mode it had")
+
+
+def e2e_unpack_takes_no_foreign_options(world):
+    """What only the other `drivers` commands heed is an error and not forgotten."""
+    a = pack(world, world.package(), "p.zip")
+    for option in (["--dry-run"], ["--in-place"], ["-i", "all"], ["--compact"],
+                   ["--manifest", "m"], ["--no-manifest"], ["--format", "raw"], ["--filter", "a=b"],
+                   ["--lock", "l"], ["--allow", "unsigned"], ["--recurse"], ["--azure"]):
+        world.refused(["drivers", "unpack", a, "-o", world.path("out"), *option], 2,
+                      "drivers unpack takes no --")
+
+
+def e2e_unpack_full(world):
+    """A small TMPDIR is named, with the remedy; `drivers unpack` does not need it."""
+    package = world.package()
+    with open(os.path.join(package, "ibbdemo.pad"), "wb") as f:
+        f.write(os.urandom(400000))
+    a = pack(world, package, "p.zip")
+    os.mkdir(world.path("m"))
+    script = 'mount -t tmpfs -o size=128k none m || exit 77; TMPDIR=m "$@"; rc=$?; ls -A m; exit $rc'
+
+    def run(*args):
+        r = world.run(["unshare", "-Urm", "sh", "-c", script, "sh", world.args.ibbake, *args],
+                      rc=None)
+        if r.rc in (1, 77):
+            raise Skip("no tmpfs of our own here")
+        return r
+    r = run("drivers", "check", a)
+    same((r.rc, r.out), (255, ""), f"{r}")
+    r.says("p.zip", "No space left on device", "set TMPDIR to a directory with room (m is full)")
+    r = run("drivers", "unpack", a, "-o", "out")
+    same(r.rc, 0, f"{r}")
+    r = run("drivers", "unpack", a, "-o", "m/out")
+    same((r.rc, r.out), (255, ""), f"{r}")
+    r.says("No space left on device", "name an output directory on a file system with room")
+    msi = msi_with_cabinet(world, package)
+    if msi:  # its cabinet is copied out on the way
+        same(run("drivers", "unpack", msi, "-o", "out2").rc, 0, "the room is where the result is")
+
+
+def msi_with_cabinet(world, package):
+    """An MSI with its cabinet inside; None: nothing makes one here."""
+    if not find_tool("wixl"):
+        world.notes.append("wixl is not installed: no MSI made")
+        return None
+    files = "".join(f'<Component Id="c{i}" Guid="*"><File Id="f{i}" Source="{m}"/>'
+                    '</Component>' for i, m in enumerate(members(package)))
+    refs = "".join(f'<ComponentRef Id="c{i}"/>' for i in range(len(members(package))))
+    with open(world.path("p.wxs"), "w", encoding="utf-8") as f:
+        f.write('<Wix xmlns="http://schemas.microsoft.com/wix/2006/wi"><Product Id="*" Name="d" '
+                'Language="1033" Version="1.0.0" Manufacturer="x" UpgradeCode='
+                '"5c0a7a1e-6d0e-4d2c-9a51-000000000001"><Package/><Media Id="1" '
+                'Cabinet="d.cab" EmbedCab="yes"/><Directory Id="TARGETDIR" Name="SourceDir">'
+                f'<Directory Id="INSTALLDIR" Name="d">{files}</Directory></Directory>'
+                f'<Feature Id="F">{refs}</Feature></Product></Wix>')
+    out = world.path("p.msi")
+    done = subprocess.run(["wixl", "-o", out, world.path("p.wxs")], cwd=package, capture_output=True,
+                          text=True, env=world.env)
+    same(done.returncode, 0, done.stderr)
+    return out
+
+
 def zip_of(world, name, *entries):
     path = world.path(name)
     with zipfile.ZipFile(path, "w") as z:

@@ -91,6 +91,30 @@ static void forms(void **state)
 	free(want);
 }
 
+/* Each language has a transform of the MSI, which nobody wants to hear of. */
+static void transforms(void **state)
+{
+	struct mkcfb how = {.version = 3, .class = 0x82};
+	const struct mkcfb_stream s = {"!_StringPool", "x", 1};
+	struct ibb_buf mst = mkcfb(&how, &s, 1), msi = make_msi(), b;
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+
+	(void)state;
+	b = mkis_program(MKIS_STREAM,
+			 (const struct mkis_file[]){
+				 {"1033.MST", mst.data, mst.len, 6, true},
+				 {"Driver.msi", msi.data, msi.len, 6, true},
+			 },
+			 2);
+	assert_ok(unpack_bytes(&world, &b, &r, &err), err);
+	assert_int_equal(r.n_warnings, 0);
+	assert_int_equal(r.n_archives, 2);
+	ibb_unpack_result_clear(&r);
+	ibb_buf_clear(&mst);
+	ibb_buf_clear(&msi);
+}
+
 /* An MSI whose cabinet is another file of the payload. */
 static void cabinet_beside(void **state)
 {
@@ -354,10 +378,82 @@ static void out_of_memory(void **state)
 	assert_in_range(failures, 20, 2000);
 }
 
+/* ---- programs around an MSI that lies there as it is ---- */
+
+static struct ibb_buf around(const struct ibb_buf *msi, const char *between,
+			     const struct ibb_buf *more)
+{
+	struct ibb_buf b = {0};
+
+	assert_int_equal(mkpe_driver("setup", &b), 0);
+	/* what the plain form of InstallShield has in front of a file */
+	assert_int_equal(ibb_buf_append(&b, "\1\0\0\0a\0.\0m\0s\0i\0\0\0001\0\0\0", 20), 0);
+	assert_int_equal(ibb_buf_append(&b, msi->data, msi->len), 0);
+	assert_int_equal(ibb_buf_append_str(&b, between), 0);
+	if (more)
+		assert_int_equal(ibb_buf_append(&b, more->data, more->len), 0);
+	return b;
+}
+
+static void refused_program(struct ibb_buf b, const char *text)
+{
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+
+	assert_fails(unpack_bytes(&world, &b, &r, &err), IBB_E_UNSUPPORTED, err, text);
+	assert_non_null(strstr(err.hint, "SETUP.exe /a"));
+}
+
+/* The MSI's cabinet names its members by keys: only with its tables do they get their names. */
+static void plain_msi(void **state)
+{
+	struct ibb_buf msi = make_msi(), b = around(&msi, "and something behind it", NULL);
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct small_msi s;
+	struct ibb_buf alone;
+
+	(void)state;
+	assert_ok(unpack_bytes(&world, &b, &r, &err), err);
+	unpack_assert_tree(&world, SMALL_TREE);
+	assert_int_equal(r.n_archives, 1);
+	assert_int_equal(r.archives[0].kind, IBB_UNPACK_SFX);
+	ibb_unpack_result_clear(&r);
+	refused_program(around(&msi, "", &msi), "it holds several archives");
+	small_begin(&s, MKCAB_MSZIP);
+	refused_program(around(&msi, "", &s.cab), "it holds several archives");
+	alone = small_build(&s, NULL);
+	ibb_buf_clear(&alone);
+	msi.len -= 1024; /* what its tables point to is not all there */
+	refused_program(around(&msi, "", NULL), "an MSI, or another compound file, that cannot");
+	ibb_buf_clear(&msi);
+}
+
+/* A cabinet in a compound file that is no MSI is nobody's either. */
+static void cabinet_in_a_compound_file(void **state)
+{
+	struct mkcfb how = {.version = 3, .class = 1};
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct small_msi s;
+	struct ibb_buf doc, b;
+
+	(void)state;
+	small_begin(&s, MKCAB_MSZIP);
+	doc = mkcfb(&how, s.streams, 1);
+	b = around(&doc, "", NULL);
+	assert_fails(unpack_bytes(&world, &b, &r, &err), IBB_E_UNSUPPORTED, err, "not an archive");
+	ibb_buf_clear(&doc);
+	doc = small_build(&s, NULL);
+	ibb_buf_clear(&doc);
+}
+
 #define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, begin_world, end_world)
 
 static const struct CMUnitTest tests[] = {
-	IN_WORLD(forms),   IN_WORLD(cabinet_beside), IN_WORLD(in_front),  IN_WORLD(damaged),
-	IN_WORLD(unknown), IN_WORLD(bomb),	     IN_WORLD(mutations), IN_WORLD(out_of_memory),
+	IN_WORLD(plain_msi), IN_WORLD(transforms),     IN_WORLD(cabinet_in_a_compound_file),
+	IN_WORLD(forms),     IN_WORLD(cabinet_beside), IN_WORLD(in_front),
+	IN_WORLD(damaged),   IN_WORLD(unknown),	       IN_WORLD(bomb),
+	IN_WORLD(mutations), IN_WORLD(out_of_memory),
 };
 IBB_TEST_MAIN(tests)

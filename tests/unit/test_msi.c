@@ -276,6 +276,34 @@ static void put_text(struct unpack_world *w, const char *name, const char *text)
 	unpack_put(w, name, &b);
 }
 
+/* The file of that very name, whatever else differs in case alone; of two others none is right. */
+static void spellings_beside(void **state)
+{
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct unpack_world w;
+	struct small_msi s;
+	struct ibb_buf cab, msi;
+
+	(void)state;
+	unpack_world_begin(&w);
+	small_begin(&s, MKCAB_MSZIP);
+	s.media[0].cabinet = "Disk1.CAB";
+	s.m.n_streams = 0;
+	cab = s.cab;
+	s.cab = (struct ibb_buf){0};
+	msi = small_build(&s, NULL);
+	put_text(&w, "disk1.cab", "none");
+	put_text(&w, "DISK1.cab", "none");
+	assert_fails(unpack_bytes(&w, &msi, &r, &err), IBB_E_CONFLICT, err, "which one is meant");
+	unpack_put(&w, "Disk1.CAB", &cab);
+	small_begin(&s, MKCAB_MSZIP);
+	s.media[0].cabinet = "Disk1.CAB";
+	s.m.n_streams = 0;
+	good(&w, &s, SMALL_TREE);
+	unpack_world_end(&w);
+}
+
 /* No compression: the files lie in the source tree, by the source names. */
 static void in_no_cabinet(void **state)
 {
@@ -439,6 +467,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(versions_and_methods),
 	cmocka_unit_test(several_media),
 	cmocka_unit_test(beside),
+	cmocka_unit_test(spellings_beside),
 	cmocka_unit_test(in_no_cabinet),
 	cmocka_unit_test(code_pages),
 	cmocka_unit_test(system_folders),

@@ -191,6 +191,7 @@ static void documents_are_files(void **state)
 {
 	static const struct mkarchive_entry doc[] = {{.name = "[Content_Types].xml",
 						      .data = "<a>"}},
+					    odd[] = {{.name = "_rels/.rels", .data = "<a>"}},
 					    jar[] = {{.name = "META-INF/M.MF", .data = "v"}};
 	struct ibb_buf in = mkarchive(MKARCHIVE_ZIP_STORED, doc, 1);
 	char want[64];
@@ -198,9 +199,28 @@ static void documents_are_files(void **state)
 	(void)state;
 	snprintf(want, sizeof(want), "readme.docx#%zu\nreadme.txt=x\n", in.len);
 	expect_tree(two_files(MKARCHIVE_ZIP, "readme.docx", &in, "readme.txt"), want, NULL);
+	in = mkarchive(MKARCHIVE_ZIP_STORED, odd, 1); /* LibreOffice's order */
+	snprintf(want, sizeof(want), "readme.docx#%zu\nreadme.txt=x\n", in.len);
+	expect_tree(two_files(MKARCHIVE_ZIP, "readme.docx", &in, "readme.txt"), want, NULL);
 	in = mkarchive(MKARCHIVE_ZIP_STORED, jar, 1);
 	snprintf(want, sizeof(want), "readme.txt=x\ntool.jar#%zu\n", in.len);
 	expect_tree(two_files(MKARCHIVE_ZIP, "tool.jar", &in, "readme.txt"), want, NULL);
+}
+
+/* A tar.gz of one byte of text: a file that somebody compressed. */
+static void compressed_files(void **state)
+{
+	static const uint8_t gz[] = {0x1f, 0x8b, 8,    0,    0,	   0,	 0, 0, 0, 3, 0x4b,
+				     4,	   0,	 0x43, 0xbe, 0xb7, 0xe8, 1, 0, 0, 0};
+	struct ibb_buf in = {0};
+
+	(void)state;
+	assert_int_equal(ibb_buf_append(&in, gz, sizeof(gz)), 0);
+	expect_tree(two_files(MKARCHIVE_ZIP, "log.gz", &in, "readme.txt"),
+		    "log.gz#21\nreadme.txt=x\n", NULL);
+	assert_int_equal(ibb_buf_append(&in, gz, sizeof(gz)), 0);
+	expect_tree(two_files(MKARCHIVE_ZIP, "log.tar.gz", &in, "readme.txt"),
+		    "log.tar.gz#21\nreadme.txt=x\n", "kept as it is");
 }
 
 /* Where the central directory of a zip begins. */
@@ -246,21 +266,46 @@ static void unreadable_inside_is_kept(void **state)
 	expect_tree(two_files(MKARCHIVE_7Z, "docs.zip", &in, "readme.txt"), want, "kept as it is");
 }
 
-static void hostile_inside_ends_everything(void **state)
+/* What is refused inside stays packed, without a trace of it, and harms no neighbour. */
+static void hostile_inside_is_kept(void **state)
 {
-	static const struct mkarchive_entry up[] = {{.name = "../../../x", .data = "1"}},
-					    link[] = {{.name = "l", .symlink = "/etc/passwd"}};
-	struct ibb_buf in = mkarchive(MKARCHIVE_TAR_GZ, up, 1);
+	static const struct mkarchive_entry up[] = {{.name = "ok.txt", .data = "1"},
+						    {.name = "../../../x", .data = "1"}},
+					    link[] = {{.name = "d/ok.txt", .data = "1"},
+						      {.name = "l", .symlink = "/etc/passwd"}},
+					    twins[] = {{.name = "xt_mark.h", .data = "1"},
+						       {.name = "xt_MARK.h", .data = "2"}},
+					    device[] = {{.name = "d/aux.c", .data = "1"}};
+	static const struct {
+		const struct mkarchive_entry *e;
+		size_t n;
+		const char *text;
+	} all[] = {{up, 2, "docs.tgz: refused: path '../../../x'"},
+		   {link, 2, "refused: 'l' is a link"},
+		   {twins, 2, "two members have the name"},
+		   {device, 1, "a DOS device name"}};
+	char want[64];
 
 	(void)state;
-	expect_error(two_files(MKARCHIVE_ZIP, "docs.tgz", &in, "readme.txt"), IBB_E_UNSUPPORTED,
-		     "docs.tgz: refused: path '../../../x'");
-	in = mkarchive(MKARCHIVE_TAR_GZ, link, 1);
-	expect_error(two_files(MKARCHIVE_ZIP, "docs.tgz", &in, "readme.txt"), IBB_E_UNSUPPORTED,
-		     "refused: 'l' is a link");
-	in = inner(MKARCHIVE_ZIP);
-	expect_error(two_files(MKARCHIVE_ZIP, "a.zip", &in, "A.ZIP.D/A.INF"), IBB_E_CONFLICT,
-		     "a.inf");
+	for (size_t i = 0; i < N(all); i++) {
+		struct ibb_buf in = mkarchive(MKARCHIVE_TAR_GZ, all[i].e, all[i].n);
+
+		snprintf(want, sizeof(want), "docs.tgz#%zu\nreadme.txt=x\n", in.len);
+		expect_tree(two_files(MKARCHIVE_ZIP, "docs.tgz", &in, "readme.txt"), want,
+			    all[i].text);
+	}
+}
+
+/* The outer archive has a file already where the inner one's would go: that one stays. */
+static void content_meets_a_neighbour(void **state)
+{
+	struct ibb_buf in = inner(MKARCHIVE_ZIP);
+	char want[64];
+
+	(void)state;
+	snprintf(want, sizeof(want), "A.ZIP.D/\nA.ZIP.D/A.SYS=x\na.zip#%zu\n", in.len);
+	expect_tree(two_files(MKARCHIVE_ZIP, "a.zip", &in, "A.ZIP.D/A.SYS"), want,
+		    "two members have the name A.ZIP.D/a.sys");
 }
 
 /* ---- programs ---- */
@@ -312,6 +357,25 @@ static void programs_around_archives(void **state)
 	}
 }
 
+/* Signed programs have zeros between the zip and the signature, which begins at 8 bytes. */
+static void padded_for_a_signature(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 10; i++) {
+		struct ibb_buf in = inner(MKARCHIVE_ZIP), b;
+
+		ibb_put_le16(in.data + in.len - 2, 2);
+		assert_int_equal(ibb_buf_append(&in, i % 2 ? "ab" : "\0", 2), 0); /* a comment */
+		assert_int_equal(ibb_buf_append_zero(&in, i), 0);
+		b = program(NULL, &in, 64);
+		ibb_buf_clear(&in);
+		if (i < 8)
+			expect_tree(b, "a.inf=i\na.sys=s\n", NULL);
+		else
+			expect_error(b, IBB_E_UNSUPPORTED, "no end of the central directory");
+	}
+}
+
 /* 7-Zip's module has its settings in front of the archive; a zip may count from the program. */
 static void programs_with_something_between(void **state)
 {
@@ -360,6 +424,27 @@ static void cabinets_among_resources(void **state)
 	expect_error(program(NULL, NULL, 0), IBB_E_UNSUPPORTED, "not an archive");
 }
 
+/* WiX's bundles have one cabinet of their own and one of what they install. */
+static void several_behind_a_program(void **state)
+{
+	static const enum mkarchive_form forms[] = {MKARCHIVE_CAB, MKARCHIVE_7Z, MKARCHIVE_ZIP};
+	char want[64];
+
+	(void)state;
+	for (size_t i = 0; i < N(forms); i++) {
+		struct ibb_buf in = inner(MKARCHIVE_CAB), more = inner(forms[i]), b;
+
+		assert_int_equal(ibb_buf_append(&in, more.data, more.len), 0);
+		b = program(NULL, &in, 8);
+		snprintf(want, sizeof(want), "bundle.exe#%zu\nreadme.txt=x\n", b.len);
+		expect_tree(two_files(MKARCHIVE_ZIP, "bundle.exe", &b, "readme.txt"), want,
+			    "it holds several archives");
+		expect_error(program(NULL, &in, 8), IBB_E_UNSUPPORTED, "it holds several archives");
+		ibb_buf_clear(&in);
+		ibb_buf_clear(&more);
+	}
+}
+
 /* ---- limits ---- */
 
 static int stop(void *ctx, struct ibb_error *err)
@@ -391,6 +476,26 @@ static void limits_hold(void **state)
 		     "more than 5 files and directories");
 	l = (struct ibb_unpack_limits){.tick = stop, .tick_ctx = &left};
 	assert_fails(unpack_run(&w, path, &l, &r, &err), IBB_E_CANCELLED, err, "stopped");
+	unpack_world_end(&w);
+}
+
+/* Looking for an archive in a large program takes a while: it can be stopped as well. */
+static void search_can_be_stopped(void **state)
+{
+	struct ibb_buf fill = {0}, b;
+	unsigned left = 2;
+	struct ibb_unpack_limits l = {.tick = stop, .tick_ctx = &left};
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct unpack_world w;
+
+	(void)state;
+	assert_int_equal(ibb_buf_append_zero(&fill, 1 << 20), 0);
+	b = program(NULL, &fill, 0);
+	ibb_buf_clear(&fill);
+	unpack_world_begin(&w);
+	assert_fails(unpack_run(&w, unpack_put(&w, "setup.exe", &b), &l, &r, &err), IBB_E_CANCELLED,
+		     err, "stopped");
 	unpack_world_end(&w);
 }
 
@@ -479,14 +584,19 @@ int main(void)
 		cmocka_unit_test(what_lies_by_an_inf_is_left),
 		cmocka_unit_test(cabinets_are_the_last_resort),
 		cmocka_unit_test(documents_are_files),
+		cmocka_unit_test(compressed_files),
 		cmocka_unit_test(unreadable_inside_is_kept),
-		cmocka_unit_test(hostile_inside_ends_everything),
+		cmocka_unit_test(hostile_inside_is_kept),
+		cmocka_unit_test(content_meets_a_neighbour),
 		cmocka_unit_test(programs_around_archives),
+		cmocka_unit_test(padded_for_a_signature),
 		cmocka_unit_test(programs_with_something_between),
 		cmocka_unit_test(programs_inside),
 		cmocka_unit_test(cabinets_among_resources),
+		cmocka_unit_test(several_behind_a_program),
 		cmocka_unit_test(without_memory),
 		cmocka_unit_test(limits_hold),
+		cmocka_unit_test(search_can_be_stopped),
 		cmocka_unit_test(bombs),
 		cmocka_unit_test(deep_nests),
 	};

@@ -64,6 +64,10 @@ static const struct {
 	{"dir./a", "ends in a dot"},
 	{"bell\a.txt", "a control character"},
 	{"line\nfeed", "a control character"},
+	{"csi\xc2\x9b"
+	 "31m",
+	 "a control character"},
+	{"d\xe2\x80\xae/gnp.exe", "turns the direction"},
 };
 
 static void names(void **state)
@@ -191,8 +195,13 @@ static void code_page_437(void **state)
 
 static void deep_and_long(void **state)
 {
-	char path[2 * 70 + 2], name[260];
+	char path[2 * 70 + 2], name[260], far[4000] = "";
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct unpack_world w;
+	struct ibb_buf b;
 	struct mkarchive_entry deep = {.name = path, .data = "1"},
+			       farthest = {.name = far, .data = "1"},
 			       longest = {.name = name, .data = "1"};
 
 	(void)state;
@@ -201,6 +210,18 @@ static void deep_and_long(void **state)
 	memcpy(path + 140, "f", 2);
 	refused(MKARCHIVE_ZIP, &deep, 1, IBB_E_LIMIT, "nested too deeply");
 	refused(MKARCHIVE_7Z, &deep, 1, IBB_E_LIMIT, "nested too deeply");
+	/* opened by their whole paths later on, which end at 4096 with the directory in front */
+	for (size_t i = 0; i < sizeof(far) - 1; i++)
+		far[i] = i % 205 == 204 ? '/' : 'd';
+	far[3073] = '\0';
+	refused(MKARCHIVE_TAR_GZ, &farthest, 1, IBB_E_LIMIT, "is too long");
+	far[3072] = '\0';
+	b = mkarchive(MKARCHIVE_TAR_GZ, &farthest, 1);
+	unpack_world_begin(&w);
+	assert_ok(unpack_bytes(&w, &b, &r, &err), err);
+	assert_int_equal(r.files, 1);
+	ibb_unpack_result_clear(&r);
+	unpack_world_end(&w);
 	memset(name, 'n', 256);
 	name[256] = '\0';
 	refused(MKARCHIVE_TAR_GZ, &longest, 1, IBB_E_UNSUPPORTED, "longer than 255");
@@ -349,6 +370,52 @@ static void zip_announcements(void **state)
 	zip_fails(b, IBB_E_UNSUPPORTED, "holds a NUL");
 }
 
+/* A locator of zip64 in front of the end: libarchive takes the directory that it names. */
+static struct ibb_buf with_zip64(uint64_t entries, size_t shift)
+{
+	struct ibb_buf b = mkarchive(MKARCHIVE_ZIP_STORED, pair, 2);
+	size_t end = b.len - 22, dir = ibb_get_le32(b.data + end + 16);
+	uint8_t old[22], e[76] = {0};
+
+	memcpy(old, b.data + end, sizeof(old));
+	memcpy(e, "PK\6\6", 4);
+	ibb_put_le64(e + 4, 44);
+	ibb_put_le16(e + 12, 45);
+	ibb_put_le16(e + 14, 45);
+	ibb_put_le64(e + 24, entries);
+	ibb_put_le64(e + 32, entries);
+	ibb_put_le64(e + 40, end - dir);
+	ibb_put_le64(e + 48, dir + shift);
+	memcpy(e + 56, "PK\6\7", 4);
+	ibb_put_le64(e + 64, end);
+	ibb_put_le32(e + 72, 1);
+	b.len = end;
+	assert_int_equal(ibb_buf_append(&b, e, sizeof(e)), 0);
+	assert_int_equal(ibb_buf_append(&b, old, sizeof(old)), 0);
+	return b;
+}
+
+static void zip64_contradicts(void **state)
+{
+	struct ibb_buf b = with_zip64(2, 0);
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct unpack_world w;
+
+	(void)state;
+	zip_fails(with_zip64(1, 0), IBB_E_CORRUPT, "contradict each other");
+	zip_fails(with_zip64(2, 1), IBB_E_CORRUPT, "contradict each other");
+	ibb_put_le16(b.data + b.len - 22 + 10, 0xffff);
+	unpack_world_begin(&w);
+	assert_ok(unpack_bytes(&w, &b, &r, &err), err);
+	unpack_assert_tree(&w, "a.inf=first\nb.inf=other\n");
+	ibb_unpack_result_clear(&r);
+	b = with_zip64(2, 0); /* not needed, and right */
+	assert_ok(unpack_bytes(&w, &b, &r, &err), err);
+	ibb_unpack_result_clear(&r);
+	unpack_world_end(&w);
+}
+
 /* ---- damage ---- */
 
 static const struct mkarchive_entry package[] = {
@@ -489,6 +556,7 @@ int main(void)
 		cmocka_unit_test(zip_headers_contradict),
 		cmocka_unit_test(zip_members_overlap),
 		cmocka_unit_test(zip_announcements),
+		cmocka_unit_test(zip64_contradicts),
 		cmocka_unit_test(truncated),
 		cmocka_unit_test(mutated),
 	};
