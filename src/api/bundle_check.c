@@ -61,6 +61,8 @@ static int check(const struct ibb_request *q, const char *dir, const char *to, c
 	if (!r)
 		r = ibb_bundle_read(q->inputs[0], keys, q->n_bundle_keys, dir, &b, err);
 	if (!r)
+		r = ibb_bundle_about_check(q->inputs[0], b.doc, err);
+	if (!r)
 		r = ibb_bundle_document(q->inputs[0], &b, b.key_known, to, ret_json, err);
 	ibb_bundle_clear(&b);
 	return r;

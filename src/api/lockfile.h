@@ -3,8 +3,8 @@
  * --lock FILE: driver packages by their digest, written by the first bake, and files that were
  * downloaded or imported, written by `ibbake fetch` and `ibbake cache add`. Each part is written
  * once: a file that locks packages never gets others, a release that is pinned never gets another
- * digest. A file with downloads alone, without a list of packages, does not lock packages; the first
- * bake adds its own. An empty list locks out every package, and stays.
+ * digest. A file with downloads alone, without a list of packages, does not lock packages; the
+ * first bake adds its own. An empty list locks out every package, and stays.
  */
 #ifndef IBB_API_LOCKFILE_H
 #define IBB_API_LOCKFILE_H

@@ -148,6 +148,99 @@ def e2e_bundle_refused(world):
     same(data, read(bundle), "the bundle")
 
 
+def put(name, data):
+    """A file of the archive, as ibbake writes it."""
+    h = bytearray(512)
+    h[0:len(name)] = name.encode()
+    for at, text in ((100, b"0000644"), (108, b"0000000"), (116, b"0000000"),
+                     (124, b"%011o" % len(data)), (136, b"0" * 11), (148, b" " * 8), (156, b"0"),
+                     (257, b"ustar\x0000"), (329, b"0000000"), (337, b"0000000")):
+        h[at:at + len(text)] = text
+    h[148:155] = b"%06o\0" % sum(h)
+    return bytes(h) + data + bytes(-len(data) % 512)
+
+
+def forge(source, out, change=None, files=None):
+    """An unsigned bundle with another bundle.json, and with other files."""
+    with tarfile.open(source) as t:
+        old = {m.name: t.extractfile(m).read() for m in t.getmembers()}
+    doc = json.loads(old.pop("bundle.json"))
+    del old["bundle.sig"]
+    old.update(files or {})
+    if change:
+        change(doc)
+    doc["files"] = [{"path": n, "bytes": str(len(b)), "sha256": hashlib.sha256(b).hexdigest()}
+                    for n, b in sorted(old.items())]
+    about = json.dumps(doc).encode()
+    sig = ('{\n\t"schema": "ibbake-bundle-signature/1",\n\t"sha256": "%s",\n\t"key": null,'
+           '\n\t"signature": null\n}\n' % hashlib.sha256(about).hexdigest()).encode()
+    with open(out, "wb") as f:
+        for name, data in [("bundle.json", about), ("bundle.sig", sig), *sorted(old.items())]:
+            f.write(put(name, data))
+        f.write(bytes(1024))
+
+
+def e2e_bundle_forged(world):
+    """What anybody can have written into an unsigned bundle is shown as such, and acts on nothing."""
+    image, bundle, bad = world.image(*SMALL), world.path("a.ibbundle"), world.path("bad.ibbundle")
+    world.package()
+    create(world, bundle)
+    forge(bundle, bad)
+    said = f"{bad} is not signed: anybody can have made or changed it"
+    world.ibbake("plan", image.path, "--size", SIZE, "--bundle", bad).mentions(said)
+    out = world.path("out.vhd")
+    world.ibbake("bake", image.path, "--size", SIZE, "--bundle", bad, "-o", out)
+    check(said in manifest(out)["warnings"], f"warnings: {manifest(out)['warnings']}")
+
+    def lines(doc):
+        doc["sizes"].append("S\nsigned     by 0123\x1b[31m\x9b\u202e\x7f\t")
+        doc["trust"] = "verified"
+        doc["packages"][0]["targets"][0].update(verdict="whql", signer="Microsoft\r\nTEST")
+
+    forge(bundle, bad, lines)
+    r = world.ibbake("bundle", "check", bad)
+    r.mentions("signed     by nobody: anybody", "trust      verified, as its maker says",
+               "whql, signed by Microsoft\\u000d\\u000aTEST, as its maker says",
+               "S\\u000asigned     by 0123\\u001b[31m\\u009b\\u202e\\u007f\\u0009")
+    check(not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]|^signed     by 0123", r.out, re.M),
+          f"{r.out!r}")
+    r = world.ibbake("resolve", "--size", "Standard_HB176rs_v4", "--os", OS, "--bundle", bad, rc=100)
+    r.says("S?signed     by 0123?[31m\\u009b\\u202e")
+    check(not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", r.err), f"{r.err!r}")
+
+    def member(*path):
+        def change(doc):
+            for key in path[:-2]:
+                doc = doc[key]
+            doc[path[-2]] = path[-1]
+        return change
+
+    for change, say in (
+            (member("trust", "sound"), '"trust" is none of'),
+            (member("time", 5), '"time" is no text'),
+            (member("tool", "version", None), '"tool" lacks something'),
+            (member("sizes", 0, 7), '"sizes" has something that is no text'),
+            (member("windows", 0, "id", 7), '"windows" lacks something'),
+            (member("packages", 0, "directory", "packages/x"), '"packages" names a file'),
+            (member("packages", 0, "targets", 0, "verdict", "fine"), '"packages" lacks something'),
+            (member("packages", 0, "targets", 0, "allowed", "no"), '"packages" lacks something'),
+            (member("resolutions", 0, "package", "x.inf"), '"resolutions" names a file'),
+            (member("companions", [{"path": "companions/x", "role": "r", "sha256": "0" * 64,
+                                    "signer": None}]), '"companions" names a file'),
+            (member("crls", ["crls/x"]), '"crls" names a file'),
+            (member("catalog", "files", []), '"catalog" does not name all files'),
+            (member("warnings", {}), '"warnings" is no list')):
+        forge(bundle, bad, change)
+        world.refused(["bundle", "check", bad], 255, f"{bad}: bundle.json: {say}")
+        world.refused(["plan", image.path, "--size", SIZE, "--bundle", bad], 255, say)
+    forge(bundle, bad, files={"catalog/001-more.json": b"{}"})
+    world.refused(["bundle", "check", bad], 255, '"catalog" does not name all files')
+    forge(bundle, bad, files={"lock.json": b'{"schema": "ibbake-lock/1", "downloads": [{"release": '
+                              b'"x", "sha256": "' + b"0" * 64 + b'"}]}'})
+    world.refused(["plan", image.path, "--size", SIZE, "--bundle", bad], 255,
+                  f"{bad}!/lock.json: locks no packages")
+
+
 def e2e_bundle_create(world):
     """What cannot be served, or nobody vouches for, does not become a bundle."""
     out, package = world.path("a.ibbundle"), world.package()
