@@ -203,6 +203,27 @@ bool ibb_lockfile_download(const struct ibb_lockfile *l, const char *release,
 	return false;
 }
 
+bool ibb_lockfile_pinned_name(const struct ibb_lockfile *l, const char *file, const char *sha256,
+			      const char **ret_release, const char **ret_sha256)
+{
+	const struct ibb_json *first = NULL;
+
+	ibb_json_foreach (e, ibb_json_get(l->doc, "downloads")) {
+		const char *name = ibb_json_str(e, "file");
+
+		if (!name || !ibb_caseeq(name, file))
+			continue;
+		if (ibb_caseeq(ibb_json_str(e, "sha256"), sha256))
+			return false;
+		first = first ? first : e;
+	}
+	if (!first)
+		return false;
+	*ret_release = ibb_json_str(first, "release");
+	*ret_sha256 = ibb_json_str(first, "sha256");
+	return true;
+}
+
 /* ---- writing ---- */
 
 static void packages_json(const struct ibb_lock_entry *entries, size_t n, struct ibb_jb *b,

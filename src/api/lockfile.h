@@ -37,6 +37,12 @@ struct ibb_lock_download {
 bool ibb_lockfile_download(const struct ibb_lockfile *l, const char *release,
 			   struct ibb_lock_download *ret);
 /*
+ * Is a file of this name pinned, and none of that name with this digest? Then release and digest of
+ * the first that is; borrowed.
+ */
+bool ibb_lockfile_pinned_name(const struct ibb_lockfile *l, const char *file, const char *sha256,
+			      const char **ret_release, const char **ret_sha256);
+/*
  * Pin one more, in a file that is made when it is missing. IBB_E_UNTRUSTED when another digest is
  * pinned for the release; nothing is changed when the same one is.
  */

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tarfile
+import zipfile
 
 from cases_bake import EPOCH
 from cases_input import SMALL
@@ -295,6 +296,41 @@ def e2e_bundle_create(world):
                                                    os.path.join(directory, "lock.json")])
 
 
+def e2e_bundle_pins(world):
+    """A lock file that pins archives holds those that are given by name to it."""
+    image, package, lock = world.image(*SMALL), world.package(), world.path("site.lock")
+    archive, out = world.path("vendor.zip"), world.path("a.ibbundle")
+    with zipfile.ZipFile(archive, "w") as z:
+        for name in sorted(os.listdir(package)):
+            z.write(os.path.join(package, name), "drivers/" + name)
+
+    def pin(sha256):
+        with open(lock, "w", encoding="utf-8") as f:
+            json.dump({"schema": "ibbake-lock/1", "downloads": [
+                {"release": "winof2-25.10", "file": "Vendor.zip", "url": None, "sha256": sha256,
+                 "size_bytes": "1", "pinned": "first-import", "insecure": False}]}, f)
+
+    other = "1" * 64
+    pin(other)
+    before = read(lock)
+    for args in (["plan", image.path, "--size", SIZE],
+                 ["bake", image.path, "--size", SIZE, "-o", world.path("x.vhd")],
+                 ["bundle", "create", *world.anchor, "--size", SIZE, "--os", OS, "-o", out]):
+        world.refused([*args, "--drivers", archive, "--lock", lock], 100,
+                      f"{archive} has the digest {digest(archive)}, but {lock} pins vendor.zip as "
+                      f"release winof2-25.10 with {other}", "hint: ")
+    same(read(lock), before, "the lock file")
+    pin(digest(archive))
+    create(world, out, "--lock", lock, package=archive).mentions(
+        f"warning: {lock} locks no packages: those of the bundle are held against nothing")
+    vhd = world.path("out.vhd")
+    world.ibbake("bake", image.path, "--size", SIZE, "--drivers", archive, "--lock", lock, "-o", vhd)
+    with open(lock, encoding="utf-8") as f:
+        same(len(json.load(f)["packages"]), 1, "packages locked")
+    r = create(world, out, "--lock", lock, "--overwrite", package=archive)
+    check("locks no packages" not in r.out, f"{r}")
+
+
 def e2e_bundle_overlay(world):
     """Catalogs of one's own travel along and decide the same; what they changed is said alike."""
     world.package()
@@ -310,7 +346,17 @@ def e2e_bundle_overlay(world):
     want = world.ibbake("resolve", "--size", SIZE, "--os", OS, *own, "--json", rc=None)
     if want.rc:
         raise Failure(f"the overlay is not taken\n{want}")
-    create(world, bundle, *own)
+    twice = world.path("z.json")
+    size["note"] = "as another has it"
+    with open(twice, "w", encoding="utf-8") as f:
+        json.dump({**{k: v for k, v in whole.items() if not isinstance(v, list)},
+                   "sizes": [size]}, f)
+    says = "z.json"
+    r = create(world, bundle, *own, "--catalog-dir", twice)
+    found = [x for x in r.out.splitlines() if x.startswith("warning: ") and says in x and SIZE in x]
+    same(len(found), 1, f"conflicts that create tells\n{r}")
+    world.ibbake("bundle", "check", bundle).mentions(found[0])
+    create(world, bundle, *own, "--overwrite")
     os.unlink(over)
     got = world.ibbake("resolve", "--size", SIZE, "--os", OS, "--bundle", bundle, "--json")
     same(re.sub(r"[^ \"]*a\.ibbundle!/catalog/\d+-", "", got.out)
