@@ -31,6 +31,9 @@ char *ibb_dir_of(const char *path);
  */
 int ibb_remove_tree(const char *path, struct ibb_error *err) IBB_MUST_CHECK;
 
+/* Files and directories of a tree, durable; links and the like are not in it. IBB_E_IO. */
+int ibb_sync_tree(const char *path, struct ibb_error *err) IBB_MUST_CHECK;
+
 /* What identifies a file and its state, to notice that it changed under us. */
 struct ibb_file_id {
 	uint64_t dev, ino;

@@ -281,7 +281,7 @@ def e2e_bundle_create(world):
     same(manifest(vhd)["options"]["crls"],
          [{"path": out + "!/crls/000-root.crl", "sha256": digest(crl)}], "CRLs of the bundle")
     directory = world.path("dir")
-    world.ibbake("bundle", "unpack", out, "-o", directory)
+    world.ibbake("bundle", "unpack", out, "-o", directory + "//").mentions(f"to {directory}\n")
     found = sorted(os.path.relpath(os.path.join(t, f), directory)
                    for t, _, fs in os.walk(directory) for f in fs)
     same(found, sorted(names), "unpacked")
@@ -393,6 +393,30 @@ def e2e_bundle_packages(world):
     same(manifest(out)["options"]["bundle"]["sha256"], digest(bundle), "manifest")
     world.ibbake("resolve", "--size", SIZE, "--os", OS, "--bundle", bundle).mentions("validated")
     world.ibbake("sizes", "--bundle", bundle).mentions(SIZE)
+
+
+def e2e_bundle_durable(world):
+    """Every file and directory is on the disk before the directory has its name, and then that is."""
+    tool = find_tool("strace")
+    if not tool:
+        raise Skip("strace is not installed")
+    if world.run([tool, "-f", "-qq", "true"], rc=None).rc:
+        raise Skip("nothing can be traced here")
+    world.package()
+    bundle, directory, log = world.path("a.ibbundle"), world.path("dir"), world.path("trace")
+    create(world, bundle)
+    env = {"ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"),
+                                                  "detect_leaks=0"]))}
+    world.run([tool, "-f", "-qq", "-y", "-e", "trace=fsync,rename,renameat,renameat2", "-o", log,
+               world.args.ibbake, "bundle", "unpack", bundle, "-o", directory], env=env)
+    with open(log, encoding="utf-8", errors="replace") as f:
+        calls = [x for x in f.read().splitlines() if "fsync(" in x or "rename" in x]
+    at = next(i for i, x in enumerate(calls) if "rename" in x)
+    found = {re.search(r"/\.ibbake-\w{6}(/[^>]*)?>", x).group(1) or "" for x in calls[:at]}
+    want = {os.path.relpath(os.path.join(t, n), directory)
+            for t, ds, fs in os.walk(directory) for n in ds + fs}
+    same(found, {""} | {"/" + x for x in want}, "what was flushed")
+    same([re.search(r"<(.*?)>", x).group(1) for x in calls[at + 1:]], [world.dir], "and behind")
 
 
 def e2e_no_sockets(world):
