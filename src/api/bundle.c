@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/lockfile.h"
 #include "base/limits.h"
 
 /* ---- keys ---- */
@@ -107,6 +108,18 @@ static int place_all(struct ibb_opened_bundle *o, const struct ibb_request *q,
 	return r;
 }
 
+/* Any package would be taken otherwise. */
+static int check_lock(const struct ibb_opened_bundle *o, struct ibb_error *err)
+{
+	IBB_AUTO(ibb_lockfile_free) struct ibb_lockfile *l = NULL;
+	IBB_AUTO_FREE char *name = ibb_asprintf("%s!/lock.json", o->path);
+	int r = name ? ibb_lockfile_read_as(o->lock, name, &l, err) : ibb_err_nomem(err);
+
+	if (!r && !ibb_lockfile_locks_packages(l))
+		r = ibb_err(err, IBB_E_CORRUPT, "%s: locks no packages", name);
+	return r;
+}
+
 /* ---- the request ---- */
 
 static int check_request(const struct ibb_request *q, struct ibb_error *err)
@@ -141,7 +154,11 @@ static int open_bundle(const struct ibb_request *q, struct ibb_opened_bundle *o,
 	if (!r)
 		r = ibb_bundle_read(q->bundle, keys, q->n_bundle_keys, dir, &o->b, err);
 	if (!r)
+		r = ibb_bundle_about_check(q->bundle, o->b.doc, err);
+	if (!r)
 		r = place_all(o, q, err);
+	if (!r)
+		r = check_lock(o, err);
 	ibb_sha256_hex(&o->b.digest, o->digest);
 	ibb_hex(o->b.key.b, sizeof(o->b.key.b), o->key);
 	return r;
@@ -239,6 +256,9 @@ int ibb_opened_warn(struct ibb_session *s, struct ibb_error *err)
 	const char *trust = o ? ibb_json_str(o->b.doc, "trust") : NULL;
 	int r = IBB_OK;
 
+	if (o && !o->b.is_signed)
+		r = ibb_session_warn(
+			s, err, "%s is not signed: anybody can have made or changed it", o->path);
 	if (o && o->b.is_signed && !o->b.key_known)
 		r = ibb_session_warn(s, err,
 				     "%s is signed by %s, a key that nobody asked for: anybody can "

@@ -42,6 +42,10 @@ int ibb_opened_warn(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK
 /* The keys of q->bundle_keys; free() them. */
 int ibb_bundle_keys(const struct ibb_request *q, struct ibb_public_key **ret,
 		    struct ibb_error *err) IBB_MUST_CHECK;
+/* Is what bundle.json says, besides its list of files (which was checked), of the form of its
+ * schema, and of files that are there? IBB_E_CORRUPT. */
+int ibb_bundle_about_check(const char *name, const struct ibb_json *doc,
+			   struct ibb_error *err) IBB_MUST_CHECK;
 /* What is said of a bundle: schema "ibbake-bundle-check/1". `to` NULL: it was not unpacked. */
 int ibb_bundle_document(const char *path, const struct ibb_bundle *b, bool key_asked,
 			const char *to, char **ret_json, struct ibb_error *err) IBB_MUST_CHECK;

@@ -61,6 +61,8 @@ static int check(const struct ibb_request *q, const char *dir, const char *to, c
 	if (!r)
 		r = ibb_bundle_read(q->inputs[0], keys, q->n_bundle_keys, dir, &b, err);
 	if (!r)
+		r = ibb_bundle_about_check(q->inputs[0], b.doc, err);
+	if (!r)
 		r = ibb_bundle_document(q->inputs[0], &b, b.key_known, to, ret_json, err);
 	ibb_bundle_clear(&b);
 	return r;
@@ -89,21 +91,53 @@ static int make_beside(const char *path, char **ret, struct ibb_error *err)
 	return IBB_OK;
 }
 
+/* The name without slashes at its end. */
+static int plain_name(const char *name, char **ret, struct ibb_error *err)
+{
+	size_t n = strlen(name);
+
+	while (n > 1 && name[n - 1] == '/')
+		n--;
+	*ret = ibb_strndup(name, n);
+	return *ret ? IBB_OK : ibb_err_nomem(err);
+}
+
+/* Durable before it has its name, and the name then: a directory of that name is whole. An empty
+ * one that came meanwhile is replaced, anything else is in the way. */
+static int publish(char **dir, const char *output, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *parent = ibb_dir_of(output), *now = ibb_strdup(output);
+	IBB_AUTO_FD int fd = -1;
+	int r = parent && now ? ibb_sync_tree(*dir, err) : ibb_err_nomem(err);
+
+	if (r)
+		return r;
+	if (rename(*dir, output))
+		return ibb_err_os(err, errno, "%s: give the directory its name", output);
+	free(*dir);
+	*dir = IBB_TAKE(now); /* what goes when the rest fails */
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd))
+		return ibb_err_os(err, errno, "%s: flush to the disk", parent);
+	return IBB_OK;
+}
+
 int ibb_do_bundle_unpack(const struct ibb_request *q, char **ret_json, struct ibb_error *err)
 {
-	IBB_AUTO_FREE char *dir = NULL, *json = NULL;
+	IBB_AUTO_FREE char *dir = NULL, *json = NULL, *output = NULL;
 	struct ibb_error unwanted = {0};
 	int r = check_request(q, err);
 
 	if (!r && !q->output)
 		r = ibb_err(err, IBB_E_INVALID, "no directory to unpack into was named");
 	if (!r)
-		r = make_beside(q->output, &dir, err);
+		r = plain_name(q->output, &output, err);
 	if (!r)
-		r = check(q, dir, q->output, &json, err);
-	/* an empty directory that came meanwhile is replaced, anything else is in the way */
-	if (!r && rename(dir, q->output))
-		r = ibb_err_os(err, errno, "%s: give the directory its name", q->output);
+		r = make_beside(output, &dir, err);
+	if (!r)
+		r = check(q, dir, output, &json, err);
+	if (!r)
+		r = publish(&dir, output, err);
 	if (r && dir)
 		(void)!ibb_remove_tree(dir, &unwanted);
 	if (!r)

@@ -119,6 +119,17 @@ static int warn(void *ctx, const char *text, struct ibb_error *err)
 	return IBB_OK;
 }
 
+static int warn_lock(struct make *m)
+{
+	IBB_AUTO_FREE char *text = NULL;
+
+	if (!m->wanted || ibb_lockfile_locks_packages(m->wanted))
+		return IBB_OK;
+	text = ibb_asprintf("%s locks no packages: those of the bundle are held against nothing",
+			    m->q->lock);
+	return text ? warn(m, text, m->err) : ibb_err_nomem(m->err);
+}
+
 /* ---- packages ---- */
 
 static bool path_taken(const struct make *m, const char *path)
@@ -696,7 +707,10 @@ static int collect(struct make *m, struct ibb_json **ret)
 	m->crls = ibb_jb_array(&m->b, root, "crls");
 	sources = ibb_jb_array(&m->b, root, "sources");
 	m->warnings = ibb_jb_array(&m->b, root, "warnings");
-	r = add_cached(m);
+	ibb_catalog_conflicts_json(m->catalog, &m->b, m->warnings);
+	r = warn_lock(m);
+	if (!r)
+		r = add_cached(m);
 	if (!r)
 		sources_json(m, sources);
 	for (size_t i = 0; i < m->n_windows && !r; i++)

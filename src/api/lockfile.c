@@ -62,15 +62,16 @@ static int check_downloads(const char *path, const struct ibb_json *doc, struct 
 
 static int check(const char *path, const struct ibb_json *doc, struct ibb_error *err)
 {
+	const struct ibb_json *packages = ibb_json_get(doc, "packages");
 	const char *schema = ibb_json_str(doc, "schema");
 	struct ibb_sha256 d;
 
 	if (!schema || strcmp(schema, SCHEMA) != 0)
 		return ibb_err(err, IBB_E_CORRUPT, "%s: no lock file of ibbake (schema %s)", path,
 			       SCHEMA);
-	if (!ibb_json_is_array(ibb_json_get(doc, "packages")))
+	if (packages ? !ibb_json_is_array(packages) : !ibb_json_get(doc, "downloads"))
 		return ibb_err(err, IBB_E_CORRUPT, "%s: no \"packages\"", path);
-	ibb_json_foreach (p, ibb_json_get(doc, "packages")) {
+	ibb_json_foreach (p, packages) {
 		const char *digest = ibb_json_str(p, "sha256");
 
 		if (!ibb_json_str(p, "inf") || !digest || !ibb_sha256_parse(digest, &d))
@@ -175,9 +176,8 @@ void ibb_lock_entry_clear(struct ibb_lock_entry *e)
 
 bool ibb_lockfile_locks_packages(const struct ibb_lockfile *l)
 {
-	/* one without anything locks out everything, as it always did */
-	return l && (ibb_json_count(ibb_json_get(l->doc, "packages")) ||
-		     !ibb_json_count(ibb_json_get(l->doc, "downloads")));
+	/* an empty list locks out everything, whatever is pinned beside it */
+	return l && ibb_json_get(l->doc, "packages");
 }
 
 bool ibb_lockfile_download(const struct ibb_lockfile *l, const char *release,
@@ -201,6 +201,27 @@ bool ibb_lockfile_download(const struct ibb_lockfile *l, const char *release,
 		return true;
 	}
 	return false;
+}
+
+bool ibb_lockfile_pinned_name(const struct ibb_lockfile *l, const char *file, const char *sha256,
+			      const char **ret_release, const char **ret_sha256)
+{
+	const struct ibb_json *first = NULL;
+
+	ibb_json_foreach (e, ibb_json_get(l->doc, "downloads")) {
+		const char *name = ibb_json_str(e, "file");
+
+		if (!name || !ibb_caseeq(name, file))
+			continue;
+		if (ibb_caseeq(ibb_json_str(e, "sha256"), sha256))
+			return false;
+		first = first ? first : e;
+	}
+	if (!first)
+		return false;
+	*ret_release = ibb_json_str(first, "release");
+	*ret_sha256 = ibb_json_str(first, "sha256");
+	return true;
 }
 
 /* ---- writing ---- */
@@ -267,6 +288,20 @@ static int read_old(const char *path, struct ibb_lockfile **ret, struct ibb_erro
 	return r == IBB_E_NOTFOUND ? IBB_OK : r;
 }
 
+/* Another process that pins into the same file is done in a moment. */
+static int take_patiently(struct ibb_lock *l, const char *path, struct ibb_error *err)
+{
+	const struct timespec tick = {.tv_nsec = 20000000};
+	int r;
+
+	for (unsigned i = 0;; i++) {
+		r = ibb_lock_take(l, path, err);
+		if (r != IBB_E_CONFLICT || i == 500)
+			return r;
+		nanosleep(&tick, NULL);
+	}
+}
+
 int ibb_lockfile_write(const char *path, const struct ibb_lock_entry *entries, size_t n,
 		       struct ibb_error *err)
 {
@@ -274,7 +309,7 @@ int ibb_lockfile_write(const char *path, const struct ibb_lock_entry *entries, s
 	struct ibb_lock lock = {.fd = -1};
 	struct ibb_jb b = {0};
 	struct ibb_json *root;
-	int r = ibb_lock_take(&lock, path, err);
+	int r = take_patiently(&lock, path, err);
 
 	if (!r)
 		r = read_old(path, &old, err);
@@ -304,20 +339,6 @@ static int already(const char *path, const struct ibb_lock_download *has,
 		       d->release, hex, path, want);
 }
 
-/* Another process that pins into the same file is done in a moment. */
-static int take_patiently(struct ibb_lock *l, const char *path, struct ibb_error *err)
-{
-	const struct timespec tick = {.tv_nsec = 20000000};
-	int r;
-
-	for (unsigned i = 0;; i++) {
-		r = ibb_lock_take(l, path, err);
-		if (r != IBB_E_CONFLICT || i == 500)
-			return r;
-		nanosleep(&tick, NULL);
-	}
-}
-
 int ibb_lockfile_pin(const char *path, const struct ibb_lock_download *d, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_lockfile_free) struct ibb_lockfile *old = NULL;
@@ -333,10 +354,8 @@ int ibb_lockfile_pin(const char *path, const struct ibb_lock_download *d, struct
 		r = already(path, &has, d, err);
 	} else if (!r) {
 		root = ibb_doc_begin(&b, SCHEMA);
-		if (old)
+		if (ibb_lockfile_locks_packages(old))
 			ibb_jb_copy(&b, root, "packages", ibb_json_get(old->doc, "packages"));
-		else
-			ibb_jb_array(&b, root, "packages");
 		list = ibb_jb_array(&b, root, "downloads");
 		ibb_json_foreach (e, old ? ibb_json_get(old->doc, "downloads") : NULL)
 			ibb_jb_copy(&b, list, NULL, e);

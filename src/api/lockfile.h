@@ -3,7 +3,8 @@
  * --lock FILE: driver packages by their digest, written by the first bake, and files that were
  * downloaded or imported, written by `ibbake fetch` and `ibbake cache add`. Each part is written
  * once: a file that locks packages never gets others, a release that is pinned never gets another
- * digest. A file that pins downloads alone does not lock packages; the first bake adds its own.
+ * digest. A file with downloads alone, without a list of packages, does not lock packages; the
+ * first bake adds its own. An empty list locks out every package, and stays.
  */
 #ifndef IBB_API_LOCKFILE_H
 #define IBB_API_LOCKFILE_H
@@ -35,6 +36,12 @@ struct ibb_lock_download {
 /* What is pinned for a release; l may be NULL. Strings are borrowed. */
 bool ibb_lockfile_download(const struct ibb_lockfile *l, const char *release,
 			   struct ibb_lock_download *ret);
+/*
+ * Is a file of this name pinned, and none of that name with this digest? Then release and digest of
+ * the first that is; borrowed.
+ */
+bool ibb_lockfile_pinned_name(const struct ibb_lockfile *l, const char *file, const char *sha256,
+			      const char **ret_release, const char **ret_sha256);
 /*
  * Pin one more, in a file that is made when it is missing. IBB_E_UNTRUSTED when another digest is
  * pinned for the release; nothing is changed when the same one is.

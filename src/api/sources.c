@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "api/bundle.h"
+#include "api/lockfile.h"
 #include "base/hash.h"
 #include "base/utf16.h"
 
@@ -179,6 +180,39 @@ int ibb_sources_add(struct ibb_sources *s, const char *path, const char *name,
 	return add_archive(s, path, name ? name : path, err);
 }
 
+/* An archive with the name of a file that the lock file pins has to be one of those. */
+static int check_pinned(const struct ibb_lockfile *l, const struct ibb_request *q,
+			const struct ibb_source_archive *a, struct ibb_error *err)
+{
+	const char *base = strrchr(a->path, '/'), *release = NULL, *want = NULL;
+
+	base = base ? base + 1 : a->path;
+	if (!ibb_lockfile_pinned_name(l, base, a->sha256, &release, &want))
+		return IBB_OK;
+	ibb_err(err, IBB_E_UNTRUSTED, "%s has the digest %s, but %s pins %s as release %s with %s",
+		a->path, a->sha256, q->lock, base, release, want);
+	return ibb_err_hint(err, IBB_E_UNTRUSTED,
+			    "take the file that was pinned; or, if this is another one, give it "
+			    "another name or take the release out of %s",
+			    q->lock);
+}
+
+static int check_all_pinned(const struct ibb_request *q, const struct ibb_sources *s,
+			    struct ibb_error *err)
+{
+	IBB_AUTO(ibb_lockfile_free) struct ibb_lockfile *l = NULL;
+	int r;
+
+	if (!s->n_archives || !q->lock)
+		return IBB_OK;
+	r = ibb_lockfile_read(q->lock, &l, err);
+	if (r)
+		return r == IBB_E_NOTFOUND ? IBB_OK : r; /* it is yet to be written */
+	for (size_t i = 0; i < s->n_archives && !r; i++)
+		r = check_pinned(l, q, &s->archives[i], err);
+	return r;
+}
+
 int ibb_sources_open(const struct ibb_request *q, struct ibb_sources *ret, struct ibb_error *err)
 {
 	struct ibb_sources s;
@@ -187,6 +221,8 @@ int ibb_sources_open(const struct ibb_request *q, struct ibb_sources *ret, struc
 	ibb_sources_init(&s, q);
 	for (size_t i = 0; i < q->n_driver_dirs && !r; i++)
 		r = ibb_sources_add(&s, q->driver_dirs[i], NULL, err);
+	if (!r)
+		r = check_all_pinned(q, &s, err);
 	if (r) {
 		ibb_sources_close(&s);
 		return r;

@@ -31,6 +31,9 @@ char *ibb_dir_of(const char *path);
  */
 int ibb_remove_tree(const char *path, struct ibb_error *err) IBB_MUST_CHECK;
 
+/* Files and directories of a tree, durable; links and the like are not in it. IBB_E_IO. */
+int ibb_sync_tree(const char *path, struct ibb_error *err) IBB_MUST_CHECK;
+
 /* What identifies a file and its state, to notice that it changed under us. */
 struct ibb_file_id {
 	uint64_t dev, ino;
@@ -86,7 +89,8 @@ int ibb_atomic_commit(struct ibb_atomic *a, struct ibb_error *err) IBB_MUST_CHEC
 void ibb_atomic_abort(struct ibb_atomic *a);
 /*
  * Remove what killed processes left under temporary names of `path`: regular files of ours that
- * nobody holds a lock on, not where the locks of other machines may not be seen. The caller holds
+ * nobody holds a lock on (flock or fcntl), and only on file systems that are known to be of this
+ * machine alone: elsewhere the locks of others may not be seen. The caller holds
  * the lock of `path` (ibb_lock_take()). Only for an image, whose temporary file is nothing without
  * its name: that of a manifest may be the only one of an image that is complete, or the one that
  * `keep` spoke of, and so is what was put aside (ibb_aside_put()). What cannot be

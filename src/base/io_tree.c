@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -46,4 +47,40 @@ int ibb_remove_tree(const char *path, struct ibb_error *err)
 	int r = remove_at(AT_FDCWD, path);
 
 	return r ? ibb_err_os(err, r, "%s: remove", path) : IBB_OK;
+}
+
+/* What lies in it first. 0 or an errno. */
+static int sync_at(int dir, const char *name)
+{
+	IBB_AUTO_FD int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int first = fd < 0 ? errno : 0, again;
+	struct dirent *e;
+	struct stat st;
+	DIR *d;
+
+	if (!first && fstat(fd, &st))
+		first = errno;
+	if (!first && S_ISDIR(st.st_mode)) {
+		again = dup(fd);
+		d = again < 0 ? NULL : fdopendir(again);
+		if (!d) {
+			first = errno;
+			ibb_close_fd(&again);
+			return first;
+		}
+		while (!first && (e = readdir(d)))
+			if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+				first = sync_at(fd, e->d_name);
+		closedir(d);
+	}
+	if (!first && fsync(fd))
+		first = errno;
+	return first;
+}
+
+int ibb_sync_tree(const char *path, struct ibb_error *err)
+{
+	int r = sync_at(AT_FDCWD, path);
+
+	return r ? ibb_err_os(err, r, "%s: flush to the disk", path) : IBB_OK;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What killed processes left of their struct ibb_atomic. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "base/io.h"
 
 #include <dirent.h>
@@ -13,20 +16,27 @@
 #include "base/path.h"
 
 /*
- * There another machine may hold locks that are not seen here, and the process id is of a process
- * there. Numbers that linux/magic.h of some distribution lacks are written out.
+ * Elsewhere another machine may hold locks that are not seen here, and the process id may be of a
+ * process there: only what is known to belong to this machine alone. Numbers that linux/magic.h of
+ * some distribution lacks are written out.
  */
-static bool is_shared(int dir_fd)
+static bool is_local(int dir_fd)
 {
 	static const unsigned long kinds[] = {
-		NFS_SUPER_MAGIC,       SMB_SUPER_MAGIC,	 0xff534d42 /* CIFS */,
-		0xfe534d42 /* SMB2 */, V9FS_MAGIC,	 CEPH_SUPER_MAGIC,
-		AFS_SUPER_MAGIC,       CODA_SUPER_MAGIC, 0x65735546 /* FUSE, virtiofs */,
+		EXT4_SUPER_MAGIC, /* ext2 and ext3 too */
+		0x58465342 /* XFS */,
+		BTRFS_SUPER_MAGIC,
+		0xf2f52010 /* F2FS */,
+		TMPFS_MAGIC,
+		RAMFS_MAGIC,
+		0x2fc12fc1 /* ZFS */,
+		0xca451a4e /* bcachefs */,
+		OVERLAYFS_SUPER_MAGIC,
 	};
 	struct statfs fs;
 
 	if (fstatfs(dir_fd, &fs))
-		return true;
+		return false;
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(kinds); i++)
 		if (((unsigned long)fs.f_type & 0xffffffff) == kinds[i])
 			return true;
@@ -55,16 +65,20 @@ static bool is_temporary(const char *name, const char *base)
 	return name && strcmp(name, ".tmp") == 0;
 }
 
-/* Whoever works on it holds a shared lock from before it has this name: no exclusive one, then. */
+/*
+ * Whoever works on it holds a shared lock from before it has this name: no exclusive one, then. The
+ * server of a network file system has the locks of its clients as record locks (fcntl(2)).
+ */
 static void remove_dead(int dir_fd, const char *name)
 {
 	IBB_AUTO_FD int fd =
 		openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	struct stat st, now;
 
 	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
 		return;
-	if (flock(fd, LOCK_EX | LOCK_NB))
+	if (flock(fd, LOCK_EX | LOCK_NB) || fcntl(fd, F_OFD_SETLK, &whole))
 		return;
 	/* still the file that is locked, not one that took its name meanwhile */
 	if (fstatat(dir_fd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st.st_ino &&
@@ -83,7 +97,7 @@ int ibb_atomic_sweep(const char *path, struct ibb_error *err)
 	d = *base ? opendir(dir) : NULL;
 	if (!d)
 		return IBB_OK;
-	if (!is_shared(dirfd(d)))
+	if (is_local(dirfd(d)))
 		for (struct dirent *e; (e = readdir(d));)
 			if (is_temporary(e->d_name, base))
 				remove_dead(dirfd(d), e->d_name);

@@ -105,6 +105,10 @@ int cli_out(const struct cli *c, const char *text, int status);
 int cli_finish(struct cli *c, int r, const struct ibb_error *err, char *json,
 	       void (*text)(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out));
 
+/* plain.c: append text, or a document in JSON with its strings, without what a terminal acts on. */
+int cli_plain(const char *text, struct ibb_buf *out) IBB_MUST_CHECK;
+int cli_plain_json(const char *json, struct ibb_buf *out) IBB_MUST_CHECK;
+
 /* print helpers: append to the output buffer; memory failures show as a short result at cli_out */
 void cli_printf(struct ibb_buf *o, const char *fmt, ...) IBB_PRINTF(2, 3);
 const char *cli_str(const struct ibb_json *obj, const char *key); /* "-" when missing */

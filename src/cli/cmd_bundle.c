@@ -22,7 +22,7 @@ static void signature(const struct ibb_json *doc, struct ibb_buf *out)
 	const char *state = cli_str(s, "state");
 
 	if (strcmp(state, "none") == 0)
-		cli_printf(out, "signed     by nobody\n");
+		cli_printf(out, "signed     by nobody: anybody can have made or changed it\n");
 	else if (strcmp(state, "unknown") == 0)
 		cli_printf(out,
 			   "signed     by %s, a key that nobody asked for (--bundle-key asks for "
@@ -32,16 +32,24 @@ static void signature(const struct ibb_json *doc, struct ibb_buf *out)
 		cli_printf(out, "signed     by %s\n", cli_str(s, "key"));
 }
 
-static void packages(const struct ibb_json *doc, struct ibb_buf *out)
+/* bundle.json is its maker's word; what of it a bake finds out anew is shown as such. */
+static void packages(const struct ibb_json *doc, bool claimed, struct ibb_buf *out)
 {
+	const char *word = claimed ? ", as its maker says" : "";
+
+	if (claimed)
+		cli_printf(out,
+			   "trust      %s, as its maker says; a bake judges the packages anew\n",
+			   cli_str(doc, "trust"));
 	ibb_json_foreach (p, ibb_json_get(doc, "packages")) {
 		cli_printf(out, "package    %s/%s %s (%s)\n", cli_str(p, "directory"),
 			   cli_str(p, "inf"), cli_str(p, "version"), cli_str(p, "provider"));
 		ibb_json_foreach (t, ibb_json_get(p, "targets"))
-			cli_printf(out, "  %-14s %s%s, signed by %s\n", cli_str(t, "windows"),
+			cli_printf(out, "  %-14s %s%s, signed by %s%s\n", cli_str(t, "windows"),
 				   cli_str(t, "verdict"),
 				   ibb_json_bool(t, "allowed", false) ? " (allowed)" : "",
-				   cli_str(t, "signer"));
+				   ibb_json_str(t, "signer") ? cli_str(t, "signer") : "nobody",
+				   word);
 	}
 	ibb_json_foreach (f, ibb_json_get(doc, "companions"))
 		cli_printf(out, "companion  %s (%s)\n", cli_str(f, "path"), cli_str(f, "role"));
@@ -69,10 +77,12 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 	cli_printf(out, "windows    ");
 	names(ibb_json_get(doc, "windows"), "id", out);
 	cli_printf(out, "catalog    as of %s\n", cli_str(ibb_json_get(doc, "catalog"), "as_of"));
-	packages(doc, out);
+	packages(doc,
+		 strcmp(c->args[0], "create") != 0 &&
+			 strcmp(cli_str(ibb_json_get(doc, "signature"), "state"), "asked for") != 0,
+		 out);
 	if (ibb_json_str(doc, "unpacked_to"))
 		cli_printf(out, "unpacked   to %s\n", cli_str(doc, "unpacked_to"));
-	(void)c;
 	cli_render_warnings(doc, out);
 }
 

@@ -3,7 +3,7 @@ ibb_layer(cli
 	SOURCES cli/azure.c cli/cmd_bake.c cli/cmd_catalog.c cli/cmd_convert.c cli/cmd_drivers.c cli/cmd_inspect.c
 		cli/cmd_plan.c cli/cmd_recover.c cli/cmd_resolve.c cli/cmd_sizes.c cli/cmd_unpack.c cli/cmd_verify.c
 		cli/main.c cli/opt.c cli/rate.c cli/render.c cli/render_wim.c cli/talk.c
-		cli/cmd_bundle.c
+		cli/cmd_bundle.c cli/plain.c
 		cli/cmd_cache.c cli/cmd_fetch.c cli/net.c
 	USES base)
 

@@ -62,15 +62,25 @@ static void error_json(const struct ibb_error *err)
 	ibb_json_free(doc);
 }
 
+static void say(const char *what, const char *text)
+{
+	IBB_AUTO_BUF struct ibb_buf b = {0};
+
+	if (cli_plain(text, &b) || !ibb_buf_cstr(&b))
+		fprintf(stderr, "ibbake: %sout of memory\n", what);
+	else
+		fprintf(stderr, "ibbake: %s%s\n", what, ibb_buf_cstr(&b));
+}
+
 void cli_error(const struct cli *c, const struct ibb_error *err)
 {
 	if (c->progress == CLI_PROGRESS_JSON) {
 		error_json(err);
 		return;
 	}
-	fprintf(stderr, "ibbake: %s\n", err->msg);
+	say("", err->msg);
 	if (*err->hint)
-		fprintf(stderr, "ibbake: hint: %s\n", err->hint);
+		say("hint: ", err->hint);
 }
 
 int cli_usage(const struct cli *c, const char *fmt, ...)
@@ -202,10 +212,12 @@ int cli_finish(struct cli *c, int r, const struct ibb_error *err, char *json,
 		status = cli_out(c, json, status);
 	} else if (json && (!c->quiet || r)) {
 		IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
-		IBB_AUTO_BUF struct ibb_buf out = {0};
+		IBB_AUTO_BUF struct ibb_buf out = {0}, plain = {0};
 		struct ibb_error e = {0};
 
-		if (ibb_json_parse("result", json, strlen(json), &doc, &e)) {
+		if (cli_plain_json(json, &plain)
+			    ? ibb_err_nomem(&e)
+			    : ibb_json_parse("result", plain.data, plain.len, &doc, &e)) {
 			cli_error(c, &e);
 			status = 255;
 		} else {

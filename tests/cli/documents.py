@@ -137,8 +137,10 @@ class Schemas:
             change(d)
             return not self.validators[name].is_valid(d)
 
+        # of several lists one is needed, and there may be one only
+        one_of = [k for x in self.docs[name].get("anyOf", []) for k in x["required"] if k in doc]
         for key in doc:
-            required = key in self.docs[name]["required"]
+            required = key in self.docs[name]["required"] or one_of == [key]
             if spoilt(lambda d, k=key: d.pop(k)) != required:
                 self.fault(f"{name}: a document without '{key}' is "
                            f"{'let through' if required else 'refused'}")

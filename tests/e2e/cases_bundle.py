@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tarfile
+import zipfile
 
 from cases_bake import EPOCH
 from cases_input import SMALL
@@ -148,6 +149,99 @@ def e2e_bundle_refused(world):
     same(data, read(bundle), "the bundle")
 
 
+def put(name, data):
+    """A file of the archive, as ibbake writes it."""
+    h = bytearray(512)
+    h[0:len(name)] = name.encode()
+    for at, text in ((100, b"0000644"), (108, b"0000000"), (116, b"0000000"),
+                     (124, b"%011o" % len(data)), (136, b"0" * 11), (148, b" " * 8), (156, b"0"),
+                     (257, b"ustar\x0000"), (329, b"0000000"), (337, b"0000000")):
+        h[at:at + len(text)] = text
+    h[148:155] = b"%06o\0" % sum(h)
+    return bytes(h) + data + bytes(-len(data) % 512)
+
+
+def forge(source, out, change=None, files=None):
+    """An unsigned bundle with another bundle.json, and with other files."""
+    with tarfile.open(source) as t:
+        old = {m.name: t.extractfile(m).read() for m in t.getmembers()}
+    doc = json.loads(old.pop("bundle.json"))
+    del old["bundle.sig"]
+    old.update(files or {})
+    if change:
+        change(doc)
+    doc["files"] = [{"path": n, "bytes": str(len(b)), "sha256": hashlib.sha256(b).hexdigest()}
+                    for n, b in sorted(old.items())]
+    about = json.dumps(doc).encode()
+    sig = ('{\n\t"schema": "ibbake-bundle-signature/1",\n\t"sha256": "%s",\n\t"key": null,'
+           '\n\t"signature": null\n}\n' % hashlib.sha256(about).hexdigest()).encode()
+    with open(out, "wb") as f:
+        for name, data in [("bundle.json", about), ("bundle.sig", sig), *sorted(old.items())]:
+            f.write(put(name, data))
+        f.write(bytes(1024))
+
+
+def e2e_bundle_forged(world):
+    """What anybody can have written into an unsigned bundle is shown as such, and acts on nothing."""
+    image, bundle, bad = world.image(*SMALL), world.path("a.ibbundle"), world.path("bad.ibbundle")
+    world.package()
+    create(world, bundle)
+    forge(bundle, bad)
+    said = f"{bad} is not signed: anybody can have made or changed it"
+    world.ibbake("plan", image.path, "--size", SIZE, "--bundle", bad).mentions(said)
+    out = world.path("out.vhd")
+    world.ibbake("bake", image.path, "--size", SIZE, "--bundle", bad, "-o", out)
+    check(said in manifest(out)["warnings"], f"warnings: {manifest(out)['warnings']}")
+
+    def lines(doc):
+        doc["sizes"].append("S\nsigned     by 0123\x1b[31m\x9b\u202e\x7f\t")
+        doc["trust"] = "verified"
+        doc["packages"][0]["targets"][0].update(verdict="whql", signer="Microsoft\r\nTEST")
+
+    forge(bundle, bad, lines)
+    r = world.ibbake("bundle", "check", bad)
+    r.mentions("signed     by nobody: anybody", "trust      verified, as its maker says",
+               "whql, signed by Microsoft\\u000d\\u000aTEST, as its maker says",
+               "S\\u000asigned     by 0123\\u001b[31m\\u009b\\u202e\\u007f\\u0009")
+    check(not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]|^signed     by 0123", r.out, re.M),
+          f"{r.out!r}")
+    r = world.ibbake("resolve", "--size", "Standard_HB176rs_v4", "--os", OS, "--bundle", bad, rc=100)
+    r.says("S?signed     by 0123?[31m\\u009b\\u202e")
+    check(not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", r.err), f"{r.err!r}")
+
+    def member(*path):
+        def change(doc):
+            for key in path[:-2]:
+                doc = doc[key]
+            doc[path[-2]] = path[-1]
+        return change
+
+    for change, say in (
+            (member("trust", "sound"), '"trust" is none of'),
+            (member("time", 5), '"time" is no text'),
+            (member("tool", "version", None), '"tool" lacks something'),
+            (member("sizes", 0, 7), '"sizes" has something that is no text'),
+            (member("windows", 0, "id", 7), '"windows" lacks something'),
+            (member("packages", 0, "directory", "packages/x"), '"packages" names a file'),
+            (member("packages", 0, "targets", 0, "verdict", "fine"), '"packages" lacks something'),
+            (member("packages", 0, "targets", 0, "allowed", "no"), '"packages" lacks something'),
+            (member("resolutions", 0, "package", "x.inf"), '"resolutions" names a file'),
+            (member("companions", [{"path": "companions/x", "role": "r", "sha256": "0" * 64,
+                                    "signer": None}]), '"companions" names a file'),
+            (member("crls", ["crls/x"]), '"crls" names a file'),
+            (member("catalog", "files", []), '"catalog" does not name all files'),
+            (member("warnings", {}), '"warnings" is no list')):
+        forge(bundle, bad, change)
+        world.refused(["bundle", "check", bad], 255, f"{bad}: bundle.json: {say}")
+        world.refused(["plan", image.path, "--size", SIZE, "--bundle", bad], 255, say)
+    forge(bundle, bad, files={"catalog/001-more.json": b"{}"})
+    world.refused(["bundle", "check", bad], 255, '"catalog" does not name all files')
+    forge(bundle, bad, files={"lock.json": b'{"schema": "ibbake-lock/1", "downloads": [{"release": '
+                              b'"x", "sha256": "' + b"0" * 64 + b'"}]}'})
+    world.refused(["plan", image.path, "--size", SIZE, "--bundle", bad], 255,
+                  f"{bad}!/lock.json: locks no packages")
+
+
 def e2e_bundle_create(world):
     """What cannot be served, or nobody vouches for, does not become a bundle."""
     out, package = world.path("a.ibbundle"), world.package()
@@ -187,7 +281,7 @@ def e2e_bundle_create(world):
     same(manifest(vhd)["options"]["crls"],
          [{"path": out + "!/crls/000-root.crl", "sha256": digest(crl)}], "CRLs of the bundle")
     directory = world.path("dir")
-    world.ibbake("bundle", "unpack", out, "-o", directory)
+    world.ibbake("bundle", "unpack", out, "-o", directory + "//").mentions(f"to {directory}\n")
     found = sorted(os.path.relpath(os.path.join(t, f), directory)
                    for t, _, fs in os.walk(directory) for f in fs)
     same(found, sorted(names), "unpacked")
@@ -200,6 +294,41 @@ def e2e_bundle_create(world):
     world.package("--version", "9.9.9.9")
     no(100, "lock.json", "does not lock", options=["--overwrite", "--lock",
                                                    os.path.join(directory, "lock.json")])
+
+
+def e2e_bundle_pins(world):
+    """A lock file that pins archives holds those that are given by name to it."""
+    image, package, lock = world.image(*SMALL), world.package(), world.path("site.lock")
+    archive, out = world.path("vendor.zip"), world.path("a.ibbundle")
+    with zipfile.ZipFile(archive, "w") as z:
+        for name in sorted(os.listdir(package)):
+            z.write(os.path.join(package, name), "drivers/" + name)
+
+    def pin(sha256):
+        with open(lock, "w", encoding="utf-8") as f:
+            json.dump({"schema": "ibbake-lock/1", "downloads": [
+                {"release": "winof2-25.10", "file": "Vendor.zip", "url": None, "sha256": sha256,
+                 "size_bytes": "1", "pinned": "first-import", "insecure": False}]}, f)
+
+    other = "1" * 64
+    pin(other)
+    before = read(lock)
+    for args in (["plan", image.path, "--size", SIZE],
+                 ["bake", image.path, "--size", SIZE, "-o", world.path("x.vhd")],
+                 ["bundle", "create", *world.anchor, "--size", SIZE, "--os", OS, "-o", out]):
+        world.refused([*args, "--drivers", archive, "--lock", lock], 100,
+                      f"{archive} has the digest {digest(archive)}, but {lock} pins vendor.zip as "
+                      f"release winof2-25.10 with {other}", "hint: ")
+    same(read(lock), before, "the lock file")
+    pin(digest(archive))
+    create(world, out, "--lock", lock, package=archive).mentions(
+        f"warning: {lock} locks no packages: those of the bundle are held against nothing")
+    vhd = world.path("out.vhd")
+    world.ibbake("bake", image.path, "--size", SIZE, "--drivers", archive, "--lock", lock, "-o", vhd)
+    with open(lock, encoding="utf-8") as f:
+        same(len(json.load(f)["packages"]), 1, "packages locked")
+    r = create(world, out, "--lock", lock, "--overwrite", package=archive)
+    check("locks no packages" not in r.out, f"{r}")
 
 
 def e2e_bundle_overlay(world):
@@ -217,7 +346,17 @@ def e2e_bundle_overlay(world):
     want = world.ibbake("resolve", "--size", SIZE, "--os", OS, *own, "--json", rc=None)
     if want.rc:
         raise Failure(f"the overlay is not taken\n{want}")
-    create(world, bundle, *own)
+    twice = world.path("z.json")
+    size["note"] = "as another has it"
+    with open(twice, "w", encoding="utf-8") as f:
+        json.dump({**{k: v for k, v in whole.items() if not isinstance(v, list)},
+                   "sizes": [size]}, f)
+    says = "z.json"
+    r = create(world, bundle, *own, "--catalog-dir", twice)
+    found = [x for x in r.out.splitlines() if x.startswith("warning: ") and says in x and SIZE in x]
+    same(len(found), 1, f"conflicts that create tells\n{r}")
+    world.ibbake("bundle", "check", bundle).mentions(found[0])
+    create(world, bundle, *own, "--overwrite")
     os.unlink(over)
     got = world.ibbake("resolve", "--size", SIZE, "--os", OS, "--bundle", bundle, "--json")
     same(re.sub(r"[^ \"]*a\.ibbundle!/catalog/\d+-", "", got.out)
@@ -254,6 +393,30 @@ def e2e_bundle_packages(world):
     same(manifest(out)["options"]["bundle"]["sha256"], digest(bundle), "manifest")
     world.ibbake("resolve", "--size", SIZE, "--os", OS, "--bundle", bundle).mentions("validated")
     world.ibbake("sizes", "--bundle", bundle).mentions(SIZE)
+
+
+def e2e_bundle_durable(world):
+    """Every file and directory is on the disk before the directory has its name, and then that is."""
+    tool = find_tool("strace")
+    if not tool:
+        raise Skip("strace is not installed")
+    if world.run([tool, "-f", "-qq", "true"], rc=None).rc:
+        raise Skip("nothing can be traced here")
+    world.package()
+    bundle, directory, log = world.path("a.ibbundle"), world.path("dir"), world.path("trace")
+    create(world, bundle)
+    env = {"ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"),
+                                                  "detect_leaks=0"]))}
+    world.run([tool, "-f", "-qq", "-y", "-e", "trace=fsync,rename,renameat,renameat2", "-o", log,
+               world.args.ibbake, "bundle", "unpack", bundle, "-o", directory], env=env)
+    with open(log, encoding="utf-8", errors="replace") as f:
+        calls = [x for x in f.read().splitlines() if "fsync(" in x or "rename" in x]
+    at = next(i for i, x in enumerate(calls) if "rename" in x)
+    found = {re.search(r"/\.ibbake-\w{6}(/[^>]*)?>", x).group(1) or "" for x in calls[:at]}
+    want = {os.path.relpath(os.path.join(t, n), directory)
+            for t, ds, fs in os.walk(directory) for n in ds + fs}
+    same(found, {""} | {"/" + x for x in want}, "what was flushed")
+    same([re.search(r"<(.*?)>", x).group(1) for x in calls[at + 1:]], [world.dir], "and behind")
 
 
 def e2e_no_sockets(world):

@@ -598,7 +598,7 @@ def e2e_fetch_lock(world):
         same((f["state"], f["pinned"]), ("cached", "first-fetch"), "the first time")
         with open(lock, encoding="utf-8") as g:
             doc = json.load(g)
-        same(doc, {"schema": "ibbake-lock/1", "packages": [], "downloads": [{
+        same(doc, {"schema": "ibbake-lock/1", "downloads": [{
             "release": "f", "file": "f.exe", "url": url(s, "/f", "https"),
             "sha256": digest(BODY), "size_bytes": str(len(BODY)), "pinned": "first-fetch",
             "insecure": False}]}, "the lock file")
@@ -757,6 +757,15 @@ def e2e_fetch_bake(world):
         other = world.package("--version", "9.9.9.9", name="other")
         world.refused(["bake", image.path, "--size", SIZE, "--drivers", other, "--lock", lock,
                        "-o", world.path("out2.vhd")], 100, "does not lock")
+        # nor does a pin open a file that locks out every package
+        with open(lock, "w", encoding="utf-8") as f:
+            f.write('{"schema":"ibbake-lock/1","packages":[]}')
+        world.ibbake("cache", "add", archive, "--release", release, "--lock", lock, *cache)
+        with open(lock, encoding="utf-8") as f:
+            doc = json.load(f)
+        same((doc["packages"], len(doc["downloads"])), ([], 1), "the lock file")
+        world.refused(["bake", image.path, "--size", SIZE, "--drivers", other, "--lock", lock,
+                       "-o", world.path("out2.vhd")], 100, "does not know")
 
 
 def e2e_fetch_bundle(world):

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +21,9 @@ static struct {
 	int tmpfile_errno, renameat2_errno, link_errno, fsync_errno, linkat_errno;
 	size_t pwrite_max; /* at most so many bytes a call */
 	int pwrite_errno;
-	int fsync_spares;	    /* so many calls work before */
-	bool interrupt;		    /* every other call says EINTR */
+	int fsync_spares; /* so many calls work before */
+	bool interrupt;	  /* every other call says EINTR */
+	unsigned fs_type;
 	const char *sweep_at_flock; /* of which name somebody removes leftovers before a lock */
 } sim;
 
@@ -74,6 +76,15 @@ int flock(int fd, int how)
 	if (path)
 		assert_int_equal(ibb_atomic_sweep(path, NULL), IBB_OK);
 	return (int)syscall(SYS_flock, fd, how);
+}
+
+int fstatfs(int fd, struct statfs *st)
+{
+	int r = (int)syscall(SYS_fstatfs, fd, st);
+
+	if (sim.fs_type)
+		st->f_type = sim.fs_type;
+	return r;
 }
 
 int fsync(int fd)
@@ -811,6 +822,59 @@ static void sweep(void)
 	assert_int_equal(count_names(), 0);
 }
 
+/* A child that has a record lock of the file, as the server of a network file system has those of
+ * its clients. */
+static pid_t lock_record(const char *name)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int ready[2], fd;
+	pid_t child;
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (!child) {
+		fd = open(name, O_RDWR | O_CLOEXEC);
+		if (fd < 0 || fcntl(fd, F_SETLK, &whole) || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_true(child > 0);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return child;
+}
+
+static void test_sweep_elsewhere(void **state)
+{
+	/* NFS, FUSE, Lustre, GPFS, and one that nobody knows */
+	static const unsigned shared[] = {0x6969, 0x65735546, 0x0bd00bd0, 0x47504653, 0x12345678};
+	static const unsigned local[] = {0xef53,     0x58465342, 0x9123683e, 0x01021994,
+					 0xf2f52010, 0x2fc12fc1, 0x794c7630};
+	const char *name = ".out.ibbake-1.tmp";
+	pid_t child;
+	int status;
+
+	(void)state;
+	write_text(name, "left");
+	sim.fs_type = local[0];
+	child = lock_record(name);
+	swept("out", 0);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(shared); i++) {
+		sim.fs_type = shared[i];
+		swept("out", 0);
+	}
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(local); i++) {
+		sim.fs_type = local[i];
+		swept("out", 1);
+		write_text(name, "left");
+	}
+}
+
 static void test_sweep(void **state)
 {
 	static const char *const ours[] = {".out.ibbake-1.tmp", ".out.ibbake-4194304-99.tmp"};
@@ -869,12 +933,23 @@ static void test_swept_too_early(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_read_file),	    CASE(test_full),	  CASE(test_identity),
-		CASE(test_atomic),	    CASE(test_race),	  CASE(test_refused_targets),
-		CASE(test_failing_disk),    CASE(test_long_name), CASE(test_killed),
-		CASE(test_left_behind),	    CASE(test_lock),	  CASE(test_lock_contention),
-		CASE(test_aside),	    CASE(test_prepared),  CASE(test_sweep),
+		CASE(test_read_file),
+		CASE(test_full),
+		CASE(test_identity),
+		CASE(test_atomic),
+		CASE(test_race),
+		CASE(test_refused_targets),
+		CASE(test_failing_disk),
+		CASE(test_long_name),
+		CASE(test_killed),
+		CASE(test_left_behind),
+		CASE(test_lock),
+		CASE(test_lock_contention),
+		CASE(test_aside),
+		CASE(test_prepared),
+		CASE(test_sweep),
 		CASE(test_swept_too_early),
+		CASE(test_sweep_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
