@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "net/http.h"
 #include "net/internal.h"
 
 /* ---- the directory ---- */
@@ -123,6 +124,7 @@ void ibb_cache_entry_clear(struct ibb_cache_entry *e)
 	free(e->file_name);
 	free(e->release);
 	free(e->url);
+	free(e->url_sha256);
 	*e = (struct ibb_cache_entry){0};
 }
 
@@ -332,7 +334,7 @@ int ibb_cache_list(struct ibb_cache *c, struct ibb_cache_entry **ret, size_t *re
 /* The last added one whose field at `offset` is this text; of several the one with the smallest
  * digest. */
 static int find_text(struct ibb_cache *c, size_t offset, const char *text, const char *what,
-		     struct ibb_cache_entry *ret, struct ibb_error *err)
+		     const char *shown, struct ibb_cache_entry *ret, struct ibb_error *err)
 {
 	struct ibb_cache_entry *list = NULL, *best = NULL;
 	size_t n = 0;
@@ -351,7 +353,7 @@ static int find_text(struct ibb_cache *c, size_t offset, const char *text, const
 		*best = (struct ibb_cache_entry){0};
 	} else {
 		r = ibb_err(err, IBB_E_NOTFOUND, "%s: nothing of %s %s in the package cache",
-			    c->dir, what, text);
+			    c->dir, what, shown);
 	}
 	ibb_cache_entries_free(list, n);
 	return r;
@@ -360,12 +362,18 @@ static int find_text(struct ibb_cache *c, size_t offset, const char *text, const
 int ibb_cache_find_release(struct ibb_cache *c, const char *release, struct ibb_cache_entry *ret,
 			   struct ibb_error *err)
 {
-	return find_text(c, offsetof(struct ibb_cache_entry, release), release, "release", ret,
-			 err);
+	return find_text(c, offsetof(struct ibb_cache_entry, release), release, "release", release,
+			 ret, err);
 }
 
 int ibb_cache_find_url(struct ibb_cache *c, const char *url, struct ibb_cache_entry *ret,
 		       struct ibb_error *err)
 {
-	return find_text(c, offsetof(struct ibb_cache_entry, url), url, "URL", ret, err);
+	IBB_AUTO_FREE char *shown = ibb_url_shown(url);
+	char hex[IBB_SHA256_HEX_SIZE];
+
+	if (!shown || ibb_url_sha256(url, hex))
+		return ibb_err_nomem(err);
+	return find_text(c, offsetof(struct ibb_cache_entry, url_sha256), hex, "URL", shown, ret,
+			 err);
 }

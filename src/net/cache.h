@@ -29,12 +29,13 @@ IBB_DEFINE_CLEANUP(struct ibb_cache *, ibb_cache_close)
 struct ibb_cache_entry {
 	struct ibb_sha256 sha256;
 	uint64_t size_bytes;
-	char *path;	 /* where it lies, readable */
-	char *file_name; /* "MLNX_WinOF2-..._x64.exe", or NULL */
-	char *release;	 /* the catalog's id of the release, or NULL */
-	char *url;	 /* where it came from; NULL: from a file of the user */
-	int64_t added;	 /* seconds since 1970 */
-	bool insecure;	 /* came over http while nobody knew its digest */
+	char *path;	  /* where it lies, readable */
+	char *file_name;  /* "MLNX_WinOF2-..._x64.exe", or NULL */
+	char *release;	  /* the catalog's id of the release, or NULL */
+	char *url;	  /* where it came from; NULL: from a file of the user */
+	char *url_sha256; /* of the whole URL, with what ibb_url_shown() leaves out; or NULL */
+	int64_t added;	  /* seconds since 1970 */
+	bool insecure;	  /* came over http while nobody knew its digest */
 };
 void ibb_cache_entry_clear(struct ibb_cache_entry *e);
 
@@ -45,7 +46,8 @@ int ibb_cache_find(struct ibb_cache *c, const struct ibb_sha256 *d, bool check,
 /* The file that was last added for this release. IBB_E_NOTFOUND. */
 int ibb_cache_find_release(struct ibb_cache *c, const char *release, struct ibb_cache_entry *ret,
 			   struct ibb_error *err) IBB_MUST_CHECK;
-/* The file that was last added from this URL (as ibb_url_shown() writes it). IBB_E_NOTFOUND. */
+/* The file that was last added from this URL, the whole of it: what stands in a query may well
+ * name the file. IBB_E_NOTFOUND. */
 int ibb_cache_find_url(struct ibb_cache *c, const char *url, struct ibb_cache_entry *ret,
 		       struct ibb_error *err) IBB_MUST_CHECK;
 /*

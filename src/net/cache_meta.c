@@ -41,6 +41,8 @@ int ibb_cache_meta_read(struct ibb_cache *c, struct ibb_cache_entry *e, struct i
 		r = take(doc, "release", &e->release, err);
 	if (!r)
 		r = take(doc, "url", &e->url, err);
+	if (!r)
+		r = take(doc, "url_sha256", &e->url_sha256, err);
 	if (ibb_json_int(doc, "added", 0, INT64_C(253402300799), &added))
 		e->added = added;
 	e->insecure = ibb_json_bool(doc, "insecure", false);
@@ -62,6 +64,7 @@ int ibb_cache_meta_write(struct ibb_cache *c, const struct ibb_cache_entry *e,
 	ibb_jb_str(&b, root, "file", e->file_name);
 	ibb_jb_str(&b, root, "release", e->release);
 	ibb_jb_str(&b, root, "url", e->url);
+	ibb_jb_str(&b, root, "url_sha256", e->url_sha256);
 	ibb_jb_int(&b, root, "added", e->added);
 	ibb_jb_bool(&b, root, "insecure", e->insecure);
 	ibb_cache_meta_name(&e->sha256, name);

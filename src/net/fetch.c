@@ -110,7 +110,7 @@ static int judge_status(struct fetch *f, const struct ibb_answer *a, struct outc
 {
 	const long s = a->status;
 
-	if (s == 416 && f->t.at) {
+	if (s == 416 && f->t.from) {
 		o->kind = IBB_GET_AGAIN;
 		f->t.no_ranges = true;
 		return ibb_err(err, IBB_E_UNSUPPORTED, "the server has no rest from byte %llu",
@@ -256,6 +256,7 @@ static int finish(struct fetch *f, struct ibb_error *err)
 	const struct ibb_cache_entry e = {.file_name = (char *)w->file_name,
 					  .release = (char *)w->release,
 					  .url = f->t.source,
+					  .url_sha256 = f->t.asked,
 					  .added = w->now,
 					  .insecure = f->t.insecure};
 	struct ibb_sha256 d;
@@ -297,7 +298,7 @@ static int one_url(struct fetch *f, const char *url, struct outcome *o, struct i
 	o->kind = IBB_GET_STOP;
 	free(f->t.source);
 	f->t.source = ibb_url_shown(url);
-	if (!f->t.source)
+	if (!f->t.source || ibb_url_sha256(url, f->t.asked))
 		return ibb_err_nomem(err);
 	f->t.no_ranges = false;
 	r = try_round(f, url, true, o, err);
@@ -371,17 +372,16 @@ static int from_cache(struct fetch *f, struct ibb_error *err)
 	const struct ibb_fetch_what *w = f->t.what;
 	struct ibb_cache_entry e = {0};
 	struct ibb_sha256 actual;
-	IBB_AUTO_FREE char *url = NULL;
 	int r = IBB_E_NOTFOUND;
 
 	if (w->sha256)
 		r = ibb_cache_find(f->c, w->sha256, false, &e, err);
 	else if (w->release)
 		r = ibb_cache_find_release(f->c, w->release, &e, err);
-	if (r == IBB_E_NOTFOUND && !w->sha256 && w->n_urls) {
-		url = ibb_url_shown(w->urls[0]);
-		r = url ? ibb_cache_find_url(f->c, url, &e, err) : ibb_err_nomem(err);
-	}
+	if (r == IBB_E_NOTFOUND && !w->sha256 && w->n_urls)
+		r = ibb_cache_find_url(f->c, w->urls[0], &e, err);
+	if (!r && !w->sha256 && w->release && e.release && strcmp(w->release, e.release) != 0)
+		r = IBB_E_NOTFOUND; /* what one URL gives may change from release to release */
 	if (!r)
 		r = ibb_cache_check(&e, NULL, NULL, &actual, err);
 	if (!r && !w->sha256 && e.insecure && !f->t.o->allow_insecure)

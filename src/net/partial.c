@@ -229,6 +229,8 @@ static int make_entry(struct ibb_cache *c, const struct ibb_cache_entry *from,
 		r = copy_text(from->release, &e.release, err);
 	if (!r)
 		r = copy_text(from->url, &e.url, err);
+	if (!r)
+		r = copy_text(from->url_sha256, &e.url_sha256, err);
 	ibb_cache_file_name(d, name);
 	if (!r) {
 		e.path = ibb_asprintf("%s/%s", c->dir, name);

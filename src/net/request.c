@@ -87,6 +87,22 @@ static int keep(struct run *run, char **at, const char *value)
 	return *at ? IBB_OK : fail(run, IBB_GET_STOP, ibb_err_nomem(run->err));
 }
 
+/* RFC 9112, 6.3: lengths that differ, or are none, are no length to go by. */
+static int take_length(struct run *run, const char *value)
+{
+	struct ibb_answer *a = run->a;
+	uint64_t n;
+
+	if (!ibb_http_u64(value, &n) || (a->has_length && n != a->length))
+		return fail(run, IBB_GET_REFUSED,
+			    ibb_err(run->err, IBB_E_UNSUPPORTED,
+				    "the server does not say clearly how long the file is "
+				    "(Content-Length)"));
+	a->length = n;
+	a->has_length = true;
+	return IBB_OK;
+}
+
 static int take_header(struct run *run, const char *name, const char *value)
 {
 	struct ibb_answer *a = run->a;
@@ -108,8 +124,8 @@ static int take_header(struct run *run, const char *name, const char *value)
 		a->encoded = strcasecmp(value, "identity") != 0;
 	else if (strcasecmp(name, "Transfer-Encoding") == 0)
 		a->chunked = true;
-	else if (strcasecmp(name, "Content-Length") == 0 && ibb_http_u64(value, &a->length))
-		a->has_length = true;
+	else if (strcasecmp(name, "Content-Length") == 0)
+		return take_length(run, value);
 	else if (strcasecmp(name, "Retry-After") == 0) {
 		const time_t when = curl_getdate(value, NULL), now = time(NULL);
 

@@ -136,6 +136,8 @@ def e2e_fetch_answers(world):
             "/nowhere": lambda c, q: answer(c, "302 Found"),
             "/short": length(len(body) - 5),
             "/empty": lambda c, q: answer(c, "200 OK"),
+            "/lengths": lambda c, q: answer(c, "200 OK", body, ["Content-Length: 10"]),
+            "/no-length": lambda c, q: answer(c, "200 OK", body, ["Content-Length: ten"]),
             "/endless": endless,
             "/junk": lambda c, q: c.sendall(b"what?\r\n\r\n"),
             "/nothing": lambda c, q: None,
@@ -160,6 +162,8 @@ def e2e_fetch_answers(world):
                 ("/ftp", 100, "/ftp: redirects to", "scheme 'ftp'"),
                 ("/nowhere", 100, "answers 302"),
                 ("/empty", 100, "the server's file is empty"),
+                ("/lengths", 100, "does not say clearly how long the file is"),
+                ("/no-length", 100, "Content-Length"),
                 ("/junk", 100, "/junk: "),
                 ("/nothing", 100, "/nothing: the connection broke"),
                 ("/206", 100, "answers 206")):
@@ -373,6 +377,60 @@ def e2e_fetch_resume(world):
         state.update(body=BODY, mode="good")
         f = n.file("f", *cacert)
         same((f["requests"], list(n.cached())), (2, [d]), "a part of another file")
+
+
+def e2e_fetch_query(world):
+    """URLs that differ in their query alone, and mirrors behind a redirect, are different files."""
+    by_id = {"A": BODY, "B": OTHER}
+    same_tag = ['ETag: "one"']
+
+    def get(c, q):
+        good(by_id[q.target[-1]])(c, q)
+
+    def glued(body, c, q):
+        """A server that answers for its own file, whose validator happens to be the other's."""
+        if q.first:
+            answer(c, "206 Partial Content", body[q.first:], same_tag + [
+                f"Content-Range: bytes {q.first}-{len(body) - 1}/{len(body)}"])
+        elif q.n == 1 and body == BODY:
+            answer(c, "200 OK", body[:50_000], same_tag, length=len(body))
+        else:
+            answer(c, "200 OK", body, same_tag)
+
+    def redirect(c, q):
+        answer(c, "302 Found", headers=[f"Location: /m{min(q.n, 2)}"])
+
+    args = ("--allow-insecure-fetch", "--tries", "1")
+    with Net(world) as n:
+        s = n.server({"/get": get, "/r": redirect, "/d": lambda c, q: glued(
+            by_id[q.target[-1]], c, q), "/m1": lambda c, q: glued(BODY, c, q),
+            "/m2": lambda c, q: glued(OTHER, c, q)})
+        lock = world.path("q.lock")
+        for name, body in by_id.items():
+            f = n.file(n.release("rel" + name, url(s, "/get?id=" + name)), *args, "--lock", lock)
+            same((f["state"], f["sha256"]), ("fetched", digest(body)), name)
+        with open(lock, encoding="utf-8") as g:
+            same([d["sha256"] for d in json.load(g)["downloads"]], [digest(BODY), digest(OTHER)],
+                 "pins")
+        # one release, two URLs, the first ends early
+        world.run(["rm", "-rf", n.cache])
+        f = n.file(n.release("two", url(s, "/d?f=A"), url(s, "/d?f=B")), *args)
+        same(list(n.cached()), [digest(OTHER)], "by two URLs")
+        same([r.first for r in s.asked("/d?f=B")], [None], "asked of the second URL")
+        # one URL that redirects to another mirror by the second try
+        world.run(["rm", "-rf", n.cache])
+        f = n.file(n.release("mirrors", url(s, "/r")), *args[:2], "2")
+        same(list(n.cached()), [digest(OTHER)], "by two mirrors")
+        same(([r.first for r in s.asked("/r")], [r.first for r in s.asked("/m2")]),
+             ([None, None], [None]), "asked of the mirrors")
+        # with a known digest a rest is a rest, wherever it comes from
+        world.run(["rm", "-rf", n.cache])
+        s.log.clear()
+        by_id["B"] = BODY
+        f = n.file(n.release("known", url(s, "/d?f=A"), url(s, "/d?f=B"), sha256=digest(BODY)),
+                   *args)
+        same((f["resumed"], [r.first for r in s.asked("/d?f=B")]), (True, [50_000]), "by its digest")
+        check("if-range" not in s.asked("/d?f=B")[0].headers, "another URL's validator was sent")
 
 
 # ---- http, https, certificates ----
