@@ -176,6 +176,7 @@ static struct ibb_fetch_options fetch_options(const struct ibb_request *q)
 					  .tries = q->tries,
 					  .offline = q->offline || q->dry_run,
 					  .allow_insecure = q->allow_insecure_fetch,
+					  .accept = ibb_fetch_accept,
 					  .progress = progress,
 					  .progress_ctx = (void *)q};
 }

@@ -250,7 +250,26 @@ static int try_round(struct fetch *f, const char *url, bool upgrade, struct outc
 
 /* ---- one URL, with what http asks for ---- */
 
-static int finish(struct fetch *f, struct ibb_error *err)
+/* Does it look like the file at all? Without a digest nothing else is asked. */
+static int accept_it(struct fetch *f, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *path = NULL;
+	int r;
+
+	if (f->t.what->sha256 || !f->t.o->accept)
+		return IBB_OK;
+	path = ibb_partial_path(&f->t.part);
+	if (!path)
+		return ibb_err_nomem(err);
+	r = f->t.o->accept(path, err);
+	if (r != IBB_E_UNSUPPORTED)
+		return r;
+	ibb_err_prefix(err, r, "%s: what came is not a driver file",
+		       f->final_url ? f->final_url : f->t.source);
+	return ibb_transfer_reset(&f->t, NULL) ? IBB_E_IO : r;
+}
+
+static int finish(struct fetch *f, struct outcome *o, struct ibb_error *err)
 {
 	const struct ibb_fetch_what *w = f->t.what;
 	const struct ibb_cache_entry e = {.file_name = (char *)w->file_name,
@@ -260,8 +279,12 @@ static int finish(struct fetch *f, struct ibb_error *err)
 					  .added = w->now,
 					  .insecure = f->t.insecure};
 	struct ibb_sha256 d;
-	int r = ibb_partial_insert(&f->t.part, w->sha256, &e, NULL, NULL, &d, &f->ret->entry, err);
+	int r = accept_it(f, err);
 
+	o->kind = r == IBB_E_UNSUPPORTED ? IBB_GET_REFUSED : IBB_GET_STOP;
+	if (r)
+		return r;
+	r = ibb_partial_insert(&f->t.part, w->sha256, &e, NULL, NULL, &d, &f->ret->entry, err);
 	f->again = r == IBB_E_UNTRUSTED && f->t.resumed;
 	if (r != IBB_E_UNTRUSTED)
 		return r;
@@ -310,11 +333,11 @@ static int one_url(struct fetch *f, const char *url, struct outcome *o, struct i
 	}
 	if (r)
 		return r;
-	r = finish(f, err);
+	r = finish(f, o, err);
 	if (f->again) {
 		r = try_round(f, url, !f->t.insecure, o, err);
 		if (!r)
-			r = finish(f, err);
+			r = finish(f, o, err);
 	}
 	if (r == IBB_E_UNTRUSTED)
 		o->kind = IBB_GET_REFUSED;

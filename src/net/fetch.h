@@ -16,6 +16,9 @@ struct ibb_fetch_options {
 	uint64_t limit_bytes;	      /* 0: IBB_LIMIT_DOWNLOAD_BYTES */
 	bool offline;		      /* only what is in the cache */
 	bool allow_insecure;	      /* http for a file whose digest nobody knows */
+	/* May this be the file? Asked when nobody knows its digest, before it enters the cache.
+	 * IBB_E_UNSUPPORTED: no, the next URL is tried. NULL: anything may. */
+	int (*accept)(const char *path, struct ibb_error *err);
 	int (*progress)(void *ctx, uint64_t done, uint64_t total); /* non-zero: IBB_E_CANCELLED */
 	void *progress_ctx;
 };

@@ -58,6 +58,8 @@ int ibb_partial_insert(struct ibb_partial *p, const struct ibb_sha256 *expected,
 		       const struct ibb_cache_entry *e, ibb_cache_progress_fn progress, void *ctx,
 		       struct ibb_sha256 *ret_digest, struct ibb_cache_entry *ret,
 		       struct ibb_error *err) IBB_MUST_CHECK;
+/* Where it lies; NULL: no memory. */
+char *ibb_partial_path(const struct ibb_partial *p) IBB_MUST_CHECK;
 /* Forget what there is of it. */
 int ibb_partial_drop(struct ibb_partial *p, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_partial_release(struct ibb_partial *p);

@@ -165,6 +165,14 @@ int ibb_partial_restart(struct ibb_partial *p, struct ibb_json *state, struct ib
 	return r;
 }
 
+char *ibb_partial_path(const struct ibb_partial *p)
+{
+	char name[IBB_CACHE_NAME];
+
+	name_of(p, ".data", name);
+	return ibb_asprintf("%s/%s", p->cache->dir, name);
+}
+
 int ibb_partial_drop(struct ibb_partial *p, struct ibb_error *err)
 {
 	int r = unlink_part(p, ".json", err);

@@ -2,6 +2,7 @@
 """ibbake fetch and cache: against nginx, and against servers that behave badly on purpose."""
 import gzip
 import hashlib
+import io
 import json
 import os
 import random
@@ -9,14 +10,15 @@ import re
 import signal
 import socket
 import subprocess
+import tarfile
 import time
 import zipfile
 
 from hostile_http import Proxy, Server, answer, etag, good, make_ca, tls
 from world import SIZE, Skip, check, find_tool, same
 
-BODY = random.Random(8).randbytes(300_000)
-OTHER = random.Random(9).randbytes(300_000)
+BODY = b"MZ" + random.Random(8).randbytes(299_998)  # a program, as far as fetch looks
+OTHER = b"MZ" + random.Random(9).randbytes(299_998)
 NOBODY = ("--tries", "1", "--stall-timeout", "3")
 
 
@@ -179,6 +181,39 @@ def e2e_fetch_answers(world):
         name = n.release("endless", url(s, "/endless"), sha256=d)
         r = n.fetch(name, "--timeout", "1", rc=240).says("not done within 1 s")
         check("Traceback" not in r.err, str(r))
+
+
+def e2e_fetch_no_driver(world):
+    """A web page with status 200 is no driver release: the next URL, or a refusal; no pin."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as t:
+        t.addfile(tarfile.TarInfo("f.inf"))
+    tar = buffer.getvalue()
+    bad = {"/html": (b"\n<!DOCTYPE html><p>Sign in", "a web page (HTML)"),
+           "/bom": (b"\xef\xbb\xbf<html>", "a web page (HTML)"),
+           "/xml": (b"<?xml version='1.0'?><Error/>", "XML"),
+           "/json": (b' {"error": 1}', "JSON"), "/text": (b"Not here.", "text"),
+           "/zeros": (bytes(2000), "of no form that is known"),
+           "/one": (b"M", "text")}
+    fine = {"/exe": b"MZ", "/zip": b"PK\5\6" + bytes(18), "/7z": b"7z\xbc\xaf\x27\x1c" + bytes(26),
+            "/cab": b"MSCF" + bytes(60), "/gz": gzip.compress(b"x"), "/tar": tar}
+    args = ("--allow-insecure-fetch", *NOBODY)
+    lock = world.path("n.lock")
+    with Net(world) as n:
+        s = n.server({**{k: good(v[0]) for k, v in bad.items()},
+                      **{k: good(v) for k, v in fine.items()}})
+        for path, (_, what) in bad.items():
+            n.bad(n.release("b" + path[1:], url(s, path)), 100,
+                  f"{path}: what came is not a driver file: {what}",
+                  args=(*args, "--lock", lock))
+        check(not os.path.exists(lock), "something was pinned")
+        f = n.file(n.release("next", url(s, "/html"), url(s, "/exe")), *args)
+        check(f["url"].endswith("/exe"), f"the next URL: {f}")
+        for path, body in fine.items():
+            f = n.file(n.release("g" + path[1:], url(s, path)), *args)
+            same(f["sha256"], digest(body), path)
+        # a digest that somebody published says more than the first bytes
+        n.file(n.release("known", url(s, "/text"), sha256=digest(bad["/text"][0])), *args)
 
 
 def e2e_fetch_tries(world):
@@ -873,7 +908,7 @@ def e2e_fetch_nginx(world):
     os.mkdir(ca)
     os.mkdir(root)
     make_ca(ca, find_tool("openssl") or "openssl")
-    body = random.Random(7).randbytes(4_000_000)
+    body = b"MZ" + random.Random(7).randbytes(3_999_998)
     with open(os.path.join(root, "f"), "wb") as f:
         f.write(body)
     server = Nginx(world, root, ca)
