@@ -239,8 +239,8 @@ static int fetch_one(struct job *j, struct ibb_wanted *w, struct ibb_error *err)
 		     : ibb_err(err, IBB_E_UNSUPPORTED, "there is no package cache so far");
 	if (r == IBB_E_UNSUPPORTED && !rel->n_urls)
 		return no_url(rel, err);
-	if (r == IBB_E_UNSUPPORTED && j->q->dry_run)
-		return IBB_OK; /* it would be fetched */
+	if ((r == IBB_E_UNSUPPORTED || (r == IBB_E_UNTRUSTED && rel->n_urls)) && j->q->dry_run)
+		return IBB_OK; /* it would be fetched, also in place of one that is not taken */
 	if (r)
 		return r;
 	w->state = w->got.from_cache ? IBB_WANTED_CACHED : IBB_WANTED_FETCHED;

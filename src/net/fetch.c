@@ -20,6 +20,8 @@ struct fetch {
 	struct ibb_fetched *ret;
 	char *final_url; /* as shown */
 	bool upgraded;	 /* an http URL was asked for as https in this round */
+	char *unused;	 /* path of what the cache has, which is not taken: */
+	bool damaged;	 /* ... for its bytes; else: it came unchecked over http */
 	bool again;	 /* wrong bytes after a resumption: once more from the beginning */
 };
 
@@ -408,14 +410,47 @@ static int from_cache(struct fetch *f, struct ibb_error *err)
 	if (!r)
 		r = ibb_cache_check(&e, NULL, NULL, &actual, err);
 	if (!r && !w->sha256 && e.insecure && !f->t.o->allow_insecure)
-		r = IBB_E_NOTFOUND;
+		r = IBB_E_UNTRUSTED;
 	if (r) {
+		f->damaged = r == IBB_E_CORRUPT;
+		free(f->unused);
+		f->unused = r == IBB_E_CORRUPT || r == IBB_E_UNTRUSTED ? IBB_TAKE(e.path) : NULL;
 		ibb_cache_entry_clear(&e);
-		return r == IBB_E_CORRUPT ? IBB_E_NOTFOUND : r;
+		return r == IBB_E_CORRUPT || r == IBB_E_UNTRUSTED ? IBB_E_NOTFOUND : r;
 	}
 	f->ret->entry = e;
 	f->ret->from_cache = true;
 	return IBB_OK;
+}
+
+/* Offline: there is nothing, or nothing that may be taken. */
+static int not_there(const struct fetch *f, struct ibb_error *err)
+{
+	const struct ibb_fetch_what *w = f->t.what;
+	const char *name = w->file_name ? w->file_name : w->release;
+
+	if (f->unused && f->damaged) {
+		ibb_err(err, IBB_E_UNTRUSTED, "%s: damaged in the package cache (%s), and offline",
+			name, f->unused);
+		return ibb_err_hint(err, IBB_E_UNTRUSTED,
+				    "without --offline it is fetched anew; 'ibbake cache verify' "
+				    "names all that are damaged");
+	}
+	if (f->unused) {
+		ibb_err(err, IBB_E_UNTRUSTED,
+			"%s: is in the package cache %s, but came over http while nobody knew its "
+			"digest, and offline",
+			name, ibb_cache_dir(f->c));
+		return ibb_err_hint(
+			err, IBB_E_UNTRUSTED,
+			"--allow-insecure-fetch takes it all the same; with --lock FILE "
+			"it is pinned as it is");
+	}
+	ibb_err(err, IBB_E_UNSUPPORTED, "%s: not in the package cache %s, and offline", name,
+		ibb_cache_dir(f->c));
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+			    "without --offline it is fetched; 'ibbake cache add FILE' takes a copy "
+			    "that you have");
 }
 
 static int wait_tick(void *ctx)
@@ -479,17 +514,14 @@ int ibb_fetch_file(struct ibb_cache *c, const struct ibb_fetch_what *what,
 		f.t.deadline_ms = ibb_clock_ms() + (int64_t)o->total_s * 1000;
 	r = from_cache(&f, err);
 	if (r == IBB_E_NOTFOUND && o->offline) {
-		ibb_err(err, IBB_E_UNSUPPORTED, "%s: not in the package cache %s, and offline",
-			what->file_name ? what->file_name : what->release, ibb_cache_dir(c));
-		r = ibb_err_hint(err, IBB_E_UNSUPPORTED,
-				 "without --offline it is fetched; 'ibbake cache add FILE' takes a "
-				 "copy that you have");
+		r = not_there(&f, err);
 	} else if (r == IBB_E_NOTFOUND) {
 		r = download(&f, err);
 	}
 	ibb_partial_release(&f.t.part);
 	free(f.t.source);
 	free(f.final_url);
+	free(f.unused);
 	if (r)
 		ibb_fetched_clear(&got);
 	else

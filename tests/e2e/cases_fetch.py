@@ -509,6 +509,10 @@ def e2e_fetch_insecure(world):
             same((f["url"], f["insecure"]), (url(plain, "/f"), True), "over http")
             same(n.file(name, *cacert, "--allow-insecure-fetch")["state"], "cached", name)
             n.fetch(name, *cacert, rc=100).says("not taken over http")
+            r = n.fetch(name, *cacert, "--offline", rc=100)
+            r.says("is in the package cache", "came over http", "--allow-insecure-fetch")
+            same(n.file(name, *cacert, "--offline", "--allow-insecure-fetch")["state"], "cached",
+                 f"{name}, offline")
             os.unlink(f["path"])
         n.fetch("plain", *cacert, "--allow-insecure-fetch").mentions("anybody on the way")
         n.fetch(n.release("how-long", url(plain, "/endless")), *cacert, "--allow-insecure-fetch",
@@ -762,7 +766,7 @@ def e2e_cache(world):
         cache("add", world.path("x.exe"), "--release", "a", rc=100).says(
             "x.exe: has the digest", digest(BODY))
         cache("add", world.path("x.exe"), "--release", "b", "--lock", lock, rc=100).says(
-            "x.exe: has the digest")
+            "x.exe: has the digest", f"the one that {lock} pins for release b")
         cache("add", world.path("no.exe"), rc=100).says("there is no such file")
         same(sorted(n.cached()), sorted(map(digest, (BODY, OTHER, b"x" * 100))), "the cache")
         same(n.file("b", "--offline", "--lock", lock)["state"], "cached", "after the import")
@@ -776,7 +780,7 @@ def e2e_cache(world):
         os.chmod(path, 0o600)
         with open(path, "r+b") as f:
             f.write(b"damage")
-        n.fetch("a", "--offline", rc=100).says("not in the package cache")
+        n.fetch("a", "--offline", rc=100).says("a.exe: damaged in the package cache", path)
         doc = cache("verify", "--json", rc=255).json()
         same([f["state"] for f in doc["files"] if f["sha256"] == digest(BODY)], ["wrong"], "verify")
         same(sorted(f["state"] for f in doc["files"]), ["right", "right", "wrong"], "verify")
@@ -821,6 +825,14 @@ def e2e_fetch_bake(world):
         doc = world.ibbake("plan", image.path, "--size", SIZE, *cache, "--json").json()
         check(any("taken from the package cache: installer.zip" in w and "nothing pins it" in w
                   for w in doc["warnings"]), f"warnings: {doc['warnings']}")
+        # one that came over http and that nobody vouches for is not taken by bake either
+        meta = os.path.join(n.cache, "meta", os.listdir(os.path.join(n.cache, "meta"))[0])
+        with open(meta, encoding="utf-8") as f:
+            seen = json.load(f)
+        with open(meta, "w", encoding="utf-8") as f:
+            json.dump({**seen, "insecure": True}, f)
+        world.refused(bake, 100, f"installer.zip, release {release}, is in the package cache",
+                      "came over http", "--allow-insecure-fetch --lock FILE")
         # the lock file pins a download so far; the bake adds its packages, and keeps the pin
         world.ibbake(*bake, "--lock", lock)
         with open(lock, encoding="utf-8") as f:
