@@ -266,7 +266,8 @@ static int fetch_all(struct job *j, struct ibb_wanted_list *l, struct ibb_error 
 			first = r;
 			*err = w->err;
 		}
-		if (r == IBB_E_CANCELLED || r == IBB_E_NOMEM || r == IBB_E_NOSPACE || r == IBB_E_IO)
+		if (r == IBB_E_CANCELLED || r == IBB_E_NOMEM || r == IBB_E_NOSPACE ||
+		    r == IBB_E_IO || r == IBB_E_INVALID)
 			break;
 	}
 	return first;

@@ -482,6 +482,10 @@ static int download(struct fetch *f, struct ibb_error *err)
 	int r = make_key(f->t.what, key) ? ibb_err_nomem(err) : ibb_get_init(err);
 
 	if (!r)
+		r = ibb_proxy_check(f->t.o->http_proxy, err);
+	if (!r)
+		r = ibb_proxy_check(f->t.o->https_proxy, err);
+	if (!r)
 		r = ibb_partial_take(f->c, key, wait_tick, f, &f->t.part, err);
 	if (r)
 		return r;

@@ -47,6 +47,40 @@ int ibb_get_init(struct ibb_error *err)
 	return IBB_OK;
 }
 
+int ibb_proxy_check(const char *proxy, struct ibb_error *err)
+{
+	/* those of CURLOPT_PROXY; libcurl's own messages repeat the text, password and all */
+	static const char *const schemes[] = {"http",	 "https",  "socks4",
+					      "socks4a", "socks5", "socks5h"};
+	CURLU *u = proxy && *proxy ? curl_url() : NULL;
+	CURLUcode code;
+	char *scheme = NULL;
+	bool known = false;
+
+	if (!proxy || !*proxy)
+		return IBB_OK;
+	code = u ? curl_url_set(u, CURLUPART_URL, proxy,
+				CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME)
+		 : CURLUE_OUT_OF_MEMORY;
+	if (!code)
+		code = curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
+	/* without a scheme it is http, whatever a host's name would make libcurl guess */
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(schemes) && !code; i++)
+		known |= strcasecmp(scheme, schemes[i]) == 0 || !strstr(proxy, "://");
+	curl_free(scheme);
+	curl_url_cleanup(u);
+	if (code == CURLUE_OUT_OF_MEMORY)
+		return ibb_err_nomem(err);
+	if (!code && known)
+		return IBB_OK;
+	ibb_err(err, IBB_E_INVALID, "the proxy cannot be used: %s",
+		code ? curl_url_strerror(code) : "its URL is of no scheme that proxies have");
+	return ibb_err_hint(
+		err, IBB_E_INVALID,
+		"--proxy, or https_proxy, http_proxy and all_proxy of the environment: "
+		"http://HOST:PORT, with USER:PASSWORD@ before HOST where it asks for it");
+}
+
 int64_t ibb_clock_ms(void)
 {
 	struct timespec ts = {0};
@@ -340,8 +374,14 @@ static int judge(struct run *run, CURLcode code)
 		return not_certified(run);
 	case CURLE_SSL_CONNECT_ERROR:
 		return tls_failed(run, code);
+	case CURLE_COULDNT_RESOLVE_PROXY: /* the text may be all of it, with its password */
+		*run->text = '\0';
+		return other(run, code, IBB_GET_UNREACHABLE, "no connection");
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_URL_MALFORMAT:
+		*run->text = '\0';
+		return other(run, code, IBB_GET_REFUSED, "not fetched");
 	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
 	case CURLE_COULDNT_CONNECT:
 		return other(run, code, IBB_GET_UNREACHABLE, "no connection");
 	case CURLE_PARTIAL_FILE:

@@ -587,6 +587,18 @@ def e2e_fetch_proxy(world):
         asked("http", [], env={"HTTP_PROXY": at, "https_proxy": at})
         asked("tls", [], env={"https_proxy": at, "no_proxy": "127.0.0.1"})
         asked("tls", [])
+        with socket.create_server(("127.0.0.1", 0)) as dead:
+            nobody = dead.getsockname()[1]
+        for bad, rc in (("http://u:pw123@[bad", 2), ("http://u:pw123@127.0.0.1:99999999", 2),
+                        ("u:pw123@127.0.0.1:x", 2), ("bogus://u:pw123@h", 2),
+                        ("ftp://u:pw123@127.0.0.1:1", 2),
+                        (f"http://u:pw123@127.0.0.1:{nobody}", 100),
+                        (f"u:pw123@127.0.0.1:{nobody}", 100),
+                        (f"socks5h://u:pw123@127.0.0.1:{nobody}", 100)):
+            for args, env in ((("--proxy", bad), None), ((), {"https_proxy": bad})):
+                r = n.fetch("tls", *cacert, *args, "--json", env=env, rc=rc).says(
+                    "the proxy cannot be used" if rc == 2 else "no connection")
+                check("pw123" not in r.err + r.out, f"the password is shown\n{r}")
         n.bad("tls", 100, "the proxy answers 403",
               args=(*cacert, "--proxy", f"http://127.0.0.1:{closed.port}"))
 
