@@ -403,10 +403,11 @@ static int from_cache(struct fetch *f, struct ibb_error *err)
 		r = ibb_cache_find(f->c, w->sha256, false, &e, err);
 	else if (w->release)
 		r = ibb_cache_find_release(f->c, w->release, &e, err);
-	if (r == IBB_E_NOTFOUND && !w->sha256 && w->n_urls)
+	if (r == IBB_E_NOTFOUND && !w->sha256 && w->n_urls) {
 		r = ibb_cache_find_url(f->c, w->urls[0], &e, err);
-	if (!r && !w->sha256 && w->release && e.release && strcmp(w->release, e.release) != 0)
-		r = IBB_E_NOTFOUND; /* what one URL gives may change from release to release */
+		if (!r && w->release && e.n_releases)
+			r = IBB_E_NOTFOUND; /* what a URL gives may change with the release */
+	}
 	if (!r)
 		r = ibb_cache_check(&e, NULL, NULL, &actual, err);
 	if (!r && !w->sha256 && e.insecure && !f->t.o->allow_insecure)
