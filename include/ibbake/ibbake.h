@@ -154,7 +154,8 @@ struct ibb_request {
 	unsigned timeout_s, stall_s;  /* of a download: in all (0: none), without a byte (0: 60) */
 	unsigned tries;		      /* 0: 5 */
 	bool offline;		      /* use the cache alone */
-	bool allow_insecure_fetch;    /* http although nobody knows the file's digest */
+	bool allow_insecure_fetch;    /* http although nobody knows the file's digest; and what
+				       * came so, out of the cache */
 	const char *release;	      /* ibb_cache(): what inputs[0] is of; NULL: by its name */
 	bool remove_wrong;	      /* ibb_cache(): take out what is not what its name says */
 	/* ibb_cache(): also take out files that came in so many seconds ago or earlier */

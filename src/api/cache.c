@@ -194,6 +194,11 @@ static int add_one(struct job *j, const struct ibb_catalog *c, const struct ibb_
 	}
 	if (!r)
 		r = ibb_cache_add(j->cache, path, known ? &d : NULL, &e, &got, err);
+	if (r == IBB_E_UNTRUSTED && rel && strcmp(pinned, "lock") == 0)
+		ibb_err_hint(err, r,
+			     "the second digest is the one that %s pins for release %s; where the "
+			     "pin is wrong, take that entry out of the file",
+			     j->q->lock, rel->id);
 	if (!r && rel)
 		r = pin(j, rel, &got, &pinned, err);
 	if (!r) {

@@ -23,6 +23,21 @@ static bool is_source(const struct ibb_sources *from, const char *sha256)
 	return false;
 }
 
+/* The rule of fetch: what nobody vouches for is not taken unless that is asked for. */
+static int refuse_insecure(const struct ibb_release *rel, const struct ibb_cache_entry *e,
+			   struct ibb_error *err)
+{
+	ibb_err(err, IBB_E_UNTRUSTED,
+		"%s, release %s, is in the package cache, but came over http while nobody knew its "
+		"digest",
+		e->file_name ? e->file_name : rel->id, rel->id);
+	return ibb_err_hint(
+		err, IBB_E_UNTRUSTED,
+		"'ibbake fetch %s --allow-insecure-fetch --lock FILE' pins it as it is, "
+		"for --lock FILE here; --drivers DIR|FILE names a package instead",
+		rel->id);
+}
+
 static int take(struct taking *t, const struct ibb_release *rel, const struct ibb_cache_entry *e,
 		const char *pinned)
 {
@@ -59,7 +74,10 @@ static int add(struct taking *t, struct ibb_cache *c, const struct ibb_lockfile 
 		  : ibb_cache_find_release(c, rel->id, &e, t->err);
 	if (r)
 		return r == IBB_E_NOTFOUND ? IBB_OK : r; /* who needs it says what is missing */
-	r = ibb_cache_check(&e, NULL, NULL, &actual, t->err);
+	if (!known && e.insecure && !t->q->allow_insecure_fetch)
+		r = refuse_insecure(rel, &e, t->err);
+	if (!r)
+		r = ibb_cache_check(&e, NULL, NULL, &actual, t->err);
 	if (!r)
 		r = take(t, rel, &e, pinned);
 	ibb_cache_entry_clear(&e);

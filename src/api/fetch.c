@@ -176,6 +176,7 @@ static struct ibb_fetch_options fetch_options(const struct ibb_request *q)
 					  .tries = q->tries,
 					  .offline = q->offline || q->dry_run,
 					  .allow_insecure = q->allow_insecure_fetch,
+					  .accept = ibb_fetch_accept,
 					  .progress = progress,
 					  .progress_ctx = (void *)q};
 }
@@ -238,8 +239,8 @@ static int fetch_one(struct job *j, struct ibb_wanted *w, struct ibb_error *err)
 		     : ibb_err(err, IBB_E_UNSUPPORTED, "there is no package cache so far");
 	if (r == IBB_E_UNSUPPORTED && !rel->n_urls)
 		return no_url(rel, err);
-	if (r == IBB_E_UNSUPPORTED && j->q->dry_run)
-		return IBB_OK; /* it would be fetched */
+	if ((r == IBB_E_UNSUPPORTED || (r == IBB_E_UNTRUSTED && rel->n_urls)) && j->q->dry_run)
+		return IBB_OK; /* it would be fetched, also in place of one that is not taken */
 	if (r)
 		return r;
 	w->state = w->got.from_cache ? IBB_WANTED_CACHED : IBB_WANTED_FETCHED;
@@ -265,7 +266,8 @@ static int fetch_all(struct job *j, struct ibb_wanted_list *l, struct ibb_error 
 			first = r;
 			*err = w->err;
 		}
-		if (r == IBB_E_CANCELLED || r == IBB_E_NOMEM || r == IBB_E_NOSPACE || r == IBB_E_IO)
+		if (r == IBB_E_CANCELLED || r == IBB_E_NOMEM || r == IBB_E_NOSPACE ||
+		    r == IBB_E_IO || r == IBB_E_INVALID)
 			break;
 	}
 	return first;

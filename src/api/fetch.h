@@ -47,6 +47,9 @@ int ibb_fetch_expected(const struct ibb_release *r, const struct ibb_lockfile *l
 /* The lock file of the request; *ret NULL when there is none so far. */
 int ibb_fetch_lock(const struct ibb_request *q, struct ibb_lockfile **ret,
 		   struct ibb_error *err) IBB_MUST_CHECK;
+/* Is what came for a release whose digest nobody knows an archive or a program? IBB_E_UNSUPPORTED:
+ * a web page or whatever else servers send in place of a file; the message says what. */
+int ibb_fetch_accept(const char *path, struct ibb_error *err) IBB_MUST_CHECK;
 int ibb_fetch_print(const struct ibb_request *q, const struct ibb_catalog *c,
 		    const struct ibb_wanted_list *l, char **ret_json,
 		    struct ibb_error *err) IBB_MUST_CHECK;

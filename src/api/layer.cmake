@@ -6,7 +6,7 @@ ibb_layer(api
 		api/catalogs.c api/catalog_check.c api/catalog_import.c api/catalog_show.c
 		api/wims.c api/wim_run.c api/wim_bake.c api/wim_inplace.c api/wim_show.c api/wim_verify.c api/winre.c
 		api/bundle.c api/bundle_about.c api/bundle_check.c api/bundle_create.c
-		api/fetch.c api/fetch_doc.c api/cache.c api/cached.c
+		api/accept.c api/fetch.c api/fetch_doc.c api/cache.c api/cached.c
 	USES base disk hive inf authenticode catalog unpack net bundle volume driver inspect plan apply manifest)
 
 # The library: every layer's objects; only what include/ibbake/ marks IBB_API is visible.

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "net/http.h"
 #include "net/internal.h"
 
 /* ---- the directory ---- */
@@ -122,7 +123,11 @@ void ibb_cache_entry_clear(struct ibb_cache_entry *e)
 	free(e->path);
 	free(e->file_name);
 	free(e->release);
+	for (size_t i = 0; i < e->n_releases; i++)
+		free(e->releases[i].id);
+	free(e->releases);
 	free(e->url);
+	free(e->url_sha256);
 	*e = (struct ibb_cache_entry){0};
 }
 
@@ -131,6 +136,12 @@ void ibb_cache_entries_free(struct ibb_cache_entry *list, size_t n)
 	for (size_t i = 0; i < n; i++)
 		ibb_cache_entry_clear(&list[i]);
 	free(list);
+}
+
+void ibb_cache_seen(struct ibb_cache_entry *e, const struct stat *st)
+{
+	e->inode = st->st_ino;
+	e->changed = (uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec;
 }
 
 /* What lies there under a digest, without a look at its bytes. */
@@ -153,6 +164,7 @@ static int look(struct ibb_cache *c, const struct ibb_sha256 *d, struct ibb_cach
 		return ibb_err(err, IBB_E_CORRUPT, "%s/%s: no regular file", c->dir, name);
 	e.size_bytes = (uint64_t)st.st_size;
 	e.added = st.st_mtime;
+	ibb_cache_seen(&e, &st);
 	e.path = ibb_asprintf("%s/%s", c->dir, name);
 	r = e.path ? ibb_cache_meta_read(c, &e, err) : ibb_err_nomem(err);
 	if (r) {
@@ -329,29 +341,47 @@ int ibb_cache_list(struct ibb_cache *c, struct ibb_cache_entry **ret, size_t *re
 	return IBB_OK;
 }
 
-/* The last added one whose field at `offset` is this text; of several the one with the smallest
- * digest. */
-static int find_text(struct ibb_cache *c, size_t offset, const char *text, const char *what,
-		     struct ibb_cache_entry *ret, struct ibb_error *err)
+/* How late a file came in for a release; 0: never. */
+static uint64_t order_of_release(const struct ibb_cache_entry *e, const char *release)
+{
+	for (size_t i = 0; i < e->n_releases; i++)
+		if (strcmp(e->releases[i].id, release) == 0)
+			return e->releases[i].order;
+	return 0;
+}
+
+static uint64_t order_of_url(const struct ibb_cache_entry *e, const char *hex)
+{
+	return e->url_sha256 && strcmp(e->url_sha256, hex) == 0 ? (uint64_t)e->added + 1 : 0;
+}
+
+/* The one that came in last; of several the one with the smallest digest. */
+static int find_last(struct ibb_cache *c,
+		     uint64_t (*order)(const struct ibb_cache_entry *e, const char *text),
+		     const char *text, const char *shown, struct ibb_cache_entry *ret,
+		     struct ibb_error *err)
 {
 	struct ibb_cache_entry *list = NULL, *best = NULL;
 	size_t n = 0;
+	uint64_t last = 0;
 	int r = ibb_cache_list(c, &list, &n, err);
 
 	if (r)
 		return r;
 	for (size_t i = 0; i < n; i++) {
-		const char *has = *(char *const *)((const char *)&list[i] + offset);
+		const uint64_t o = order(&list[i], text);
 
-		if (has && strcmp(has, text) == 0 && (!best || list[i].added > best->added))
+		if (o > last) {
+			last = o;
 			best = &list[i];
+		}
 	}
 	if (best) {
 		*ret = *best;
 		*best = (struct ibb_cache_entry){0};
 	} else {
-		r = ibb_err(err, IBB_E_NOTFOUND, "%s: nothing of %s %s in the package cache",
-			    c->dir, what, text);
+		r = ibb_err(err, IBB_E_NOTFOUND, "%s: nothing of %s in the package cache", c->dir,
+			    shown);
 	}
 	ibb_cache_entries_free(list, n);
 	return r;
@@ -360,12 +390,16 @@ static int find_text(struct ibb_cache *c, size_t offset, const char *text, const
 int ibb_cache_find_release(struct ibb_cache *c, const char *release, struct ibb_cache_entry *ret,
 			   struct ibb_error *err)
 {
-	return find_text(c, offsetof(struct ibb_cache_entry, release), release, "release", ret,
-			 err);
+	return find_last(c, order_of_release, release, release, ret, err);
 }
 
 int ibb_cache_find_url(struct ibb_cache *c, const char *url, struct ibb_cache_entry *ret,
 		       struct ibb_error *err)
 {
-	return find_text(c, offsetof(struct ibb_cache_entry, url), url, "URL", ret, err);
+	IBB_AUTO_FREE char *shown = ibb_url_shown(url);
+	char hex[IBB_SHA256_HEX_SIZE];
+
+	if (!shown || ibb_url_sha256(url, hex))
+		return ibb_err_nomem(err);
+	return find_last(c, order_of_url, hex, shown, ret, err);
 }

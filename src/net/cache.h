@@ -25,16 +25,27 @@ int ibb_cache_open(const char *dir, bool create, struct ibb_cache **ret,
 void ibb_cache_close(struct ibb_cache *c);
 IBB_DEFINE_CLEANUP(struct ibb_cache *, ibb_cache_close)
 
+/* A release that a file is of; `order` grows with every file that comes in: nanoseconds of the
+ * clock, as two may come in within one second. */
+struct ibb_cache_release {
+	char *id;
+	uint64_t order;
+};
+
 /* What the cache knows of a file: how it came in. */
 struct ibb_cache_entry {
 	struct ibb_sha256 sha256;
 	uint64_t size_bytes;
 	char *path;	 /* where it lies, readable */
 	char *file_name; /* "MLNX_WinOF2-..._x64.exe", or NULL */
-	char *release;	 /* the catalog's id of the release, or NULL */
-	char *url;	 /* where it came from; NULL: from a file of the user */
-	int64_t added;	 /* seconds since 1970 */
-	bool insecure;	 /* came over http while nobody knew its digest */
+	char *release;	 /* the catalog's id of the release it last came in for, or NULL */
+	struct ibb_cache_release *releases; /* all that it came in for */
+	size_t n_releases;
+	char *url;	  /* where it came from; NULL: from a file of the user */
+	char *url_sha256; /* of the whole URL, with what ibb_url_shown() leaves out; or NULL */
+	int64_t added;	  /* seconds since 1970 */
+	bool insecure;	  /* came over http, and never otherwise, while nobody knew its digest */
+	uint64_t inode, changed; /* of the file that was looked at; changed: nanoseconds */
 };
 void ibb_cache_entry_clear(struct ibb_cache_entry *e);
 
@@ -45,12 +56,15 @@ int ibb_cache_find(struct ibb_cache *c, const struct ibb_sha256 *d, bool check,
 /* The file that was last added for this release. IBB_E_NOTFOUND. */
 int ibb_cache_find_release(struct ibb_cache *c, const char *release, struct ibb_cache_entry *ret,
 			   struct ibb_error *err) IBB_MUST_CHECK;
-/* The file that was last added from this URL (as ibb_url_shown() writes it). IBB_E_NOTFOUND. */
+/* The file that was last added from this URL, the whole of it: what stands in a query may well
+ * name the file. IBB_E_NOTFOUND. */
 int ibb_cache_find_url(struct ibb_cache *c, const char *url, struct ibb_cache_entry *ret,
 		       struct ibb_error *err) IBB_MUST_CHECK;
 /*
  * Take a file of the user in (copied, digested, compared). `expected` may be NULL. `e` says what is
- * known of it: file_name, release, url, added. IBB_E_UNTRUSTED when the digest is another one.
+ * known of it: file_name, release, url, added. A file that is there already gets another release;
+ * none is taken from it. A copy of the user's own is not `insecure`. IBB_E_UNTRUSTED when the
+ * digest is another one.
  */
 int ibb_cache_add(struct ibb_cache *c, const char *path, const struct ibb_sha256 *expected,
 		  const struct ibb_cache_entry *e, struct ibb_cache_entry *ret,

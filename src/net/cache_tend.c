@@ -107,9 +107,8 @@ int ibb_cache_remove(struct ibb_cache *c, const struct ibb_cache_entry *e, bool 
 	if (flock(c->fd, LOCK_EX))
 		return ibb_err_os(err, errno, "%s: lock", c->dir);
 	if (fstatat(c->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		now.added = st.st_mtime;
-		r = ibb_cache_meta_read(c, &now, err);
-		if (!r && now.added == e->added) {
+		ibb_cache_seen(&now, &st);
+		if (now.inode == e->inode && now.changed == e->changed) {
 			if (unlinkat(c->fd, name, 0) && errno != ENOENT)
 				r = ibb_err_os(err, errno, "%s/%s: remove", c->dir, name);
 			else

@@ -20,6 +20,8 @@ struct fetch {
 	struct ibb_fetched *ret;
 	char *final_url; /* as shown */
 	bool upgraded;	 /* an http URL was asked for as https in this round */
+	char *unused;	 /* path of what the cache has, which is not taken: */
+	bool damaged;	 /* ... for its bytes; else: it came unchecked over http */
 	bool again;	 /* wrong bytes after a resumption: once more from the beginning */
 };
 
@@ -110,7 +112,7 @@ static int judge_status(struct fetch *f, const struct ibb_answer *a, struct outc
 {
 	const long s = a->status;
 
-	if (s == 416 && f->t.at) {
+	if (s == 416 && f->t.from) {
 		o->kind = IBB_GET_AGAIN;
 		f->t.no_ranges = true;
 		return ibb_err(err, IBB_E_UNSUPPORTED, "the server has no rest from byte %llu",
@@ -250,17 +252,41 @@ static int try_round(struct fetch *f, const char *url, bool upgrade, struct outc
 
 /* ---- one URL, with what http asks for ---- */
 
-static int finish(struct fetch *f, struct ibb_error *err)
+/* Does it look like the file at all? Without a digest nothing else is asked. */
+static int accept_it(struct fetch *f, struct ibb_error *err)
+{
+	IBB_AUTO_FREE char *path = NULL;
+	int r;
+
+	if (f->t.what->sha256 || !f->t.o->accept)
+		return IBB_OK;
+	path = ibb_partial_path(&f->t.part);
+	if (!path)
+		return ibb_err_nomem(err);
+	r = f->t.o->accept(path, err);
+	if (r != IBB_E_UNSUPPORTED)
+		return r;
+	ibb_err_prefix(err, r, "%s: what came is not a driver file",
+		       f->final_url ? f->final_url : f->t.source);
+	return ibb_transfer_reset(&f->t, NULL) ? IBB_E_IO : r;
+}
+
+static int finish(struct fetch *f, struct outcome *o, struct ibb_error *err)
 {
 	const struct ibb_fetch_what *w = f->t.what;
 	const struct ibb_cache_entry e = {.file_name = (char *)w->file_name,
 					  .release = (char *)w->release,
 					  .url = f->t.source,
+					  .url_sha256 = f->t.asked,
 					  .added = w->now,
 					  .insecure = f->t.insecure};
 	struct ibb_sha256 d;
-	int r = ibb_partial_insert(&f->t.part, w->sha256, &e, NULL, NULL, &d, &f->ret->entry, err);
+	int r = accept_it(f, err);
 
+	o->kind = r == IBB_E_UNSUPPORTED ? IBB_GET_REFUSED : IBB_GET_STOP;
+	if (r)
+		return r;
+	r = ibb_partial_insert(&f->t.part, w->sha256, &e, NULL, NULL, &d, &f->ret->entry, err);
 	f->again = r == IBB_E_UNTRUSTED && f->t.resumed;
 	if (r != IBB_E_UNTRUSTED)
 		return r;
@@ -297,7 +323,7 @@ static int one_url(struct fetch *f, const char *url, struct outcome *o, struct i
 	o->kind = IBB_GET_STOP;
 	free(f->t.source);
 	f->t.source = ibb_url_shown(url);
-	if (!f->t.source)
+	if (!f->t.source || ibb_url_sha256(url, f->t.asked))
 		return ibb_err_nomem(err);
 	f->t.no_ranges = false;
 	r = try_round(f, url, true, o, err);
@@ -309,11 +335,11 @@ static int one_url(struct fetch *f, const char *url, struct outcome *o, struct i
 	}
 	if (r)
 		return r;
-	r = finish(f, err);
+	r = finish(f, o, err);
 	if (f->again) {
 		r = try_round(f, url, !f->t.insecure, o, err);
 		if (!r)
-			r = finish(f, err);
+			r = finish(f, o, err);
 	}
 	if (r == IBB_E_UNTRUSTED)
 		o->kind = IBB_GET_REFUSED;
@@ -371,7 +397,6 @@ static int from_cache(struct fetch *f, struct ibb_error *err)
 	const struct ibb_fetch_what *w = f->t.what;
 	struct ibb_cache_entry e = {0};
 	struct ibb_sha256 actual;
-	IBB_AUTO_FREE char *url = NULL;
 	int r = IBB_E_NOTFOUND;
 
 	if (w->sha256)
@@ -379,20 +404,54 @@ static int from_cache(struct fetch *f, struct ibb_error *err)
 	else if (w->release)
 		r = ibb_cache_find_release(f->c, w->release, &e, err);
 	if (r == IBB_E_NOTFOUND && !w->sha256 && w->n_urls) {
-		url = ibb_url_shown(w->urls[0]);
-		r = url ? ibb_cache_find_url(f->c, url, &e, err) : ibb_err_nomem(err);
+		r = ibb_cache_find_url(f->c, w->urls[0], &e, err);
+		if (!r && w->release && e.n_releases)
+			r = IBB_E_NOTFOUND; /* what a URL gives may change with the release */
 	}
 	if (!r)
 		r = ibb_cache_check(&e, NULL, NULL, &actual, err);
 	if (!r && !w->sha256 && e.insecure && !f->t.o->allow_insecure)
-		r = IBB_E_NOTFOUND;
+		r = IBB_E_UNTRUSTED;
 	if (r) {
+		f->damaged = r == IBB_E_CORRUPT;
+		free(f->unused);
+		f->unused = r == IBB_E_CORRUPT || r == IBB_E_UNTRUSTED ? IBB_TAKE(e.path) : NULL;
 		ibb_cache_entry_clear(&e);
-		return r == IBB_E_CORRUPT ? IBB_E_NOTFOUND : r;
+		return r == IBB_E_CORRUPT || r == IBB_E_UNTRUSTED ? IBB_E_NOTFOUND : r;
 	}
 	f->ret->entry = e;
 	f->ret->from_cache = true;
 	return IBB_OK;
+}
+
+/* Offline: there is nothing, or nothing that may be taken. */
+static int not_there(const struct fetch *f, struct ibb_error *err)
+{
+	const struct ibb_fetch_what *w = f->t.what;
+	const char *name = w->file_name ? w->file_name : w->release;
+
+	if (f->unused && f->damaged) {
+		ibb_err(err, IBB_E_UNTRUSTED, "%s: damaged in the package cache (%s), and offline",
+			name, f->unused);
+		return ibb_err_hint(err, IBB_E_UNTRUSTED,
+				    "without --offline it is fetched anew; 'ibbake cache verify' "
+				    "names all that are damaged");
+	}
+	if (f->unused) {
+		ibb_err(err, IBB_E_UNTRUSTED,
+			"%s: is in the package cache %s, but came over http while nobody knew its "
+			"digest, and offline",
+			name, ibb_cache_dir(f->c));
+		return ibb_err_hint(
+			err, IBB_E_UNTRUSTED,
+			"--allow-insecure-fetch takes it all the same; with --lock FILE "
+			"it is pinned as it is");
+	}
+	ibb_err(err, IBB_E_UNSUPPORTED, "%s: not in the package cache %s, and offline", name,
+		ibb_cache_dir(f->c));
+	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
+			    "without --offline it is fetched; 'ibbake cache add FILE' takes a copy "
+			    "that you have");
 }
 
 static int wait_tick(void *ctx)
@@ -423,6 +482,10 @@ static int download(struct fetch *f, struct ibb_error *err)
 	char key[80];
 	int r = make_key(f->t.what, key) ? ibb_err_nomem(err) : ibb_get_init(err);
 
+	if (!r)
+		r = ibb_proxy_check(f->t.o->http_proxy, err);
+	if (!r)
+		r = ibb_proxy_check(f->t.o->https_proxy, err);
 	if (!r)
 		r = ibb_partial_take(f->c, key, wait_tick, f, &f->t.part, err);
 	if (r)
@@ -456,17 +519,14 @@ int ibb_fetch_file(struct ibb_cache *c, const struct ibb_fetch_what *what,
 		f.t.deadline_ms = ibb_clock_ms() + (int64_t)o->total_s * 1000;
 	r = from_cache(&f, err);
 	if (r == IBB_E_NOTFOUND && o->offline) {
-		ibb_err(err, IBB_E_UNSUPPORTED, "%s: not in the package cache %s, and offline",
-			what->file_name ? what->file_name : what->release, ibb_cache_dir(c));
-		r = ibb_err_hint(err, IBB_E_UNSUPPORTED,
-				 "without --offline it is fetched; 'ibbake cache add FILE' takes a "
-				 "copy that you have");
+		r = not_there(&f, err);
 	} else if (r == IBB_E_NOTFOUND) {
 		r = download(&f, err);
 	}
 	ibb_partial_release(&f.t.part);
 	free(f.t.source);
 	free(f.final_url);
+	free(f.unused);
 	if (r)
 		ibb_fetched_clear(&got);
 	else

@@ -16,6 +16,9 @@ struct ibb_fetch_options {
 	uint64_t limit_bytes;	      /* 0: IBB_LIMIT_DOWNLOAD_BYTES */
 	bool offline;		      /* only what is in the cache */
 	bool allow_insecure;	      /* http for a file whose digest nobody knows */
+	/* May this be the file? Asked when nobody knows its digest, before it enters the cache.
+	 * IBB_E_UNSUPPORTED: no, the next URL is tried. NULL: anything may. */
+	int (*accept)(const char *path, struct ibb_error *err);
 	int (*progress)(void *ctx, uint64_t done, uint64_t total); /* non-zero: IBB_E_CANCELLED */
 	void *progress_ctx;
 };
@@ -41,11 +44,12 @@ void ibb_fetched_clear(struct ibb_fetched *f);
 
 /*
  * Have the file in the cache. IBB_E_TIMEOUT: a time limit ran out (exit 240). IBB_E_UNTRUSTED:
- * other bytes than the digest says. IBB_E_UNSUPPORTED: cannot be had or must not be taken: refused
- * by the server (4xx), http without digest, a redirect to http or in circles, offline, a
- * certificate that no known CA vouches for; the message says which, and every URL that was tried.
- * IBB_E_IO, IBB_E_NOSPACE: of this machine. What was downloaded of a file that is not whole stays
- * in the cache for the next try, except with wrong bytes.
+ * other bytes than the digest says; or offline, and what the cache has is not taken.
+ * IBB_E_UNSUPPORTED: cannot be had or must not be taken: refused by the server (4xx), http without
+ * digest, a redirect to http or in circles, offline, a certificate that no known CA vouches for;
+ * the message says which, and every URL that was tried. IBB_E_IO, IBB_E_NOSPACE: of this machine.
+ * What was downloaded of a file that is not whole stays in the cache for the next try, except with
+ * wrong bytes.
  *
  * http: with a known digest as it is, for the digest vouches for the bytes. Without one the URL, or
  * what it is redirected to, is asked for over https; when that fails, http is taken with

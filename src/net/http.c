@@ -72,6 +72,16 @@ char *ibb_url_shown(const char *url)
 			    host, *end == '?' ? "?..." : "");
 }
 
+int ibb_url_sha256(const char *url, char out[IBB_SHA256_HEX_SIZE])
+{
+	struct ibb_sha256 d;
+
+	if (ibb_sha256(url, strlen(url), &d))
+		return IBB_E_NOMEM;
+	ibb_sha256_hex(&d, out);
+	return IBB_OK;
+}
+
 char *ibb_url_upgrade(const char *url)
 {
 	const char *rest = url + scheme_len(url), *host;

@@ -3,6 +3,7 @@
 #ifndef IBB_NET_HTTP_H
 #define IBB_NET_HTTP_H
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 /* http or https, with a host, printable ASCII, not too long. IBB_E_UNSUPPORTED. */
@@ -11,6 +12,8 @@ bool ibb_url_is_https(const char *url);
 /* As it may be shown and stored: without user name, password, query and fragment, any of which may
  * be a secret. NULL: no memory. */
 char *ibb_url_shown(const char *url) IBB_MUST_CHECK;
+/* Tells whole URLs apart without storing what is secret in them. IBB_E_NOMEM, without a message. */
+int ibb_url_sha256(const char *url, char out[IBB_SHA256_HEX_SIZE]) IBB_MUST_CHECK;
 /* An http URL as https; port 80 goes. NULL: no memory. */
 char *ibb_url_upgrade(const char *url) IBB_MUST_CHECK;
 

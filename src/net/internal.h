@@ -3,6 +3,8 @@
 #ifndef IBB_NET_INTERNAL_H
 #define IBB_NET_INTERNAL_H
 
+#include <sys/stat.h>
+
 #include "base/io.h"
 #include "base/json.h"
 #include "net/cache.h"
@@ -22,6 +24,11 @@ int ibb_cache_mkdir(struct ibb_cache *c, const char *name, struct ibb_error *err
 int ibb_cache_fsync_dir(struct ibb_cache *c, const char *name,
 			struct ibb_error *err) IBB_MUST_CHECK;
 
+/* Which file that was, to be known again. */
+void ibb_cache_seen(struct ibb_cache_entry *e, const struct stat *st);
+/* Say that the file is of one more release, or of this one later than of any other. */
+int ibb_cache_entry_release(struct ibb_cache_entry *e, const char *id, uint64_t order,
+			    struct ibb_error *err) IBB_MUST_CHECK;
 /* Fill e from the metadata of a file; what is missing or damaged there is left out. */
 int ibb_cache_meta_read(struct ibb_cache *c, struct ibb_cache_entry *e,
 			struct ibb_error *err) IBB_MUST_CHECK;
@@ -58,6 +65,8 @@ int ibb_partial_insert(struct ibb_partial *p, const struct ibb_sha256 *expected,
 		       const struct ibb_cache_entry *e, ibb_cache_progress_fn progress, void *ctx,
 		       struct ibb_sha256 *ret_digest, struct ibb_cache_entry *ret,
 		       struct ibb_error *err) IBB_MUST_CHECK;
+/* Where it lies; NULL: no memory. */
+char *ibb_partial_path(const struct ibb_partial *p) IBB_MUST_CHECK;
 /* Forget what there is of it. */
 int ibb_partial_drop(struct ibb_partial *p, struct ibb_error *err) IBB_MUST_CHECK;
 void ibb_partial_release(struct ibb_partial *p);

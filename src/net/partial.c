@@ -165,6 +165,14 @@ int ibb_partial_restart(struct ibb_partial *p, struct ibb_json *state, struct ib
 	return r;
 }
 
+char *ibb_partial_path(const struct ibb_partial *p)
+{
+	char name[IBB_CACHE_NAME];
+
+	name_of(p, ".data", name);
+	return ibb_asprintf("%s/%s", p->cache->dir, name);
+}
+
 int ibb_partial_drop(struct ibb_partial *p, struct ibb_error *err)
 {
 	int r = unlink_part(p, ".json", err);
@@ -176,9 +184,40 @@ int ibb_partial_drop(struct ibb_partial *p, struct ibb_error *err)
 	return r;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* The same bytes may be there already, for another release: what is known of them stays known. */
+static int merge(struct ibb_cache *c, const char *name, struct ibb_cache_entry *e,
+		 struct ibb_error *err)
+{
+	struct ibb_cache_entry old = {.sha256 = e->sha256};
+	const uint64_t order = now_ns();
+	struct stat st;
+	int r = IBB_OK;
+
+	if (fstatat(c->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		r = ibb_cache_meta_read(c, &old, err);
+	if (!r && old.added)
+		e->insecure = e->insecure && old.insecure;
+	for (size_t i = 0; i < old.n_releases && !r; i++)
+		r = ibb_cache_entry_release(e, old.releases[i].id, old.releases[i].order, err);
+	if (!r && e->release)
+		r = ibb_cache_entry_release(e, e->release, order, err);
+	if (!r && !e->release)
+		e->release = IBB_TAKE(old.release);
+	ibb_cache_entry_clear(&old);
+	return r;
+}
+
 /* The directories, the metadata, then the file: what is in the cache has its metadata. A sweep or a
  * removal at this moment would take away what is just coming in: it asks for the other lock. */
-static int publish(struct ibb_partial *p, const struct ibb_cache_entry *e, struct ibb_error *err)
+static int publish(struct ibb_partial *p, struct ibb_cache_entry *e, struct ibb_error *err)
 {
 	struct ibb_cache *c = p->cache;
 	char from[IBB_CACHE_NAME], to[IBB_CACHE_NAME], folder[IBB_CACHE_NAME];
@@ -192,11 +231,13 @@ static int publish(struct ibb_partial *p, const struct ibb_cache_entry *e, struc
 		r = ibb_cache_mkdir(c, folder, err);
 	if (!r)
 		r = ibb_cache_mkdir(c, "meta", err);
-	if (!r && flock(c->fd, LOCK_SH))
+	if (!r && flock(c->fd, LOCK_EX))
 		r = ibb_err_os(err, errno, "%s: lock", c->dir);
 	if (r)
 		return r;
-	r = ibb_cache_meta_write(c, e, err);
+	r = merge(c, to, e, err);
+	if (!r)
+		r = ibb_cache_meta_write(c, e, err);
 	if (!r && renameat(c->fd, from, c->fd, to))
 		r = ibb_err_os(err, errno, "%s/%s: put into the cache", c->dir, to);
 	if (!r)
@@ -229,6 +270,8 @@ static int make_entry(struct ibb_cache *c, const struct ibb_cache_entry *from,
 		r = copy_text(from->release, &e.release, err);
 	if (!r)
 		r = copy_text(from->url, &e.url, err);
+	if (!r)
+		r = copy_text(from->url_sha256, &e.url_sha256, err);
 	ibb_cache_file_name(d, name);
 	if (!r) {
 		e.path = ibb_asprintf("%s/%s", c->dir, name);

@@ -47,6 +47,40 @@ int ibb_get_init(struct ibb_error *err)
 	return IBB_OK;
 }
 
+int ibb_proxy_check(const char *proxy, struct ibb_error *err)
+{
+	/* those of CURLOPT_PROXY; libcurl's own messages repeat the text, password and all */
+	static const char *const schemes[] = {"http",	 "https",  "socks4",
+					      "socks4a", "socks5", "socks5h"};
+	CURLU *u = proxy && *proxy ? curl_url() : NULL;
+	CURLUcode code;
+	char *scheme = NULL;
+	bool known = false;
+
+	if (!proxy || !*proxy)
+		return IBB_OK;
+	code = u ? curl_url_set(u, CURLUPART_URL, proxy,
+				CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME)
+		 : CURLUE_OUT_OF_MEMORY;
+	if (!code)
+		code = curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
+	/* without a scheme it is http, whatever a host's name would make libcurl guess */
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(schemes) && !code; i++)
+		known |= strcasecmp(scheme, schemes[i]) == 0 || !strstr(proxy, "://");
+	curl_free(scheme);
+	curl_url_cleanup(u);
+	if (code == CURLUE_OUT_OF_MEMORY)
+		return ibb_err_nomem(err);
+	if (!code && known)
+		return IBB_OK;
+	ibb_err(err, IBB_E_INVALID, "the proxy cannot be used: %s",
+		code ? curl_url_strerror(code) : "its URL is of no scheme that proxies have");
+	return ibb_err_hint(
+		err, IBB_E_INVALID,
+		"--proxy, or https_proxy, http_proxy and all_proxy of the environment: "
+		"http://HOST:PORT, with USER:PASSWORD@ before HOST where it asks for it");
+}
+
 int64_t ibb_clock_ms(void)
 {
 	struct timespec ts = {0};
@@ -87,6 +121,22 @@ static int keep(struct run *run, char **at, const char *value)
 	return *at ? IBB_OK : fail(run, IBB_GET_STOP, ibb_err_nomem(run->err));
 }
 
+/* RFC 9112, 6.3: lengths that differ, or are none, are no length to go by. */
+static int take_length(struct run *run, const char *value)
+{
+	struct ibb_answer *a = run->a;
+	uint64_t n;
+
+	if (!ibb_http_u64(value, &n) || (a->has_length && n != a->length))
+		return fail(run, IBB_GET_REFUSED,
+			    ibb_err(run->err, IBB_E_UNSUPPORTED,
+				    "the server does not say clearly how long the file is "
+				    "(Content-Length)"));
+	a->length = n;
+	a->has_length = true;
+	return IBB_OK;
+}
+
 static int take_header(struct run *run, const char *name, const char *value)
 {
 	struct ibb_answer *a = run->a;
@@ -108,8 +158,8 @@ static int take_header(struct run *run, const char *name, const char *value)
 		a->encoded = strcasecmp(value, "identity") != 0;
 	else if (strcasecmp(name, "Transfer-Encoding") == 0)
 		a->chunked = true;
-	else if (strcasecmp(name, "Content-Length") == 0 && ibb_http_u64(value, &a->length))
-		a->has_length = true;
+	else if (strcasecmp(name, "Content-Length") == 0)
+		return take_length(run, value);
 	else if (strcasecmp(name, "Retry-After") == 0) {
 		const time_t when = curl_getdate(value, NULL), now = time(NULL);
 
@@ -324,8 +374,14 @@ static int judge(struct run *run, CURLcode code)
 		return not_certified(run);
 	case CURLE_SSL_CONNECT_ERROR:
 		return tls_failed(run, code);
+	case CURLE_COULDNT_RESOLVE_PROXY: /* the text may be all of it, with its password */
+		*run->text = '\0';
+		return other(run, code, IBB_GET_UNREACHABLE, "no connection");
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_URL_MALFORMAT:
+		*run->text = '\0';
+		return other(run, code, IBB_GET_REFUSED, "not fetched");
 	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
 	case CURLE_COULDNT_CONNECT:
 		return other(run, code, IBB_GET_UNREACHABLE, "no connection");
 	case CURLE_PARTIAL_FILE:

@@ -47,6 +47,9 @@ struct ibb_get {
 int ibb_get(const struct ibb_get *g, struct ibb_answer *ret, struct ibb_error *err) IBB_MUST_CHECK;
 /* Once in a process, from any thread. */
 int ibb_get_init(struct ibb_error *err) IBB_MUST_CHECK;
+/* Is this a proxy that libcurl can use? NULL and "": none. IBB_E_INVALID, without the text, which
+ * may hold a password. */
+int ibb_proxy_check(const char *proxy, struct ibb_error *err) IBB_MUST_CHECK;
 /* Monotonic. */
 int64_t ibb_clock_ms(void);
 

@@ -3,7 +3,10 @@
  * When may bytes be appended to what is here? With a known digest always: it judges the whole. Else
  * only when the server confirms, by a strong validator that was stored with the first bytes, that
  * it is the same file still (RFC 9110, 13.1.5), and this machine has not been started anew since,
- * for a power cut may leave holes in what is here. Two different files are never glued together.
+ * for a power cut may leave holes in what is here. A validator tells the states of one URL apart
+ * (8.8.3), and says nothing about another one: the URL that gave the first bytes is remembered by
+ * its digest, query and all, and after a redirect to anywhere else the whole file is asked for. Two
+ * different files are never glued together.
  */
 #include "net/transfer.h"
 
@@ -46,7 +49,7 @@ int ibb_transfer_reset(struct ibb_transfer *t, struct ibb_error *err)
 	t->at = 0;
 	t->total = t->what->size_bytes;
 	t->insecure = false;
-	t->if_range[0] = '\0';
+	t->if_range[0] = t->origin[0] = '\0';
 	return ibb_partial_restart(&t->part, NULL, err);
 }
 
@@ -55,9 +58,9 @@ int ibb_transfer_reset(struct ibb_transfer *t, struct ibb_error *err)
 /* May the state be believed, and is it of this URL? */
 static bool same_origin(const struct ibb_transfer *t, const struct ibb_json *state)
 {
-	const char *url = ibb_json_str(state, "url");
+	const char *asked = ibb_json_str(state, "asked");
 
-	return url && strcmp(url, t->source) == 0;
+	return asked && strcmp(asked, t->asked) == 0;
 }
 
 static bool same_boot(const struct ibb_json *state)
@@ -72,10 +75,13 @@ static bool same_boot(const struct ibb_json *state)
 static void use_state(struct ibb_transfer *t, const struct ibb_json *state)
 {
 	const char *v = ibb_json_str(state, "validator"), *total = ibb_json_str(state, "total");
+	const char *origin = ibb_json_str(state, "origin");
 	uint64_t n;
 
 	if (v && strlen(v) < sizeof(t->if_range) && !strpbrk(v, "\r\n"))
 		snprintf(t->if_range, sizeof(t->if_range), "%s", v);
+	if (origin && strlen(origin) < sizeof(t->origin))
+		snprintf(t->origin, sizeof(t->origin), "%s", origin);
 	if (!t->what->size_bytes && total && ibb_http_u64(total, &n))
 		t->total = n;
 	t->insecure = ibb_json_bool(state, "insecure", false);
@@ -94,13 +100,14 @@ int ibb_transfer_begin(struct ibb_transfer *t, struct ibb_error *err)
 		return r;
 	t->at = (uint64_t)st.st_size;
 	t->total = t->what->size_bytes;
-	t->if_range[0] = '\0';
+	t->if_range[0] = t->origin[0] = '\0';
 	t->insecure = false;
 	keep = t->at && state && !t->no_ranges;
 	if (keep && same_origin(t, state))
 		use_state(t, state);
 	if (keep && !t->what->sha256)
-		keep = t->if_range[0] && same_boot(state) && (t->o->allow_insecure || !t->insecure);
+		keep = t->if_range[0] && t->origin[0] && same_boot(state) &&
+		       (t->o->allow_insecure || !t->insecure);
 	if (keep && t->total && t->at > t->total)
 		keep = false;
 	return keep ? IBB_OK : ibb_transfer_reset(t, err);
@@ -173,6 +180,8 @@ static struct ibb_json *new_state(const struct ibb_transfer *t, const struct ibb
 
 	boot_id(boot);
 	ibb_jb_str(&b, root, "url", t->source);
+	ibb_jb_str(&b, root, "asked", t->asked);
+	ibb_jb_str(&b, root, "origin", t->here);
 	ibb_jb_str(&b, root, "validator", validator(a));
 	if (t->total)
 		ibb_jb_u64(&b, root, "total", t->total);
@@ -208,6 +217,12 @@ static int begin_whole(struct ibb_transfer *t, struct ibb_answer *a, struct ibb_
 	return r ? refuse(a, IBB_GET_STOP, r) : IBB_OK;
 }
 
+/* Is the validator one of the URL that is being asked? */
+static bool validator_holds(const struct ibb_transfer *t)
+{
+	return t->if_range[0] && strcmp(t->origin, t->here) == 0;
+}
+
 /*
  * Does the answer itself name the file that is here? RFC 9110, 15.3.7, has a 206 carry the ETag
  * that a 200 would have. A server that ignores If-Range is found out by it; without a digest
@@ -217,7 +232,7 @@ static bool same_file(const struct ibb_transfer *t, const struct ibb_answer *a)
 {
 	const char *now = t->if_range[0] == '"' ? a->etag : a->last_modified_text;
 
-	if (!t->if_range[0])
+	if (!validator_holds(t))
 		return t->what->sha256 != NULL;
 	return now ? strcmp(now, t->if_range) == 0 : t->what->sha256 != NULL;
 }
@@ -247,7 +262,7 @@ static int on_begin(void *ctx, struct ibb_answer *a, struct ibb_error *err)
 {
 	struct ibb_transfer *t = ctx;
 
-	if (a->status != 200 && (a->status != 206 || !t->at))
+	if (a->status != 200 && (a->status != 206 || !t->from))
 		return 1;
 	if (a->encoded)
 		return refuse(
@@ -283,17 +298,24 @@ static int on_data(void *ctx, struct ibb_answer *a, const void *p, size_t n, str
 int ibb_transfer_get(struct ibb_transfer *t, const char *url, bool insecure, struct ibb_answer *a,
 		     struct ibb_error *err)
 {
-	const struct ibb_get g = {.url = url,
-				  .from = t->at,
-				  .if_range = t->if_range[0] ? t->if_range : NULL,
-				  .o = t->o,
-				  .deadline_ms = t->deadline_ms,
-				  .begin = on_begin,
-				  .data = on_data,
-				  .tick = ibb_transfer_tick,
-				  .ctx = t};
+	struct ibb_get g = {.url = url,
+			    .o = t->o,
+			    .deadline_ms = t->deadline_ms,
+			    .begin = on_begin,
+			    .data = on_data,
+			    .tick = ibb_transfer_tick,
+			    .ctx = t};
 	int r;
 
+	if (ibb_url_sha256(url, t->here)) {
+		a->kind = IBB_GET_STOP;
+		return ibb_err_nomem(err);
+	}
+	if (validator_holds(t))
+		g.if_range = t->if_range;
+	if (g.if_range || t->what->sha256)
+		g.from = t->at;
+	t->from = g.from;
 	t->requests++;
 	t->took = false;
 	t->asking_insecurely = insecure;

@@ -11,16 +11,20 @@ struct ibb_transfer {
 	const struct ibb_fetch_options *o;
 	struct ibb_partial part;
 	int64_t deadline_ms;
-	uint64_t at;	/* bytes that are here */
-	uint64_t total; /* of the whole file; 0: unknown */
-	char *source;	/* the URL of `what` that is asked for, as shown */
-	bool insecure;	/* something of it came unchecked over http */
-	bool resumed;	/* `at` was not 0 when a request that gave bytes began */
-	bool no_ranges; /* ask for the whole file: a part was answered badly */
-	bool took;	/* the last answer gave bytes of it */
+	uint64_t at;			  /* bytes that are here */
+	uint64_t total;			  /* of the whole file; 0: unknown */
+	char *source;			  /* the URL of `what` that is asked for, as shown */
+	char asked[IBB_SHA256_HEX_SIZE];  /* ibb_url_sha256() of it */
+	char origin[IBB_SHA256_HEX_SIZE]; /* and of the one that gave what is here; "": unknown */
+	bool insecure;			  /* something of it came unchecked over http */
+	bool resumed;			  /* `at` was not 0 when a request that gave bytes began */
+	bool no_ranges;			  /* ask for the whole file: a part was answered badly */
+	bool took;			  /* the last answer gave bytes of it */
 	bool asking_insecurely;
 	unsigned requests;
-	char if_range[300]; /* "": none */
+	char if_range[300];		/* a validator of `origin`; "": none */
+	char here[IBB_SHA256_HEX_SIZE]; /* of the URL that is being asked */
+	uint64_t from;			/* the first byte that was asked for */
 	int64_t progress_ms;
 };
 

@@ -2,6 +2,7 @@
 """ibbake fetch and cache: against nginx, and against servers that behave badly on purpose."""
 import gzip
 import hashlib
+import io
 import json
 import os
 import random
@@ -16,8 +17,8 @@ import zipfile
 from hostile_http import Proxy, Server, answer, etag, good, make_ca, tls
 from world import SIZE, Skip, check, find_tool, same
 
-BODY = random.Random(8).randbytes(300_000)
-OTHER = random.Random(9).randbytes(300_000)
+BODY = b"MZ" + random.Random(8).randbytes(299_998)  # a program, as far as fetch looks
+OTHER = b"MZ" + random.Random(9).randbytes(299_998)
 NOBODY = ("--tries", "1", "--stall-timeout", "3")
 
 
@@ -137,6 +138,8 @@ def e2e_fetch_answers(world):
             "/nowhere": lambda c, q: answer(c, "302 Found"),
             "/short": length(len(body) - 5),
             "/empty": lambda c, q: answer(c, "200 OK"),
+            "/lengths": lambda c, q: answer(c, "200 OK", body, ["Content-Length: 10"]),
+            "/no-length": lambda c, q: answer(c, "200 OK", body, ["Content-Length: ten"]),
             "/endless": endless,
             "/junk": lambda c, q: c.sendall(b"what?\r\n\r\n"),
             "/nothing": lambda c, q: None,
@@ -161,6 +164,8 @@ def e2e_fetch_answers(world):
                 ("/ftp", 100, "/ftp: redirects to", "scheme 'ftp'"),
                 ("/nowhere", 100, "answers 302"),
                 ("/empty", 100, "the server's file is empty"),
+                ("/lengths", 100, "does not say clearly how long the file is"),
+                ("/no-length", 100, "Content-Length"),
                 ("/junk", 100, "/junk: "),
                 ("/nothing", 100, "/nothing: the connection broke"),
                 ("/206", 100, "answers 206")):
@@ -176,6 +181,39 @@ def e2e_fetch_answers(world):
         name = n.release("endless", url(s, "/endless"), sha256=d)
         r = n.fetch(name, "--timeout", "1", rc=240).says("not done within 1 s")
         check("Traceback" not in r.err, str(r))
+
+
+def e2e_fetch_no_driver(world):
+    """A web page with status 200 is no driver release: the next URL, or a refusal; no pin."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as t:
+        t.addfile(tarfile.TarInfo("f.inf"))
+    tar = buffer.getvalue()
+    bad = {"/html": (b"\n<!DOCTYPE html><p>Sign in", "a web page (HTML)"),
+           "/bom": (b"\xef\xbb\xbf<html>", "a web page (HTML)"),
+           "/xml": (b"<?xml version='1.0'?><Error/>", "XML"),
+           "/json": (b' {"error": 1}', "JSON"), "/text": (b"Not here.", "text"),
+           "/zeros": (bytes(2000), "of no form that is known"),
+           "/one": (b"M", "text")}
+    fine = {"/exe": b"MZ", "/zip": b"PK\5\6" + bytes(18), "/7z": b"7z\xbc\xaf\x27\x1c" + bytes(26),
+            "/cab": b"MSCF" + bytes(60), "/gz": gzip.compress(b"x"), "/tar": tar}
+    args = ("--allow-insecure-fetch", *NOBODY)
+    lock = world.path("n.lock")
+    with Net(world) as n:
+        s = n.server({**{k: good(v[0]) for k, v in bad.items()},
+                      **{k: good(v) for k, v in fine.items()}})
+        for path, (_, what) in bad.items():
+            n.bad(n.release("b" + path[1:], url(s, path)), 100,
+                  f"{path}: what came is not a driver file: {what}",
+                  args=(*args, "--lock", lock))
+        check(not os.path.exists(lock), "something was pinned")
+        f = n.file(n.release("next", url(s, "/html"), url(s, "/exe")), *args)
+        check(f["url"].endswith("/exe"), f"the next URL: {f}")
+        for path, body in fine.items():
+            f = n.file(n.release("g" + path[1:], url(s, path)), *args)
+            same(f["sha256"], digest(body), path)
+        # a digest that somebody published says more than the first bytes
+        n.file(n.release("known", url(s, "/text"), sha256=digest(bad["/text"][0])), *args)
 
 
 def e2e_fetch_tries(world):
@@ -376,6 +414,60 @@ def e2e_fetch_resume(world):
         same((f["requests"], list(n.cached())), (2, [d]), "a part of another file")
 
 
+def e2e_fetch_query(world):
+    """URLs that differ in their query alone, and mirrors behind a redirect, are different files."""
+    by_id = {"A": BODY, "B": OTHER}
+    same_tag = ['ETag: "one"']
+
+    def get(c, q):
+        good(by_id[q.target[-1]])(c, q)
+
+    def glued(body, c, q):
+        """A server that answers for its own file, whose validator happens to be the other's."""
+        if q.first:
+            answer(c, "206 Partial Content", body[q.first:], same_tag + [
+                f"Content-Range: bytes {q.first}-{len(body) - 1}/{len(body)}"])
+        elif q.n == 1 and body == BODY:
+            answer(c, "200 OK", body[:50_000], same_tag, length=len(body))
+        else:
+            answer(c, "200 OK", body, same_tag)
+
+    def redirect(c, q):
+        answer(c, "302 Found", headers=[f"Location: /m{min(q.n, 2)}"])
+
+    args = ("--allow-insecure-fetch", "--tries", "1")
+    with Net(world) as n:
+        s = n.server({"/get": get, "/r": redirect, "/d": lambda c, q: glued(
+            by_id[q.target[-1]], c, q), "/m1": lambda c, q: glued(BODY, c, q),
+            "/m2": lambda c, q: glued(OTHER, c, q)})
+        lock = world.path("q.lock")
+        for name, body in by_id.items():
+            f = n.file(n.release("rel" + name, url(s, "/get?id=" + name)), *args, "--lock", lock)
+            same((f["state"], f["sha256"]), ("fetched", digest(body)), name)
+        with open(lock, encoding="utf-8") as g:
+            same([d["sha256"] for d in json.load(g)["downloads"]], [digest(BODY), digest(OTHER)],
+                 "pins")
+        # one release, two URLs, the first ends early
+        world.run(["rm", "-rf", n.cache])
+        f = n.file(n.release("two", url(s, "/d?f=A"), url(s, "/d?f=B")), *args)
+        same(list(n.cached()), [digest(OTHER)], "by two URLs")
+        same([r.first for r in s.asked("/d?f=B")], [None], "asked of the second URL")
+        # one URL that redirects to another mirror by the second try
+        world.run(["rm", "-rf", n.cache])
+        f = n.file(n.release("mirrors", url(s, "/r")), *args[:2], "2")
+        same(list(n.cached()), [digest(OTHER)], "by two mirrors")
+        same(([r.first for r in s.asked("/r")], [r.first for r in s.asked("/m2")]),
+             ([None, None], [None]), "asked of the mirrors")
+        # with a known digest a rest is a rest, wherever it comes from
+        world.run(["rm", "-rf", n.cache])
+        s.log.clear()
+        by_id["B"] = BODY
+        f = n.file(n.release("known", url(s, "/d?f=A"), url(s, "/d?f=B"), sha256=digest(BODY)),
+                   *args)
+        same((f["resumed"], [r.first for r in s.asked("/d?f=B")]), (True, [50_000]), "by its digest")
+        check("if-range" not in s.asked("/d?f=B")[0].headers, "another URL's validator was sent")
+
+
 # ---- http, https, certificates ----
 
 def e2e_fetch_insecure(world):
@@ -417,6 +509,10 @@ def e2e_fetch_insecure(world):
             same((f["url"], f["insecure"]), (url(plain, "/f"), True), "over http")
             same(n.file(name, *cacert, "--allow-insecure-fetch")["state"], "cached", name)
             n.fetch(name, *cacert, rc=100).says("not taken over http")
+            r = n.fetch(name, *cacert, "--offline", rc=100)
+            r.says("is in the package cache", "came over http", "--allow-insecure-fetch")
+            same(n.file(name, *cacert, "--offline", "--allow-insecure-fetch")["state"], "cached",
+                 f"{name}, offline")
             os.unlink(f["path"])
         n.fetch("plain", *cacert, "--allow-insecure-fetch").mentions("anybody on the way")
         n.fetch(n.release("how-long", url(plain, "/endless")), *cacert, "--allow-insecure-fetch",
@@ -491,6 +587,18 @@ def e2e_fetch_proxy(world):
         asked("http", [], env={"HTTP_PROXY": at, "https_proxy": at})
         asked("tls", [], env={"https_proxy": at, "no_proxy": "127.0.0.1"})
         asked("tls", [])
+        with socket.create_server(("127.0.0.1", 0)) as dead:
+            nobody = dead.getsockname()[1]
+        for bad, rc in (("http://u:pw123@[bad", 2), ("http://u:pw123@127.0.0.1:99999999", 2),
+                        ("u:pw123@127.0.0.1:x", 2), ("bogus://u:pw123@h", 2),
+                        ("ftp://u:pw123@127.0.0.1:1", 2),
+                        (f"http://u:pw123@127.0.0.1:{nobody}", 100),
+                        (f"u:pw123@127.0.0.1:{nobody}", 100),
+                        (f"socks5h://u:pw123@127.0.0.1:{nobody}", 100)):
+            for args, env in ((("--proxy", bad), None), ((), {"https_proxy": bad})):
+                r = n.fetch("tls", *cacert, *args, "--json", env=env, rc=rc).says(
+                    "the proxy cannot be used" if rc == 2 else "no connection")
+                check("pw123" not in r.err + r.out, f"the password is shown\n{r}")
         n.bad("tls", 100, "the proxy answers 403",
               args=(*cacert, "--proxy", f"http://127.0.0.1:{closed.port}"))
 
@@ -670,7 +778,7 @@ def e2e_cache(world):
         cache("add", world.path("x.exe"), "--release", "a", rc=100).says(
             "x.exe: has the digest", digest(BODY))
         cache("add", world.path("x.exe"), "--release", "b", "--lock", lock, rc=100).says(
-            "x.exe: has the digest")
+            "x.exe: has the digest", f"the one that {lock} pins for release b")
         cache("add", world.path("no.exe"), rc=100).says("there is no such file")
         same(sorted(n.cached()), sorted(map(digest, (BODY, OTHER, b"x" * 100))), "the cache")
         same(n.file("b", "--offline", "--lock", lock)["state"], "cached", "after the import")
@@ -684,7 +792,7 @@ def e2e_cache(world):
         os.chmod(path, 0o600)
         with open(path, "r+b") as f:
             f.write(b"damage")
-        n.fetch("a", "--offline", rc=100).says("not in the package cache")
+        n.fetch("a", "--offline", rc=100).says("a.exe: damaged in the package cache", path)
         doc = cache("verify", "--json", rc=255).json()
         same([f["state"] for f in doc["files"] if f["sha256"] == digest(BODY)], ["wrong"], "verify")
         same(sorted(f["state"] for f in doc["files"]), ["right", "right", "wrong"], "verify")
@@ -729,6 +837,14 @@ def e2e_fetch_bake(world):
         doc = world.ibbake("plan", image.path, "--size", SIZE, *cache, "--json").json()
         check(any("taken from the package cache: installer.zip" in w and "nothing pins it" in w
                   for w in doc["warnings"]), f"warnings: {doc['warnings']}")
+        # one that came over http and that nobody vouches for is not taken by bake either
+        meta = os.path.join(n.cache, "meta", os.listdir(os.path.join(n.cache, "meta"))[0])
+        with open(meta, encoding="utf-8") as f:
+            seen = json.load(f)
+        with open(meta, "w", encoding="utf-8") as f:
+            json.dump({**seen, "insecure": True}, f)
+        world.refused(bake, 100, f"installer.zip, release {release}, is in the package cache",
+                      "came over http", "--allow-insecure-fetch --lock FILE")
         # the lock file pins a download so far; the bake adds its packages, and keeps the pin
         world.ibbake(*bake, "--lock", lock)
         with open(lock, encoding="utf-8") as f:
@@ -877,7 +993,7 @@ def e2e_fetch_nginx(world):
     os.mkdir(ca)
     os.mkdir(root)
     make_ca(ca, find_tool("openssl") or "openssl")
-    body = random.Random(7).randbytes(4_000_000)
+    body = b"MZ" + random.Random(7).randbytes(3_999_998)
     with open(os.path.join(root, "f"), "wb") as f:
         f.write(body)
     server = Nginx(world, root, ca)

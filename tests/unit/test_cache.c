@@ -126,21 +126,67 @@ static void latest_of_a_release(void **state)
 	assert_ok(ibb_cache_add(w->c, w->file, NULL, &as, &e, &err), err);
 	ibb_cache_entry_clear(&e);
 	assert_ok(ibb_cache_find_release(w->c, "r", &e, &err), err);
-	assert_int_equal(e.added, 3000);
+	assert_int_equal(e.added, 1000); /* by when they came in, not by what is said of that */
 	assert_ok(ibb_cache_list(w->c, &list, &n, &err), err);
 	assert_int_equal(n, 3);
 	ibb_cache_entries_free(list, n);
 	/* one that came in anew since it was looked at stays */
-	e.added = 2999;
+	e.inode++;
 	assert_ok(ibb_cache_remove(w->c, &e, &removed, &err), err);
 	assert_false(removed);
-	e.added = 3000;
+	e.inode--;
+	e.changed--;
+	assert_ok(ibb_cache_remove(w->c, &e, &removed, &err), err);
+	assert_false(removed);
+	e.changed++;
 	assert_ok(ibb_cache_remove(w->c, &e, &removed, &err), err);
 	assert_true(removed);
 	ibb_cache_entry_clear(&e);
 	assert_ok(ibb_cache_find_release(w->c, "r", &e, &err), err);
-	assert_int_equal(e.added, 2000);
+	assert_int_equal(e.added, 3000);
 	ibb_cache_entry_clear(&e);
+}
+
+static void add_as(struct world *w, const char *text, const char *release)
+{
+	struct ibb_cache_entry e = {0}, as = about(release, 1000); /* all within one second */
+	struct ibb_error err = {0};
+
+	write_file(w->file, text);
+	assert_ok(ibb_cache_add(w->c, w->file, NULL, &as, &e, &err), err);
+	ibb_cache_entry_clear(&e);
+}
+
+static void assert_release(struct world *w, const char *release, const char *text)
+{
+	const struct ibb_sha256 want = digest_of(text);
+	struct ibb_cache_entry e = {0};
+	struct ibb_error err = {0};
+
+	assert_ok(ibb_cache_find_release(w->c, release, &e, &err), err);
+	assert_memory_equal(&e.sha256, &want, sizeof(want));
+	ibb_cache_entry_clear(&e);
+}
+
+/* One file may be of several releases; the last that came in for one is its file, in whatever order
+ * their digests are. */
+static void several_releases(void **state)
+{
+	static const char *const texts[] = {"one", "two", "three", "four", "five"};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < 5; i++) {
+		add_as(w, texts[i], "a");
+		assert_release(w, "a", texts[i]);
+	}
+	add_as(w, "five", "b");
+	assert_release(w, "a", "five");
+	assert_release(w, "b", "five");
+	add_as(w, "five", NULL);
+	assert_release(w, "b", "five");
+	add_as(w, "one", "a");
+	assert_release(w, "a", "one");
+	assert_release(w, "b", "five");
 }
 
 /* What lies there and is none of ours: links, folders, other names, metadata that lies. */
@@ -297,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(add_and_find, setup, teardown),
 		cmocka_unit_test_setup_teardown(latest_of_a_release, setup, teardown),
+		cmocka_unit_test_setup_teardown(several_releases, setup, teardown),
 		cmocka_unit_test_setup_teardown(strange_things, setup, teardown),
 		cmocka_unit_test_setup_teardown(locks, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_memory, setup, teardown),
