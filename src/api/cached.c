@@ -40,6 +40,8 @@ static int take(struct ibb_session *s, const struct ibb_release *rel,
 
 	ibb_sha256_hex(&e->sha256, hex);
 	r = is_source(from, hex) ? IBB_OK : ibb_sources_add(from, e->path, name, err);
+	if (!r && !is_source(from, hex)) /* it was checked before, by its path */
+		r = ibb_err(err, IBB_E_CONFLICT, "it was changed while it was read");
 	if (r)
 		return ibb_err_prefix(err, r, "%s, of the package cache", name);
 	return ibb_session_warn(
