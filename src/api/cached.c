@@ -49,6 +49,8 @@ static int take(struct taking *t, const struct ibb_release *rel, const struct ib
 
 	ibb_sha256_hex(&e->sha256, hex);
 	r = is_source(t->to, hex) ? IBB_OK : ibb_sources_add(t->to, e->path, name, t->err);
+	if (!r && !is_source(t->to, hex)) /* it was checked before, by its path */
+		r = ibb_err(t->err, IBB_E_CONFLICT, "it was changed while it was read");
 	if (r)
 		return ibb_err_prefix(t->err, r, "%s, of the package cache", name);
 	text = ibb_asprintf("taken from the package cache: %s, release %s; %s%s", name, rel->id,

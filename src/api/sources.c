@@ -91,9 +91,9 @@ static int tick(void *ctx, struct ibb_error *err)
 	return ibb_session_phase(ctx, "unpack", 0, 0, err);
 }
 
-static int digest(const struct ibb_request *q, const char *path, char **ret, struct ibb_error *err)
+static int digest(const struct ibb_request *q, int fd, const char *path, char **ret,
+		  struct ibb_error *err)
 {
-	IBB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	IBB_AUTO(ibb_hasher_free) struct ibb_hasher *h = NULL;
 	IBB_AUTO_FREE uint8_t *b = ibb_alloc(PIECE);
 	struct ibb_sha256 d;
@@ -102,7 +102,7 @@ static int digest(const struct ibb_request *q, const char *path, char **ret, str
 
 	if (!b || ibb_hasher_new(&h))
 		return ibb_err_nomem(err);
-	while (fd >= 0 && ((n = read(fd, b, PIECE)) > 0 || (n < 0 && errno == EINTR))) {
+	while ((n = read(fd, b, PIECE)) > 0 || (n < 0 && errno == EINTR)) {
 		int r = ibb_session_phase(q, "unpack", 0, 0, err);
 
 		if (r)
@@ -110,7 +110,7 @@ static int digest(const struct ibb_request *q, const char *path, char **ret, str
 		if (n > 0 && ibb_hasher_update(h, b, (size_t)n))
 			return ibb_err_nomem(err);
 	}
-	if (fd < 0 || n < 0)
+	if (n < 0)
 		return ibb_err_os(err, errno, "%s: read", path);
 	if (ibb_hasher_final(IBB_TAKE(h), &d))
 		return ibb_err_nomem(err);
@@ -129,16 +129,21 @@ static int no_space(const struct ibb_request *q, const char *path, struct ibb_er
 			    temp);
 }
 
+/* Opened once: the digest that is recorded is the one of what is unpacked. */
 static int unpack(struct ibb_sources *s, struct ibb_source_archive *a, const char *path,
 		  const char *dir, struct ibb_error *err)
 {
+	IBB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct ibb_unpack_limits limits = {.tick = tick, .tick_ctx = (void *)(uintptr_t)s->q};
-	int r = mkdir(dir, 0700) ? ibb_err_os(err, errno, "%s: make the directory", dir) : IBB_OK;
+	int r;
 
+	if (fd < 0)
+		return ibb_err_os(err, errno, "%s: open", path);
+	r = mkdir(dir, 0700) ? ibb_err_os(err, errno, "%s: make the directory", dir) : IBB_OK;
 	if (!r)
-		r = digest(s->q, path, &a->sha256, err);
+		r = digest(s->q, fd, path, &a->sha256, err);
 	if (!r)
-		r = ibb_unpack(path, dir, s->q->temp_dir, &limits, &a->unpacked, err);
+		r = ibb_unpack_open(fd, path, dir, s->q->temp_dir, &limits, &a->unpacked, err);
 	return r == IBB_E_NOSPACE ? no_space(s->q, path, err) : r;
 }
 

@@ -16,6 +16,7 @@
 #include "api/doc.h"
 #include "api/session.h"
 #include "base/hash.h"
+#include "base/io.h"
 #include "base/limits.h"
 #include "base/path.h"
 #include "base/utf16.h"
@@ -140,16 +141,45 @@ static int make_temp(struct unpacking *u, const char *output)
 	return IBB_OK;
 }
 
+/* All of its files at once: one by one the thousands of an installer would take minutes. */
+static int sync_files(struct unpacking *u)
+{
+	IBB_AUTO_FD int fd = open(u->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || syncfs(fd))
+		return ibb_err_os(u->err, errno, "%s: sync", u->temp);
+	return IBB_OK;
+}
+
+/* The name is there already: this is about a power cut only. */
+static int sync_parent(struct unpacking *u, const char *output)
+{
+	IBB_AUTO_FREE char *dir = ibb_dir_of(output);
+	IBB_AUTO_FD int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (!dir)
+		return ibb_err_nomem(u->err);
+	if (fd < 0 || (fsync(fd) && errno != EINVAL))
+		return ibb_err_os(u->err, errno, "%s is written, but may not last: %s: sync",
+				  output, dir);
+	return IBB_OK;
+}
+
 /* rename() takes the place of an empty directory, and of no other; its mode is kept. */
 static int publish(struct unpacking *u, const char *output)
 {
+	int r;
+
 	if (u->mode && chmod(u->temp, u->mode))
 		return ibb_err_os(u->err, errno, "%s: give the directory its mode", output);
+	r = sync_files(u);
+	if (r)
+		return r;
 	if (rename(u->temp, output))
 		return ibb_err_os(u->err, errno, "%s: give the directory its name", output);
 	free(u->temp);
 	u->temp = NULL;
-	return IBB_OK;
+	return sync_parent(u, output);
 }
 
 /* ---- taking apart ---- */
@@ -475,9 +505,9 @@ static void clear(struct unpacking *u)
 {
 	struct ibb_error unwanted;
 
-	if (u->temp && ibb_remove_tree(u->temp, &unwanted)) {
-		/* the error that led here says more */
-	}
+	if (u->temp && ibb_remove_tree(u->temp, &unwanted) && u->err && u->err->code)
+		ibb_err_hint(u->err, u->err->code, "%s could not be removed: %.200s", u->temp,
+			     unwanted.msg);
 	free(u->temp);
 	for (size_t i = 0; i < u->n_files; i++)
 		free(u->files[i]);

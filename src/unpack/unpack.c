@@ -330,22 +330,18 @@ static int run(struct work *w, int fd, const char *path)
 	return rc;
 }
 
-int ibb_unpack(const char *path, const char *dir, const char *temp_dir,
-	       const struct ibb_unpack_limits *limits, struct ibb_unpack_result *ret,
-	       struct ibb_error *err)
+int ibb_unpack_open(int fd, const char *path, const char *dir, const char *temp_dir,
+		    const struct ibb_unpack_limits *limits, struct ibb_unpack_result *ret,
+		    struct ibb_error *err)
 {
-	IBB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	IBB_AUTO(unpack_tree_free) struct unpack_tree *t = NULL;
 	struct ibb_unpack_result out = {0};
 	struct ibb_error local = {0};
 	struct work w = {.depth = limits && limits->depth ? limits->depth : IBB_LIMIT_UNPACK_DEPTH,
 			 .out = &out,
 			 .err = err ? err : &local};
-	int rc;
+	int rc = unpack_tree_new(dir, temp_dir, path, limits, &out, &t, w.err);
 
-	if (fd < 0)
-		return ibb_err_os(err, errno, "%s: open", path);
-	rc = unpack_tree_new(dir, temp_dir, path, limits, &out, &t, w.err);
 	w.t = t;
 	if (!rc)
 		rc = run(&w, fd, path);
@@ -355,4 +351,15 @@ int ibb_unpack(const char *path, const char *dir, const char *temp_dir,
 	}
 	*ret = out;
 	return IBB_OK;
+}
+
+int ibb_unpack(const char *path, const char *dir, const char *temp_dir,
+	       const struct ibb_unpack_limits *limits, struct ibb_unpack_result *ret,
+	       struct ibb_error *err)
+{
+	IBB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return ibb_err_os(err, errno, "%s: open", path);
+	return ibb_unpack_open(fd, path, dir, temp_dir, limits, ret, err);
 }

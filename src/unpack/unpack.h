@@ -96,5 +96,9 @@ void ibb_unpack_result_clear(struct ibb_unpack_result *r);
 int ibb_unpack(const char *path, const char *dir, const char *temp_dir,
 	       const struct ibb_unpack_limits *limits, struct ibb_unpack_result *ret,
 	       struct ibb_error *err) IBB_MUST_CHECK;
+/* The same for a file that is open already, so that what somebody looked at is what is unpacked. */
+int ibb_unpack_open(int fd, const char *path, const char *dir, const char *temp_dir,
+		    const struct ibb_unpack_limits *limits, struct ibb_unpack_result *ret,
+		    struct ibb_error *err) IBB_MUST_CHECK;
 
 #endif

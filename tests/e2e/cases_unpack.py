@@ -185,6 +185,23 @@ def e2e_unpack_where_it_cannot(world):
     same(stat.S_IMODE(os.stat(here).st_mode), 0o750, "the mode it had")
 
 
+def e2e_unpack_lasts(world):
+    """What is said to be written is on the disk before it has its name, and its name as well."""
+    tool = find_tool("strace")
+    if not tool or world.run([tool, "-qq", "true"], rc=None).rc:
+        raise Skip("nothing can be traced here")
+    a = pack(world, world.package(), "p.zip")
+    log, out = world.path("log"), world.path("out")
+    # LeakSanitizer cannot work under a tracer
+    env = {"ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"),
+                                                  "detect_leaks=0"]))}
+    world.run([tool, "-f", "-qq", "-o", log, "-e", "trace=syncfs,fsync,rename,renameat,renameat2",
+               world.args.ibbake, "drivers", "unpack", a, "-o", out], env=env)
+    with open(log, encoding="utf-8") as f:
+        calls = [x.split(None, 1)[1].split("(")[0] for x in f if "(" in x]
+    same(calls, ["syncfs", "rename", "fsync"], "what is called in which order")
+
+
 def e2e_unpack_takes_no_foreign_options(world):
     """What only the other `drivers` commands heed is an error and not forgotten."""
     a = pack(world, world.package(), "p.zip")

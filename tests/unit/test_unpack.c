@@ -2,6 +2,8 @@
 /* Archives taken apart: every form, nesting, programs around archives, limits. */
 #include "unpacktest.h"
 
+#include <fcntl.h>
+
 #include "base/le.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
@@ -445,6 +447,32 @@ static void several_behind_a_program(void **state)
 	}
 }
 
+/* Somebody took the digest of a file: that one is unpacked, whatever has its name by now. */
+static void what_was_opened(void **state)
+{
+	struct ibb_buf first = inner(MKARCHIVE_ZIP), second = mkarchive(MKARCHIVE_ZIP, small, 6);
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct unpack_world w;
+	const char *path;
+	int fd;
+
+	(void)state;
+	unpack_world_begin(&w);
+	path = unpack_put(&w, "a.zip", &first);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(lseek(fd, 0, SEEK_END) > 0, true);
+	assert_int_equal(unlink(path), 0);
+	w.n_files--;
+	unpack_put(&w, "a.zip", &second);
+	assert_ok(ibb_unpack_open(fd, path, w.out, NULL, NULL, &r, &err), err);
+	unpack_assert_tree(&w, "a.inf=i\na.sys=s\n");
+	ibb_unpack_result_clear(&r);
+	close(fd);
+	unpack_world_end(&w);
+}
+
 /* ---- limits ---- */
 
 static int stop(void *ctx, struct ibb_error *err)
@@ -594,6 +622,7 @@ int main(void)
 		cmocka_unit_test(programs_inside),
 		cmocka_unit_test(cabinets_among_resources),
 		cmocka_unit_test(several_behind_a_program),
+		cmocka_unit_test(what_was_opened),
 		cmocka_unit_test(without_memory),
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(search_can_be_stopped),
