@@ -175,7 +175,8 @@ static int lists(const struct about *a, const struct ibb_json *doc)
 						   {"package", PATH}};
 	static const struct member companion[] = {
 		{"path", PATH}, {"role", TEXT}, {"sha256", DIGEST}, {"signer", TEXT_OR_NULL}};
-	static const struct member source[] = {{"name", TEXT}, {"sha256", DIGEST}};
+	static const struct member source[] = {
+		{"name", TEXT}, {"sha256", DIGEST}, {"pinned", TEXT_OR_NULL}, {"insecure", FLAG}};
 	int r = values(a, "sizes", ibb_json_get(doc, "sizes"), TEXT);
 
 	if (!r)

@@ -652,14 +652,30 @@ static int add_lock(struct make *m)
 	return r ? r : add_owned(m, "lock.json", &bytes);
 }
 
-static void sources_json(struct make *m, struct ibb_json *list)
+/* What the lock file knows of them goes along: the lock file of the bundle has packages alone. */
+static int sources_json(struct make *m, struct ibb_json *list)
 {
-	for (size_t i = 0; i < m->sources.n_archives; i++) {
-		struct ibb_json *o = ibb_jb_object(&m->b, list, NULL);
+	int r = IBB_OK;
 
-		ibb_jb_str(&m->b, o, "name", file_name(m->sources.archives[i].path));
-		ibb_jb_str(&m->b, o, "sha256", m->sources.archives[i].sha256);
+	for (size_t i = 0; i < m->sources.n_archives && !r; i++) {
+		const struct ibb_source_archive *a = &m->sources.archives[i];
+		struct ibb_json *o = ibb_jb_object(&m->b, list, NULL);
+		struct ibb_lock_download d = {0};
+		IBB_AUTO_FREE char *text = NULL;
+
+		(void)ibb_lockfile_digest(m->wanted, a->sha256, &d);
+		ibb_jb_str(&m->b, o, "name", file_name(a->path));
+		ibb_jb_str(&m->b, o, "sha256", a->sha256);
+		ibb_jb_str(&m->b, o, "pinned", d.pinned);
+		ibb_jb_bool(&m->b, o, "insecure", d.insecure);
+		if (!d.insecure)
+			continue;
+		text = ibb_asprintf("%s, release %s, came over http while nobody knew its digest, "
+				    "as %s has it",
+				    file_name(a->path), d.release, m->q->lock);
+		r = text ? warn(m, text, m->err) : ibb_err_nomem(m->err);
 	}
+	return r;
 }
 
 static void asked_json(struct make *m, struct ibb_json *root)
@@ -712,7 +728,7 @@ static int collect(struct make *m, struct ibb_json **ret)
 	if (!r)
 		r = add_cached(m);
 	if (!r)
-		sources_json(m, sources);
+		r = sources_json(m, sources);
 	for (size_t i = 0; i < m->n_windows && !r; i++)
 		r = add_windows(m, &m->windows[i], &m->sets[i]);
 	if (!r)
@@ -751,6 +767,8 @@ static int write_bundle(struct make *m, const struct ibb_json *about, char **ret
 	if (!r)
 		r = ibb_bundle_document(q->output, &b, b.is_signed, NULL, ret_json, m->err);
 	ibb_bundle_clear(&b);
+	if (pem.len)
+		explicit_bzero(pem.data, pem.len); /* a private key, without a password */
 	return r;
 }
 

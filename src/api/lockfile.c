@@ -203,6 +203,15 @@ bool ibb_lockfile_download(const struct ibb_lockfile *l, const char *release,
 	return false;
 }
 
+bool ibb_lockfile_digest(const struct ibb_lockfile *l, const char *sha256,
+			 struct ibb_lock_download *ret)
+{
+	ibb_json_foreach (e, l ? ibb_json_get(l->doc, "downloads") : NULL)
+		if (ibb_caseeq(ibb_json_str(e, "sha256"), sha256))
+			return ibb_lockfile_download(l, ibb_json_str(e, "release"), ret);
+	return false;
+}
+
 bool ibb_lockfile_pinned_name(const struct ibb_lockfile *l, const char *file, const char *sha256,
 			      const char **ret_release, const char **ret_sha256)
 {

@@ -36,6 +36,9 @@ struct ibb_lock_download {
 /* What is pinned for a release; l may be NULL. Strings are borrowed. */
 bool ibb_lockfile_download(const struct ibb_lockfile *l, const char *release,
 			   struct ibb_lock_download *ret);
+/* The same for a file of this digest, whatever release it is. */
+bool ibb_lockfile_digest(const struct ibb_lockfile *l, const char *sha256,
+			 struct ibb_lock_download *ret);
 /*
  * Is a file of this name pinned, and none of that name with this digest? Then release and digest of
  * the first that is; borrowed.

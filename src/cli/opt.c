@@ -94,8 +94,8 @@ static const struct option {
 	{"crl", 0, "FILE", CLI_TRUST, LIST, AT(crls), AT(q.n_crls), CLI_MAX_LIST,
 	 "a certificate revocation list to heed; may be repeated"},
 	{"lock", 0, "FILE", CLI_LOCK, TEXT, AT(q.lock), 0, 0,
-	 "packages, and files that are fetched, must be those that FILE names by digest; without "
-	 "it, it is written"},
+	 "packages, and files that are fetched, must be those that FILE names by digest; bake, "
+	 "fetch and cache add write what it lacks, others never do"},
 	{"azure", 0, NULL, CLI_AZURE, FLAG, AT(q.azure), 0, 0,
 	 "refuse unless the result is fit for Azure; what is in the way is named"},
 	{"accept-dirty-hives", 0, NULL, CLI_DIRTY, FLAG, AT(q.accept_dirty_hives), 0, 0,

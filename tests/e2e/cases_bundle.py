@@ -296,6 +296,33 @@ def e2e_bundle_create(world):
                                                    os.path.join(directory, "lock.json")])
 
 
+def e2e_bundle_companion(world):
+    """One that is pinned travels along, is unpacked, and stays out of the image."""
+    image, package, over = world.image(*SMALL), world.package(), world.path("over.json")
+    bundle, directory, out = world.path("a.ibbundle"), world.path("dir"), world.path("out.vhd")
+    with open(os.path.join(package, "MLX5ND.dll"), "wb") as f:
+        f.write(b"a provider")
+    with open(os.path.join(world.args.source, "catalogs/azure-rdma.json"), encoding="utf-8") as f:
+        whole = json.load(f)
+    companion = next(c for c in whole["companions"] if c["file"] == "mlx5nd.dll")
+    companion["sha256"] = hashlib.sha256(b"a provider").hexdigest()
+    with open(over, "w", encoding="utf-8") as f:
+        json.dump({**{k: v for k, v in whole.items() if not isinstance(v, list)},
+                   "companions": [companion]}, f)
+    path = "companions/winof2/mlx5nd.dll"
+    create(world, bundle, "--catalog-dir", over).mentions(f"companion  {path} (")
+    world.ibbake("bundle", "unpack", bundle, "-o", directory)
+    same(read(os.path.join(directory, path)), b"a provider", "the companion")
+    world.ibbake("bake", image.path, "--size", SIZE, "--bundle", bundle, "-o", out)
+    files = [f["path"].lower() for p in manifest(out)["packages"] for f in p["files"]]
+    check(files and not any("mlx5nd" in f for f in files), f"files of the bake: {files}")
+    with open(os.path.join(package, "MLX5ND.dll"), "ab") as f:
+        f.write(b"x")
+    r = create(world, bundle, "--catalog-dir", over, "--overwrite")
+    r.mentions("warning: MLX5ND.dll left out: ")
+    check(path not in r.out, f"{r}")
+
+
 def e2e_bundle_pins(world):
     """A lock file that pins archives holds those that are given by name to it."""
     image, package, lock = world.image(*SMALL), world.package(), world.path("site.lock")
@@ -304,11 +331,11 @@ def e2e_bundle_pins(world):
         for name in sorted(os.listdir(package)):
             z.write(os.path.join(package, name), "drivers/" + name)
 
-    def pin(sha256):
+    def pin(sha256, insecure=False):
         with open(lock, "w", encoding="utf-8") as f:
             json.dump({"schema": "ibbake-lock/1", "downloads": [
                 {"release": "winof2-25.10", "file": "Vendor.zip", "url": None, "sha256": sha256,
-                 "size_bytes": "1", "pinned": "first-import", "insecure": False}]}, f)
+                 "size_bytes": "1", "pinned": "first-fetch", "insecure": insecure}]}, f)
 
     other = "1" * 64
     pin(other)
@@ -323,6 +350,13 @@ def e2e_bundle_pins(world):
     pin(digest(archive))
     create(world, out, "--lock", lock, package=archive).mentions(
         f"warning: {lock} locks no packages: those of the bundle are held against nothing")
+    pin(digest(archive), insecure=True)
+    says = f"vendor.zip, release winof2-25.10, came over http while nobody knew its digest, as {lock}"
+    create(world, out, "--lock", lock, "--overwrite", package=archive).mentions(says)
+    r = world.ibbake("bundle", "check", out, "--json").json()
+    same(r["sources"], [{"name": "vendor.zip", "sha256": digest(archive), "pinned": "first-fetch",
+                         "insecure": True}], "sources")
+    check(any(says in w for w in r["warnings"]), f"{r['warnings']}")
     vhd = world.path("out.vhd")
     world.ibbake("bake", image.path, "--size", SIZE, "--drivers", archive, "--lock", lock, "-o", vhd)
     with open(lock, encoding="utf-8") as f:

@@ -919,7 +919,8 @@ def e2e_fetch_bundle(world):
         same([p["directory"] for p in doc["packages"]], ["packages/ibbdemo-1.0.0.0"], "packages")
         with tarfile.open(out2) as t:
             same(json.load(t.extractfile("bundle.json"))["sources"],
-                 [{"name": "installer.zip", "sha256": sha256}], "sources")
+                 [{"name": "installer.zip", "sha256": sha256, "pinned": "first-import",
+                   "insecure": False}], "sources")
         # the file in the cache is another one by now
         path = os.path.join(n.cache, "sha256", sha256[:2], sha256)
         os.chmod(path, 0o600)
