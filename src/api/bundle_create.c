@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/bundle.h"
+#include "api/cached.h"
 #include "api/catalogs.h"
 #include "api/doc.h"
 #include "api/trust.h"
@@ -376,6 +377,12 @@ static int best(struct make *m, const struct ibb_package_set *set, const struct 
 	return IBB_OK;
 }
 
+/* Packages that nobody named come from the package cache. */
+static bool from_cache(const struct ibb_request *q)
+{
+	return !q->n_driver_dirs && q->cache_dir;
+}
+
 static int nobody_serves(struct make *m, const struct ibb_package_set *set,
 			 const struct ibb_size *size, const struct ibb_windows *w)
 {
@@ -386,6 +393,8 @@ static int nobody_serves(struct make *m, const struct ibb_package_set *set,
 		"%s%s%s%s%s",
 		size->name, w->id, set->n + set->n_passed, size->function->hardware_ids[0],
 		p ? "; " : "", p ? p->path : "", p ? ": " : "", p ? p->reason : "");
+	if (from_cache(m->q) && !m->sources.n_dirs)
+		return ibb_cached_hint(m->q, size->name, w->id, IBB_E_UNSUPPORTED, m->err);
 	return ibb_err_hint(m->err, IBB_E_UNSUPPORTED,
 			    "give packages that do with --drivers, or make the bundle without this "
 			    "size or Windows");
@@ -472,6 +481,30 @@ static int add_windows(struct make *m, const struct ibb_windows *w, struct ibb_p
 	return r;
 }
 
+/* The recommended release of each size on each Windows. */
+static int add_cached(struct make *m)
+{
+	IBB_AUTO_FREE const struct ibb_release **list = NULL;
+	size_t n = 0;
+	int r = IBB_OK;
+
+	if (!from_cache(m->q))
+		return IBB_OK;
+	list = ibb_calloc_array(m->n_windows * m->n_sizes, sizeof(*list));
+	if (!list)
+		return ibb_err_nomem(m->err);
+	for (size_t i = 0; i < m->n_windows && !r; i++)
+		for (size_t k = 0; k < m->n_sizes && !r; k++) {
+			IBB_AUTO(ibb_resolution_free) struct ibb_resolution *res = NULL;
+
+			r = ibb_catalog_resolve(m->catalog, m->sizes[k], &m->windows[i], &res,
+						m->err);
+			if (!r)
+				list[n++] = res->recommended; /* the catalog's */
+		}
+	return r ? r : ibb_cached_add(m->q, list, n, &m->sources, warn, m, m->err);
+}
+
 /* ---- what was asked for ---- */
 
 static int choose_windows(struct make *m)
@@ -547,7 +580,7 @@ static int check_request(const struct ibb_request *q, struct ibb_error *err)
 
 	if (!r && !q->n_oses)
 		r = ibb_err(err, IBB_E_INVALID, "no Windows was named");
-	if (!r && !q->n_driver_dirs)
+	if (!r && !q->n_driver_dirs && !q->cache_dir)
 		r = ibb_err(err, IBB_E_INVALID, "no driver packages were named");
 	if (!r && !q->output)
 		r = ibb_err(err, IBB_E_INVALID, "no bundle to make was named");
@@ -652,8 +685,8 @@ static void head_json(struct make *m, struct ibb_json *root)
 
 static int collect(struct make *m, struct ibb_json **ret)
 {
-	struct ibb_json *root = ibb_doc_begin(&m->b, IBB_BUNDLE_SCHEMA);
-	int r = IBB_OK;
+	struct ibb_json *root = ibb_doc_begin(&m->b, IBB_BUNDLE_SCHEMA), *sources;
+	int r;
 
 	head_json(m, root);
 	asked_json(m, root);
@@ -661,8 +694,11 @@ static int collect(struct make *m, struct ibb_json **ret)
 	m->packages = ibb_jb_array(&m->b, root, "packages");
 	m->companions = ibb_jb_array(&m->b, root, "companions");
 	m->crls = ibb_jb_array(&m->b, root, "crls");
-	sources_json(m, ibb_jb_array(&m->b, root, "sources"));
+	sources = ibb_jb_array(&m->b, root, "sources");
 	m->warnings = ibb_jb_array(&m->b, root, "warnings");
+	r = add_cached(m);
+	if (!r)
+		sources_json(m, sources);
 	for (size_t i = 0; i < m->n_windows && !r; i++)
 		r = add_windows(m, &m->windows[i], &m->sets[i]);
 	if (!r)

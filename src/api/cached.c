@@ -7,19 +7,13 @@
 #include "api/fetch.h"
 #include "api/sources.h"
 
-static bool asked(const struct ibb_session *s)
-{
-	return !s->q->n_driver_dirs && !s->q->bundle && !s->q->opened && s->q->cache_dir;
-}
-
-/* Was it for an earlier target? */
-static bool seen(const struct ibb_session *s, size_t target)
-{
-	for (size_t i = 0; i < target; i++)
-		if (s->resolutions[i]->recommended == s->resolutions[target]->recommended)
-			return true;
-	return false;
-}
+struct taking {
+	const struct ibb_request *q;
+	struct ibb_sources *to;
+	ibb_cached_warn_fn warn;
+	void *ctx;
+	struct ibb_error *err;
+};
 
 static bool is_source(const struct ibb_sources *from, const char *sha256)
 {
@@ -29,68 +23,111 @@ static bool is_source(const struct ibb_sources *from, const char *sha256)
 	return false;
 }
 
-static int take(struct ibb_session *s, const struct ibb_release *rel,
-		const struct ibb_cache_entry *e, const char *pinned, struct ibb_error *err)
+static int take(struct taking *t, const struct ibb_release *rel, const struct ibb_cache_entry *e,
+		const char *pinned)
 {
-	struct ibb_sources *from = ibb_session_shared_sources(s);
 	const bool none = strcmp(pinned, "none") == 0;
 	const char *name = e->file_name ? e->file_name : rel->package ? rel->package : rel->id;
+	IBB_AUTO_FREE char *text = NULL;
 	char hex[IBB_SHA256_HEX_SIZE];
 	int r;
 
 	ibb_sha256_hex(&e->sha256, hex);
-	r = is_source(from, hex) ? IBB_OK : ibb_sources_add(from, e->path, name, err);
+	r = is_source(t->to, hex) ? IBB_OK : ibb_sources_add(t->to, e->path, name, t->err);
 	if (r)
-		return ibb_err_prefix(err, r, "%s, of the package cache", name);
-	return ibb_session_warn(
-		s, err, "taken from the package cache: %s, release %s; %s%s", name, rel->id,
-		none			      ? "nothing pins it (--lock FILE of ibbake fetch does)"
-		: strcmp(pinned, "lock") == 0 ? "its digest is the one of the lock file"
-					      : "its digest is the published one",
-		none && e->insecure ? "; it came over http, unchecked" : "");
+		return ibb_err_prefix(t->err, r, "%s, of the package cache", name);
+	text = ibb_asprintf("taken from the package cache: %s, release %s; %s%s", name, rel->id,
+			    none ? "nothing pins it (--lock FILE of ibbake fetch does)"
+			    : strcmp(pinned, "lock") == 0 ? "its digest is the one of the lock file"
+							  : "its digest is the published one",
+			    none && e->insecure ? "; it came over http, unchecked" : "");
+	return text ? t->warn(t->ctx, text, t->err) : ibb_err_nomem(t->err);
 }
 
-static int add(struct ibb_session *s, struct ibb_cache *c, const struct ibb_lockfile *lock,
-	       const struct ibb_release *rel, struct ibb_error *err)
+static int add(struct taking *t, struct ibb_cache *c, const struct ibb_lockfile *lock,
+	       const struct ibb_release *rel)
 {
 	struct ibb_cache_entry e = {0};
 	struct ibb_sha256 d, actual;
 	const char *pinned;
 	bool known;
-	int r = ibb_fetch_expected(rel, lock, s->q->lock, &known, &d, &pinned, err);
+	int r = ibb_fetch_expected(rel, lock, t->q->lock, &known, &d, &pinned, t->err);
 
 	if (r)
 		return r;
-	r = known ? ibb_cache_find(c, &d, false, &e, err)
-		  : ibb_cache_find_release(c, rel->id, &e, err);
+	r = known ? ibb_cache_find(c, &d, false, &e, t->err)
+		  : ibb_cache_find_release(c, rel->id, &e, t->err);
 	if (r)
-		return r == IBB_E_NOTFOUND ? IBB_OK : r; /* select says what is missing */
-	r = ibb_cache_check(&e, NULL, NULL, &actual, err);
+		return r == IBB_E_NOTFOUND ? IBB_OK : r; /* who needs it says what is missing */
+	r = ibb_cache_check(&e, NULL, NULL, &actual, t->err);
 	if (!r)
-		r = take(s, rel, &e, pinned, err);
+		r = take(t, rel, &e, pinned);
 	ibb_cache_entry_clear(&e);
 	return r;
 }
 
-int ibb_session_add_cached(struct ibb_session *s, struct ibb_error *err)
+int ibb_cached_add(const struct ibb_request *q, const struct ibb_release *const *releases, size_t n,
+		   struct ibb_sources *to, ibb_cached_warn_fn warn, void *ctx,
+		   struct ibb_error *err)
 {
 	IBB_AUTO(ibb_cache_close) struct ibb_cache *c = NULL;
 	IBB_AUTO(ibb_lockfile_free) struct ibb_lockfile *lock = NULL;
+	struct taking t = {q, to, warn, ctx, err};
+	int r = ibb_cache_open(q->cache_dir, false, &c, err);
+
+	if (r)
+		return r == IBB_E_NOTFOUND ? IBB_OK : r;
+	r = ibb_fetch_lock(q, &lock, err);
+	for (size_t i = 0; i < n && !r; i++) {
+		bool seen = false;
+
+		for (size_t k = 0; k < i; k++)
+			seen |= releases[k] == releases[i];
+		if (releases[i] && !seen)
+			r = add(&t, c, lock, releases[i]);
+	}
+	return r;
+}
+
+int ibb_cached_hint(const struct ibb_request *q, const char *size, const char *windows, int r,
+		    struct ibb_error *err)
+{
+	return ibb_err_hint(err, r,
+			    "--drivers names packages; without it they are taken from the package "
+			    "cache %s, which 'ibbake fetch --size %s --os %s' fills",
+			    q->cache_dir, size, windows);
+}
+
+/* ---- sessions ---- */
+
+static bool asked(const struct ibb_session *s)
+{
+	return !s->q->n_driver_dirs && !s->q->bundle && !s->q->opened && s->q->cache_dir;
+}
+
+static int warn_session(void *ctx, const char *text, struct ibb_error *err)
+{
+	return ibb_session_warn(ctx, err, "%s", text);
+}
+
+int ibb_session_add_cached(struct ibb_session *s, struct ibb_error *err)
+{
+	IBB_AUTO_FREE const struct ibb_release **list = NULL;
 	const struct ibb_sources *opened;
 	int r;
 
 	if (!asked(s))
 		return IBB_OK;
-	r = ibb_cache_open(s->q->cache_dir, false, &c, err);
-	if (r)
-		return r == IBB_E_NOTFOUND ? IBB_OK : r;
-	r = ibb_fetch_lock(s->q, &lock, err);
-	if (!r)
-		r = ibb_session_sources(s, &opened, err);
-	for (size_t i = 0; i < s->n_targets && !r; i++)
-		if (s->resolutions[i]->recommended && !s->resolutions[i]->n_local && !seen(s, i))
-			r = add(s, c, lock, s->resolutions[i]->recommended, err);
-	return r;
+	list = ibb_calloc_array(s->n_targets, sizeof(*list));
+	if (!list)
+		return ibb_err_nomem(err);
+	for (size_t i = 0; i < s->n_targets; i++)
+		if (!s->resolutions[i]->n_local)
+			list[i] = s->resolutions[i]->recommended;
+	r = ibb_session_sources(s, &opened, err);
+	return r ? r
+		 : ibb_cached_add(s->q, list, s->n_targets, ibb_session_shared_sources(s),
+				  warn_session, s, err);
 }
 
 int ibb_session_hint_fetch(const struct ibb_session *s, int r, struct ibb_error *err)
@@ -105,12 +142,8 @@ int ibb_session_hint_fetch(const struct ibb_session *s, int r, struct ibb_error 
 		if (!res->recommended || res->n_local)
 			continue;
 		snprintf(build, sizeof(build), "%u", res->windows.build);
-		return ibb_err_hint(
-			err, r,
-			"--drivers names packages; without it they are taken from the "
-			"package cache %s, which 'ibbake fetch --size %s --os %s' fills",
-			s->q->cache_dir, res->size->name,
-			res->windows.id ? res->windows.id : build);
+		return ibb_cached_hint(s->q, res->size->name,
+				       res->windows.id ? res->windows.id : build, r, err);
 	}
 	return r;
 }

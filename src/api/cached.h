@@ -5,6 +5,20 @@
 
 #include "api/session.h"
 
+/* What each file that is taken is told by. */
+typedef int (*ibb_cached_warn_fn)(void *ctx, const char *text, struct ibb_error *err);
+/*
+ * Put the files of releases (NULL ones are passed over) that q->cache_dir holds among the sources:
+ * by the digest that is published or that q->lock pins, else by the release that they came in for.
+ * A cache that does not exist, or lacks one, is no error.
+ */
+int ibb_cached_add(const struct ibb_request *q, const struct ibb_release *const *releases, size_t n,
+		   struct ibb_sources *to, ibb_cached_warn_fn warn, void *ctx,
+		   struct ibb_error *err) IBB_MUST_CHECK;
+/* How what is missing gets there; returns r. */
+int ibb_cached_hint(const struct ibb_request *q, const char *size, const char *windows, int r,
+		    struct ibb_error *err);
+
 /*
  * Put the files of the recommended releases of all targets among the sources, those that the cache
  * of the request holds: by the digest that is published or locked, else by the release that they

@@ -54,6 +54,7 @@ struct ibb_archive_entry {
 	bool has_size;
 	uint64_t size_bytes; /* as announced */
 	bool encrypted;
+	bool cp437; /* of a zip: the name was no UTF-8 and was taken for code page 437 */
 };
 /*
  * What is called with each member, in the archive's order: begin (which says whether the content
@@ -80,7 +81,8 @@ struct ibb_archive_limits {
 /*
  * IBB_E_CORRUPT: damaged, truncated, or at odds with itself (the local headers and the central
  * directory of a zip, members that overlap). IBB_E_UNSUPPORTED: encrypted, compressed in a way
- * libarchive does not know, a name that is not UTF-8. IBB_E_LIMIT. IBB_E_IO.
+ * libarchive does not know, a name that is not UTF-8 (of a zip: though its flag says so).
+ * IBB_E_LIMIT. IBB_E_IO.
  */
 int ibb_archive_walk(const struct ibb_archive_stretch *s, enum ibb_archive_format format,
 		     const struct ibb_archive_limits *limits, const struct ibb_archive_visitor *v,

@@ -14,4 +14,10 @@
 int ibb_archive_check_zip(const struct ibb_archive_stretch *s, unsigned max_members, uint64_t *ret,
 			  struct ibb_error *err) IBB_MUST_CHECK;
 
+/*
+ * A name whose entry does not say that it is UTF-8 is in code page 437 (APPNOTE.TXT 4.4.4 bit 11,
+ * Appendix D). free() *ret. IBB_E_NOMEM.
+ */
+int ibb_archive_cp437(const char *name, char **ret) IBB_MUST_CHECK;
+
 #endif

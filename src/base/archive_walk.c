@@ -170,9 +170,17 @@ static enum ibb_archive_kind kind_of(struct archive_entry *e)
 static int one_member(struct walk *w, struct archive_entry *e, int status)
 {
 	struct ibb_archive_entry m = {.name = archive_entry_pathname(e), .kind = kind_of(e)};
+	IBB_AUTO_FREE char *converted = NULL;
 	bool want = false;
 	int rc;
 
+	/* libarchive leaves bytes of another character set as they are */
+	if (m.name && w->format == IBB_ARCHIVE_ZIP && !ibb_utf8_valid(m.name, strlen(m.name))) {
+		if (ibb_archive_cp437(m.name, &converted))
+			return ibb_err_nomem(w->err);
+		m.name = converted;
+		m.cp437 = true;
+	}
 	if (!m.name || !ibb_utf8_valid(m.name, strlen(m.name)))
 		return ibb_err(w->err, IBB_E_UNSUPPORTED,
 			       "%s: a member's name cannot be read: it is not UTF-8", w->s->name);

@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/le.h"
 #include "base/limits.h"
+#include "base/utf16.h"
 
 #define EOCD_SIZE      22u
 #define EOCD_SEARCH    16384u /* libarchive looks no farther for it */
@@ -14,6 +15,23 @@
 #define EOCD64_SIZE    56u
 #define CENTRAL_SIZE   46u
 #define LOCAL_SIZE     30u
+#define UTF8_NAMES     0x0800u
+
+/* The upper half of code page 437, of the original IBM PC. */
+static const uint16_t cp437[128] = {
+	0x00c7, 0x00fc, 0x00e9, 0x00e2, 0x00e4, 0x00e0, 0x00e5, 0x00e7, 0x00ea, 0x00eb, 0x00e8,
+	0x00ef, 0x00ee, 0x00ec, 0x00c4, 0x00c5, 0x00c9, 0x00e6, 0x00c6, 0x00f4, 0x00f6, 0x00f2,
+	0x00fb, 0x00f9, 0x00ff, 0x00d6, 0x00dc, 0x00a2, 0x00a3, 0x00a5, 0x20a7, 0x0192, 0x00e1,
+	0x00ed, 0x00f3, 0x00fa, 0x00f1, 0x00d1, 0x00aa, 0x00ba, 0x00bf, 0x2310, 0x00ac, 0x00bd,
+	0x00bc, 0x00a1, 0x00ab, 0x00bb, 0x2591, 0x2592, 0x2593, 0x2502, 0x2524, 0x2561, 0x2562,
+	0x2556, 0x2555, 0x2563, 0x2551, 0x2557, 0x255d, 0x255c, 0x255b, 0x2510, 0x2514, 0x2534,
+	0x252c, 0x251c, 0x2500, 0x253c, 0x255e, 0x255f, 0x255a, 0x2554, 0x2569, 0x2566, 0x2560,
+	0x2550, 0x256c, 0x2567, 0x2568, 0x2564, 0x2565, 0x2559, 0x2558, 0x2552, 0x2553, 0x256b,
+	0x256a, 0x2518, 0x250c, 0x2588, 0x2584, 0x258c, 0x2590, 0x2580, 0x03b1, 0x00df, 0x0393,
+	0x03c0, 0x03a3, 0x03c3, 0x00b5, 0x03c4, 0x03a6, 0x0398, 0x03a9, 0x03b4, 0x221e, 0x03c6,
+	0x03b5, 0x2229, 0x2261, 0x00b1, 0x2265, 0x2264, 0x2320, 0x2321, 0x00f7, 0x2248, 0x00b0,
+	0x2219, 0x00b7, 0x221a, 0x207f, 0x00b2, 0x25a0, 0x00a0,
+};
 
 struct span {
 	uint64_t from, to; /* of the stretch */
@@ -165,6 +183,10 @@ static int read_central(struct zip *z, size_t at, struct central *c)
 	if (memchr(c->name, 0, c->name_len))
 		return ibb_err(z->err, IBB_E_UNSUPPORTED, "%s: a member's name holds a NUL",
 			       z->s->name);
+	if ((c->flags & UTF8_NAMES) && !ibb_utf8_valid((const char *)c->name, c->name_len))
+		return ibb_err(z->err, IBB_E_UNSUPPORTED,
+			       "%s: a member's name cannot be read: it is not UTF-8, as it claims",
+			       z->s->name);
 	if (c->flags & 0x2041) { /* encrypted, strongly encrypted, the directory encrypted */
 		ibb_err(z->err, IBB_E_UNSUPPORTED, "%s: %.*s: encrypted", z->s->name,
 			c->name_len < 300 ? (int)c->name_len : 300, (const char *)c->name);
@@ -268,4 +290,19 @@ int ibb_archive_check_zip(const struct ibb_archive_stretch *s, unsigned max_memb
 	if (!rc)
 		*ret = z.n;
 	return rc;
+}
+
+int ibb_archive_cp437(const char *name, char **ret)
+{
+	IBB_AUTO_BUF struct ibb_buf b = {0};
+
+	for (; *name; name++) {
+		uint8_t c = (uint8_t)*name, unit[2];
+
+		ibb_put_le16(unit, c < 0x80 ? c : cp437[c - 0x80]);
+		if (ibb_utf8_append(&b, unit, 2))
+			return IBB_E_NOMEM;
+	}
+	*ret = ibb_buf_take_str(&b);
+	return *ret ? IBB_OK : IBB_E_NOMEM;
 }

@@ -88,10 +88,11 @@ int cli_cmd_bundle(struct cli *c)
 		return cli_usage(c, "bundle needs one of: create, check, unpack");
 	if (c->q.bundle)
 		return cli_usage(c, "bundle %s takes no --bundle: name the file itself", verb);
-	if (create && (c->n_args != 1 || !c->q.n_sizes || !c->q.n_oses || !c->q.output ||
-		       !c->q.n_driver_dirs))
-		return cli_usage(c, "bundle create needs --size SIZE, --os NAME|BUILD, --drivers "
-				    "DIR|FILE and -o OUT.ibbundle");
+	if (create && (c->n_args != 1 || !c->q.n_sizes || !c->q.n_oses || !c->q.output))
+		return cli_usage(c, "bundle create needs --size SIZE, --os NAME|BUILD and -o "
+				    "OUT.ibbundle");
+	if (!create && c->q.cache_dir)
+		return cli_usage(c, "bundle %s takes no --cache-dir", verb);
 	if (create && c->q.n_bundle_keys)
 		return cli_usage(c,
 				 "bundle create signs with --sign-key; --bundle-key is for those "
@@ -104,6 +105,9 @@ int cli_cmd_bundle(struct cli *c)
 		return cli_usage(c, "bundle unpack replaces nothing: no --overwrite");
 	c->q.inputs = c->args + 1;
 	c->q.n_inputs = c->n_args - 1;
+	r = create && !c->q.n_driver_dirs ? cli_cache_dir(c) : 0;
+	if (r)
+		return r;
 	r = create   ? ibb_bundle_create(&c->q, &json, &err)
 	    : unpack ? ibb_bundle_unpack(&c->q, &json, &err)
 		     : ibb_bundle_check(&c->q, &json, &err);

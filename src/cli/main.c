@@ -73,7 +73,7 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --bundle drivers.ibbundle \\\n"
 	 "      --bundle-key public.pem -o out.vhd\n",
 	 CLI_SIZE | CLI_OSES | CLI_DRIVERS | CLI_LOCK | CLI_SIGN | CLI_CATALOG | CLI_OUT |
-		 CLI_TRUST | CLI_WEAKEN | CLI_PROGRESS | CLI_BUNDLE,
+		 CLI_TRUST | CLI_WEAKEN | CLI_PROGRESS | CLI_BUNDLE | CLI_CACHE,
 	 cli_cmd_bundle},
 	{"recover", "IMAGE", "finish, or drop, a change in place that was interrupted",
 	 "  ibbake recover base.vhd\n"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What libarchive reads, into the tree. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/archive.h"
@@ -11,6 +13,8 @@ struct into_tree {
 	const char *name; /* of the archive */
 	unpack_rename_fn rename;
 	void *rename_ctx;
+	char *first; /* of the names that were no UTF-8 */
+	unsigned n_foreign;
 };
 
 static int named(const struct into_tree *to, int rc, struct ibb_error *err)
@@ -20,9 +24,14 @@ static int named(const struct into_tree *to, int rc, struct ibb_error *err)
 
 static int begin(void *ctx, const struct ibb_archive_entry *e, bool *want, struct ibb_error *err)
 {
-	const struct into_tree *to = ctx;
+	struct into_tree *to = ctx;
 	const char *name = e->name;
 
+	if (e->cp437 && !to->n_foreign++) {
+		to->first = ibb_strdup(name);
+		if (!to->first)
+			return ibb_err_nomem(err);
+	}
 	if (e->kind == IBB_ARCHIVE_LINK)
 		return named(to, unpack_tree_refuse(to->t, name, "a link", err), err);
 	if (e->kind == IBB_ARCHIVE_SPECIAL)
@@ -52,6 +61,15 @@ static int end(void *ctx, struct ibb_error *err)
 	return named(to, unpack_tree_end(to->t, err), err);
 }
 
+static int warn_foreign(const struct into_tree *to, struct ibb_error *err)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "its name is not UTF-8, read as code page 437%s",
+		 to->n_foreign > 1 ? ", like others here" : "");
+	return unpack_tree_warn(to->t, to->first, text, err);
+}
+
 static int walk(const struct unpack_source *s, enum ibb_archive_format format, struct into_tree *to,
 		struct ibb_error *err)
 {
@@ -62,6 +80,9 @@ static int walk(const struct unpack_source *s, enum ibb_archive_format format, s
 		.fd = s->fd, .offset = s->offset, .size_bytes = s->size_bytes, .name = s->name};
 	int rc = ibb_archive_walk(&stretch, format, &limits, &v, err);
 
+	if (!rc && to->first)
+		rc = warn_foreign(to, err);
+	free(to->first);
 	return rc;
 }
 

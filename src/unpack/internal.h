@@ -30,6 +30,12 @@ int unpack_tree_end(struct unpack_tree *t, struct ibb_error *err) IBB_MUST_CHECK
 int unpack_tree_mkdir(struct unpack_tree *t, const char *path,
 		      struct ibb_error *err) IBB_MUST_CHECK;
 /*
+ * Something that a user has to be told of a file or directory of the archive, for the warnings of
+ * the result: "path: text".
+ */
+int unpack_tree_warn(struct unpack_tree *t, const char *path, const char *text,
+		     struct ibb_error *err) IBB_MUST_CHECK;
+/*
  * An unnamed file for what is not part of the result (a cabinet inside of an MSI, an inflated
  * stream): counted against the same limit of bytes. The caller closes it.
  */

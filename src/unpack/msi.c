@@ -174,7 +174,7 @@ int unpack_msi(const struct unpack_source *s, struct unpack_tree *t, struct ibb_
 
 	if (rc)
 		return rc;
-	rc = msi_plan_make(&db, &p, err);
+	rc = msi_plan_make(&db, t, &p, err);
 	if (!rc)
 		rc = take_all(&db, &p, t, err);
 	msi_plan_clear(&p);

@@ -78,7 +78,9 @@ bool msi_int(const struct msi_table *t, uint32_t row, unsigned column, int32_t *
 #define MSI_NO_MEDIUM UINT32_MAX
 
 struct msi_file {
-	uint32_t key; /* a string */
+	uint32_t key;	    /* a string */
+	uint32_t component; /* likewise */
+	uint32_t variant;   /* a number of msi_variants.c */
 	uint32_t size;
 	int32_t sequence;
 	uint32_t medium; /* index of the one whose cabinet has it, or MSI_NO_MEDIUM */
@@ -96,9 +98,16 @@ struct msi_plan {
 	struct msi_medium *media; /* by their last sequence */
 	size_t n_media;
 };
-int msi_plan_make(const struct msi_db *db, struct msi_plan *ret,
+/* No two files have one path; what that took, the tree is warned of. */
+int msi_plan_make(const struct msi_db *db, struct unpack_tree *t, struct msi_plan *ret,
 		  struct ibb_error *err) IBB_MUST_CHECK;
 void msi_plan_clear(struct msi_plan *p);
+
+/* ---- files with one target path (msi_variants.c) ---- */
+
+/* Changes paths. IBB_E_CONFLICT when one component has two files of one name. */
+int msi_keep_apart(const struct msi_db *db, struct msi_plan *p, struct unpack_tree *t,
+		   struct ibb_error *err) IBB_MUST_CHECK;
 
 /* ---- cabinets (msi_cab.c) ---- */
 

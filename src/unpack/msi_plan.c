@@ -439,6 +439,8 @@ static int make_files(struct planning *g)
 		char key[80];
 
 		rc = msi_str(g->db, &g->file, i, g->f_key, &f->key, g->err);
+		if (!rc)
+			rc = msi_str(g->db, &g->file, i, g->f_component, &f->component, g->err);
 		if (rc)
 			break;
 		if (!msi_int(&g->file, i, g->f_size, &size) || size < 0)
@@ -454,41 +456,8 @@ static int make_files(struct planning *g)
 	return rc;
 }
 
-static int by_path(const void *a, const void *b)
-{
-	const struct msi_file *const *x = a, *const *y = b;
-
-	return ibb_casecmp((*x)->path, (*y)->path);
-}
-
-/* Components that exclude one another may install two files under one name; here is one tree. */
-static int check_paths(struct planning *g)
-{
-	IBB_AUTO_FREE struct msi_file **list = NULL;
-	size_t n = g->p->n_files;
-	char a[80], b[80];
-
-	list = ibb_calloc_array(n, sizeof(*list));
-	if (!list)
-		return ibb_err_nomem(g->err);
-	for (size_t i = 0; i < n; i++)
-		list[i] = &g->p->files[i];
-	if (n > 1)
-		qsort(list, n, sizeof(struct msi_file *), by_path);
-	for (size_t i = 1; i < n; i++) {
-		if (!ibb_caseeq(list[i - 1]->path, list[i]->path))
-			continue;
-		ibb_err(g->err, IBB_E_CONFLICT, "%s: the files '%s' and '%s' are both %s",
-			g->db->name, show(g, list[i - 1]->key, a), show(g, list[i]->key, b),
-			list[i]->path);
-		return ibb_err_hint(g->err, IBB_E_CONFLICT,
-				    "extract it on any Windows: msiexec /a FILE.msi /qb "
-				    "TARGETDIR=C:\\x, and give that directory to --drivers");
-	}
-	return IBB_OK;
-}
-
-int msi_plan_make(const struct msi_db *db, struct msi_plan *ret, struct ibb_error *err)
+int msi_plan_make(const struct msi_db *db, struct unpack_tree *t, struct msi_plan *ret,
+		  struct ibb_error *err)
 {
 	struct msi_plan p = {0};
 	struct planning g = {.db = db, .p = &p, .err = err};
@@ -507,7 +476,7 @@ int msi_plan_make(const struct msi_db *db, struct msi_plan *ret, struct ibb_erro
 	if (!rc)
 		rc = make_files(&g);
 	if (!rc)
-		rc = check_paths(&g);
+		rc = msi_keep_apart(db, &p, t, err);
 	planning_clear(&g);
 	if (rc) {
 		msi_plan_clear(&p);

@@ -28,6 +28,7 @@ struct unpack_tree {
 	int top; /* the directory */
 	const char *dir, *temp_dir, *host_path;
 	struct ibb_unpack_limits limits;
+	struct ibb_unpack_result *out;
 	uint64_t bytes; /* written so far, also what was removed */
 	struct unpack_node *nodes;
 	size_t n, cap;
@@ -424,6 +425,22 @@ int unpack_tree_mkdir(struct unpack_tree *t, const char *path, struct ibb_error 
 	return rc || !at ? rc : make_dirs(t, at, strlen(at), &made, err);
 }
 
+int unpack_tree_warn(struct unpack_tree *t, const char *path, const char *text,
+		     struct ibb_error *err)
+{
+	struct ibb_unpack_result *r = t->out;
+	char *whole = ibb_asprintf("%s%s%s: %s", t->archive ? t->archive : "",
+				   t->archive ? ".d/" : "", path, text);
+
+	if (!whole ||
+	    ibb_grow(&r->warnings, &r->cap_warnings, r->n_warnings, sizeof(*r->warnings))) {
+		free(whole);
+		return ibb_err_nomem(err);
+	}
+	r->warnings[r->n_warnings++] = whole;
+	return IBB_OK;
+}
+
 int unpack_tree_refuse(struct unpack_tree *t, const char *path, const char *what,
 		       struct ibb_error *err)
 {
@@ -577,8 +594,8 @@ int unpack_tree_sibling(struct unpack_tree *t, const char *name, int *ret_fd, ui
 /* ---- the interface of the driver ---- */
 
 int unpack_tree_new(const char *dir, const char *temp_dir, const char *host_path,
-		    const struct ibb_unpack_limits *limits, struct unpack_tree **ret,
-		    struct ibb_error *err)
+		    const struct ibb_unpack_limits *limits, struct ibb_unpack_result *out,
+		    struct unpack_tree **ret, struct ibb_error *err)
 {
 	struct unpack_tree *t = ibb_zalloc(sizeof(*t));
 
@@ -590,6 +607,7 @@ int unpack_tree_new(const char *dir, const char *temp_dir, const char *host_path
 		t->limits.bytes = IBB_LIMIT_UNPACK_BYTES;
 	if (!t->limits.files)
 		t->limits.files = IBB_LIMIT_UNPACK_FILES;
+	t->out = out;
 	t->dir = dir;
 	t->temp_dir = temp_dir;
 	t->host_path = host_path;

@@ -13,10 +13,12 @@ struct unpack_node {
 	uint64_t hash; /* of the path, whatever its case */
 };
 
-/* `host_path`: the outermost archive; both are borrowed. */
+/*
+ * `host_path`: the outermost archive; warnings go to `out`. All are borrowed.
+ */
 int unpack_tree_new(const char *dir, const char *temp_dir, const char *host_path,
-		    const struct ibb_unpack_limits *limits, struct unpack_tree **ret,
-		    struct ibb_error *err) IBB_MUST_CHECK;
+		    const struct ibb_unpack_limits *limits, struct ibb_unpack_result *out,
+		    struct unpack_tree **ret, struct ibb_error *err) IBB_MUST_CHECK;
 void unpack_tree_free(struct unpack_tree *t);
 IBB_DEFINE_CLEANUP(struct unpack_tree *, unpack_tree_free)
 

@@ -57,16 +57,9 @@ static int note_archive(struct work *w, const char *path, const struct unpack_fo
 /* The message names the file already, as "outer.zip: docs/inner.zip: ..." */
 static int warn_kept(struct work *w, const char *path)
 {
-	struct ibb_unpack_result *r = w->out;
-	char *text = ibb_asprintf("%s: kept as it is: %s", path, w->err->msg);
+	IBB_AUTO_FREE char *text = ibb_asprintf("kept as it is: %s", w->err->msg);
 
-	if (!text ||
-	    ibb_grow(&r->warnings, &r->cap_warnings, r->n_warnings, sizeof(*r->warnings))) {
-		free(text);
-		return ibb_err_nomem(w->err);
-	}
-	r->warnings[r->n_warnings++] = text;
-	return IBB_OK;
+	return text ? unpack_tree_warn(w->t, path, text, w->err) : ibb_err_nomem(w->err);
 }
 
 /* ---- one archive ---- */
@@ -134,6 +127,7 @@ static int try_nested(struct work *w, size_t i, bool cabinets, const char *outer
 	IBB_AUTO_FREE char *path = ibb_strdup(unpack_tree_at(w->t, i)->path), *name = NULL;
 	uint64_t size = unpack_tree_at(w->t, i)->size_bytes;
 	size_t from = unpack_tree_n(w->t), n_archives = w->out->n_archives;
+	size_t n_warnings = w->out->n_warnings;
 	struct unpack_found f = {0};
 	IBB_AUTO_FD int fd = -1;
 	int rc;
@@ -154,6 +148,8 @@ static int try_nested(struct work *w, size_t i, bool cabinets, const char *outer
 		return rc;
 	while (w->out->n_archives > n_archives)
 		free(w->out->archives[--w->out->n_archives].path);
+	while (w->out->n_warnings > n_warnings)
+		free(w->out->warnings[--w->out->n_warnings]);
 	rc = warn_kept(w, path);
 	return rc ? rc : unpack_tree_rewind(w->t, from, w->err);
 }
@@ -217,15 +213,23 @@ static void sum_up(struct work *w)
 	}
 }
 
+/* Why the first file inside stayed as it is; NULL when none did. */
+static const char *why_kept(const struct ibb_unpack_result *r)
+{
+	for (size_t i = 0; i < r->n_warnings; i++)
+		if (strstr(r->warnings[i], ": kept as it is: "))
+			return r->warnings[i];
+	return NULL;
+}
+
 /* What was in the program could not be read, and nothing else of use is. */
 static int check_installshield(struct work *w, const char *path)
 {
-	const struct ibb_unpack_result *r = w->out;
+	const char *why = why_kept(w->out);
 
-	if (r->archives[0].kind != IBB_UNPACK_INSTALLSHIELD || !r->n_warnings || has_inf(w->t))
+	if (w->out->archives[0].kind != IBB_UNPACK_INSTALLSHIELD || !why || has_inf(w->t))
 		return IBB_OK;
-	ibb_err(w->err, IBB_E_UNSUPPORTED, "%s: no driver could be taken out: %.600s", path,
-		r->warnings[0]);
+	ibb_err(w->err, IBB_E_UNSUPPORTED, "%s: no driver could be taken out: %.600s", path, why);
 	return unpack_installshield_hint(w->err, IBB_E_UNSUPPORTED);
 }
 
@@ -280,7 +284,7 @@ int ibb_unpack(const char *path, const char *dir, const char *temp_dir,
 
 	if (fd < 0)
 		return ibb_err_os(err, errno, "%s: open", path);
-	rc = unpack_tree_new(dir, temp_dir, path, limits, &t, w.err);
+	rc = unpack_tree_new(dir, temp_dir, path, limits, &out, &t, w.err);
 	w.t = t;
 	if (!rc)
 		rc = run(&w, fd, path);

@@ -74,6 +74,13 @@ void ibb_unpack_result_clear(struct ibb_unpack_result *r);
  * - Office documents, Java archives, single compressed files (a.sy_) and programs that are no *.exe
  *   are no archives here.
  *
+ * An MSI may install different files under one name (components that exclude one another): each
+ * variant but the first gets directories of its own, DIR.COMPONENT beside DIR, whole; `warnings`
+ * tells it. See msi_variants.c.
+ *
+ * A zip's names that are not UTF-8, and do not claim it, are read as code page 437, which
+ * `warnings` tells.
+ *
  * `temp_dir` is where what needs room meanwhile goes, as unnamed files; NULL: dir.
  *
  * IBB_E_UNSUPPORTED: no archive, or a form, compression or encryption that cannot be read (the hint

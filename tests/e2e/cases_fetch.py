@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import tarfile
 import time
 import zipfile
 
@@ -734,7 +735,11 @@ def e2e_fetch_bake(world):
             doc = json.load(f)
         same((len(doc["packages"]), len(doc["downloads"])), (1, 1), "the lock file")
         with open(world.path("out.vhd.manifest.json"), encoding="utf-8") as f:
-            warnings = json.load(f)["warnings"]
+            baked = json.load(f)
+        warnings = baked["warnings"]
+        same(baked["archives"], [{"file": "installer.zip", "path": None, "kind": "zip",
+                                  "unverified": None, "sha256": doc["downloads"][0]["sha256"]}],
+             "archives of the manifest")
         check(any("the one of the lock file" in w for w in warnings), f"warnings: {warnings}")
         world.ibbake("verify", world.path("out.vhd"), "--manifest",
                      world.path("out.vhd.manifest.json"))
@@ -752,6 +757,54 @@ def e2e_fetch_bake(world):
         other = world.package("--version", "9.9.9.9", name="other")
         world.refused(["bake", image.path, "--size", SIZE, "--drivers", other, "--lock", lock,
                        "-o", world.path("out2.vhd")], 100, "does not lock")
+
+
+def e2e_fetch_bundle(world):
+    """A bundle that names no packages is made of those of the cache, and baked from without it."""
+    image = world.image("--size", "64MiB", "--windows", "server2022")
+    archive, lock = world.path("installer.zip"), world.path("bundle.lock")
+    out, out2 = world.path("a.ibbundle"), world.path("b.ibbundle")
+    package = world.package()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
+        for name in sorted(os.listdir(package)):
+            z.write(os.path.join(package, name), "drivers/" + name)
+    with open(archive, "rb") as f:
+        sha256 = digest(f.read())
+    with Net(world) as n:
+        cache = ("--cache-dir", n.cache)
+        create = ["bundle", "create", *world.anchor, "--size", SIZE, "--os", "server2022",
+                  "--os", "server2019"]
+        hint = f"'ibbake fetch --size {SIZE} --os server2022' fills"
+        world.refused([*create, *cache, "-o", out], 100, "none of the 0 INF file(s) found", hint,
+                      n.cache)
+        world.ibbake(*create, "-o", out, rc=100).says(world.path(".cache/ibbake"), hint)
+        for verb in ("check", "unpack"):
+            world.ibbake("bundle", verb, out, *cache, *(["-o", out2] if verb == "unpack" else []),
+                         rc=2).says("takes no --cache-dir")
+        wanted = world.ibbake("fetch", "--size", SIZE, "--os", "server2022", "--os", "server2019",
+                              "--dry-run", "--json", *cache).json()
+        for f in wanted["files"]:
+            world.ibbake("cache", "add", archive, "--release", f["release"], "--lock", lock, *cache)
+        r = world.ibbake(*create, *cache, "-o", out).mentions("taken from the package cache: "
+                                                              "installer.zip", "nothing pins it")
+        check("ibbdemo.inf" in r.out, f"{r}")
+        world.ibbake(*create, *cache, "-o", out2, "--lock", lock).mentions(
+            "its digest is the one of the lock file")
+        doc = world.ibbake("bundle", "check", out2, "--json").json()
+        same([p["directory"] for p in doc["packages"]], ["packages/ibbdemo-1.0.0.0"], "packages")
+        with tarfile.open(out2) as t:
+            same(json.load(t.extractfile("bundle.json"))["sources"],
+                 [{"name": "installer.zip", "sha256": sha256}], "sources")
+        # the file in the cache is another one by now
+        path = os.path.join(n.cache, "sha256", sha256[:2], sha256)
+        os.chmod(path, 0o600)
+        with open(path, "ab") as f:
+            f.write(b"x")
+        world.refused([*create, *cache, "-o", world.path("c.ibbundle")], 255, "cache verify")
+        os.unlink(path)
+        world.refused([*create, *cache, "-o", world.path("c.ibbundle"), "--lock", lock], 100, hint)
+        world.ibbake("bake", *world.anchor, image.path, "--size", SIZE, "--bundle", out2, *cache,
+                     "-o", world.path("out.vhd"))
 
 
 # ---- a real server ----

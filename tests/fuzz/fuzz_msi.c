@@ -61,12 +61,13 @@ static void check_tree(struct unpack_tree *t)
 static void take_apart(const struct unpack_source *s, bool installshield)
 {
 	const struct ibb_unpack_limits limits = {.bytes = 16u << 20, .files = 200};
+	struct ibb_unpack_result result = {0};
 	struct unpack_tree *t = NULL;
 	struct ibb_error err = {0};
 	int rc;
 
-	FUZZ_CHECK(!unpack_tree_new(directory(), NULL, directory(), &limits, &t, &err), "%s",
-		   err.msg);
+	FUZZ_CHECK(!unpack_tree_new(directory(), NULL, directory(), &limits, &result, &t, &err),
+		   "%s", err.msg);
 	(void)unpack_is_msi(s);
 	(void)unpack_is_installshield(s);
 	rc = installshield ? unpack_installshield(s, t, &err) : unpack_msi(s, t, &err);

@@ -27,7 +27,7 @@ static struct ibb_buf make(unsigned version, bool long_refs, int words, enum mkc
 	static const struct mkmsi_file files[] = {
 		{"fInf", "cMain", "X~1.INF|x.inf", 9, 512, 1},
 		{"fSys", "cMain", "driver.sys", sizeof(driver), 512, 2}};
-	static const struct mkmsi_pair components[] = {{"cMain", "dAcme"}};
+	static const struct mkmsi_component components[] = {{"cMain", "dAcme", NULL, NULL}};
 	static const struct mkmsi_dir dirs[] = {
 		{"TARGETDIR", NULL, "SourceDir"},
 		{"ProgramFilesFolder", "TARGETDIR", ".:PROGRA~1|program files"},

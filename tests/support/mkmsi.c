@@ -107,14 +107,39 @@ static struct ibb_buf files(struct making *m, const struct mkmsi *w)
 
 static struct ibb_buf components(struct making *m, const struct mkmsi *w)
 {
-	static const char *const names[] = {"Component", "Directory_"};
-	static const unsigned types[] = {TEXT | 72, TEXT | 72};
-	struct ibb_buf c[2] = {{0}};
+	static const char *const names[] = {"Component", "Directory_", "Condition"};
+	static const unsigned types[] = {TEXT | 72, TEXT | 72, TEXT | 255};
+	struct ibb_buf c[3] = {{0}};
+	bool any = false;
 
-	define(m, "Component", names, types, 2);
+	for (size_t i = 0; i < w->n_components; i++)
+		any |= w->components[i].condition != NULL;
+	define(m, "Component", names, types, any ? 3 : 2);
 	for (size_t i = 0; i < w->n_components; i++) {
 		put_str(m, &c[0], w->components[i].key);
-		put_str(m, &c[1], w->components[i].value);
+		put_str(m, &c[1], w->components[i].directory);
+		if (any)
+			put_str(m, &c[2], w->components[i].condition);
+	}
+	return join(c, 3);
+}
+
+static struct ibb_buf features(struct making *m, const struct mkmsi *w)
+{
+	static const char *const names[] = {"Feature_", "Component_"};
+	static const unsigned types[] = {TEXT | 38, TEXT | 72};
+	struct ibb_buf c[2] = {{0}};
+	bool any = false;
+
+	for (size_t i = 0; i < w->n_components; i++)
+		any |= w->components[i].feature != NULL;
+	if (any)
+		define(m, "FeatureComponents", names, types, 2);
+	for (size_t i = 0; i < w->n_components; i++) {
+		if (!w->components[i].feature)
+			continue;
+		put_str(m, &c[0], w->components[i].feature);
+		put_str(m, &c[1], w->components[i].key);
 	}
 	return join(c, 2);
 }
@@ -188,27 +213,36 @@ struct ibb_buf mkmsi(const struct mkmsi *w, struct mkcfb *ret_how)
 {
 	struct making m = {.long_refs = w->long_refs};
 	struct mkcfb how = {.version = w->version ? w->version : 3, .class = 0x84};
-	struct ibb_buf b[9] = {files(&m, w), components(&m, w), dirs(&m, w), media(&m, w)}, out;
-	static const char *const names[] = {
-		"!File",	"!Component",	"!Directory",
-		"!Media",	"!_Tables",	"!_Columns",
-		"!_StringPool", "!_StringData", "\005SummaryInformation"};
-	size_t n = 9;
+	struct ibb_buf b[10] = {files(&m, w), components(&m, w), dirs(&m, w), media(&m, w)}, out;
+	static const char *const names[] = {"!File",
+					    "!Component",
+					    "!Directory",
+					    "!Media",
+					    "!_Tables",
+					    "!_Columns",
+					    "!_StringPool",
+					    "!_StringData",
+					    "\005SummaryInformation",
+					    "!FeatureComponents"};
+	size_t n = 10;
 	struct mkcfb_stream *s = calloc(n + w->n_streams, sizeof(*s));
 
 	need(s);
+	b[9] = features(&m, w);
 	b[4] = m.tables;
 	b[5] = join(m.columns, 4);
 	pool(&m, w->code_page || w->neutral ? w->code_page : 1252, &b[6], &b[7]);
 	b[8] = summary(w->words);
-	for (size_t i = 0; i < n; i++)
-		s[i] = (struct mkcfb_stream){names[i], b[i].data, b[i].len};
-	if (w->words < 0)
-		n--;
+	n = 0;
+	for (size_t i = 0; i < 10; i++) {
+		if ((i == 8 && w->words < 0) || (i == 9 && !b[i].len))
+			continue;
+		s[n++] = (struct mkcfb_stream){names[i], b[i].data, b[i].len};
+	}
 	for (size_t i = 0; i < w->n_streams; i++)
 		s[n++] = w->streams[i];
 	out = mkcfb(&how, s, n);
-	for (size_t i = 0; i < 9; i++)
+	for (size_t i = 0; i < 10; i++)
 		ibb_buf_clear(&b[i]);
 	free(s);
 	if (ret_how)

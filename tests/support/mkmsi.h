@@ -24,8 +24,8 @@ struct mkmsi_file {
 	int32_t size;
 	int attributes, sequence;
 };
-struct mkmsi_pair {
-	const char *key, *value;
+struct mkmsi_component {
+	const char *key, *directory, *condition, *feature;
 };
 struct mkmsi_dir {
 	const char *key, *parent, *name;
@@ -36,7 +36,7 @@ struct mkmsi_medium {
 };
 struct mkmsi {
 	const struct mkmsi_file *files;
-	const struct mkmsi_pair *components; /* key, directory */
+	const struct mkmsi_component *components;
 	const struct mkmsi_dir *dirs;
 	const struct mkmsi_medium *media;
 	const struct mkcfb_stream *streams; /* cabinets */

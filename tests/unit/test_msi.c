@@ -21,6 +21,180 @@ static void good(struct unpack_world *w, struct small_msi *s, const char *tree)
 	ibb_unpack_result_clear(&r);
 }
 
+/* ---- files with one target path ---- */
+
+static const struct mkcab_file clashing[] = {
+	{"f1", "inf A", 0}, {"f2", "sys A", 0}, {"f3", "inf B", 0},  {"f4", "sys B", 0},
+	{"f5", "cat B", 0}, {"f6", "dll B", 0}, {"f7", "common", 0},
+};
+
+/*
+ * A package for each of two Windows versions, that of the second in several components and with a
+ * directory of its own below; one file is for both.
+ */
+static void clash_begin(struct small_msi *s)
+{
+	small_begin(s, MKCAB_STORED);
+	ibb_buf_clear(&s->cab);
+	s->cab = mkcab(clashing, 7, MKCAB_MSZIP);
+	s->streams[0] = (struct mkcfb_stream){"Data1.cab", s->cab.data, s->cab.len};
+	s->media[0].last = 7;
+	s->files[0] = (struct mkmsi_file){"f1", "cA", "x.inf", 5, 512, 1};
+	s->files[1] = (struct mkmsi_file){"f2", "cA", "x.sys", 5, 512, 2};
+	s->files[2] = (struct mkmsi_file){"f3", "cB1", "X.INF", 5, 512, 3};
+	s->files[3] = (struct mkmsi_file){"f4", "cB2", "x.sys", 5, 512, 4};
+	s->files[4] = (struct mkmsi_file){"f5", "cB2", "xb.cat", 5, 512, 5};
+	s->files[5] = (struct mkmsi_file){"f6", "cNet", "x.dll", 5, 512, 6};
+	s->files[6] = (struct mkmsi_file){"f7", "cAll", "read.me", 6, 512, 7};
+	s->components[0] = (struct mkmsi_component){"cA", "dAcme", "VersionNT = 1000", NULL};
+	s->components[1] = (struct mkmsi_component){"cB1", "dAcme", "VersionNT < 1000", NULL};
+	s->components[2] = (struct mkmsi_component){"cB2", "dAcme", "VersionNT < 1000", NULL};
+	s->components[3] = (struct mkmsi_component){"cNet", "dNet", "VersionNT < 1000", NULL};
+	s->components[4] = (struct mkmsi_component){"cAll", "dAcme", NULL, NULL};
+	s->m.n_files = 7;
+	s->m.n_components = 5;
+}
+
+static void apart(struct small_msi *s, const char *tree, const char *const *warnings, size_t n)
+{
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct unpack_world w;
+	struct ibb_buf b = small_build(s, NULL);
+
+	unpack_world_begin(&w);
+	assert_ok(unpack_bytes(&w, &b, &r, &err), err);
+	unpack_assert_tree(&w, tree);
+	assert_int_equal(r.n_warnings, n);
+	for (size_t i = 0; i < n; i++)
+		assert_string_equal(r.warnings[i], warnings[i]);
+	ibb_unpack_result_clear(&r);
+	unpack_world_end(&w);
+}
+
+#define P64  "ProgramFiles64Folder/"
+#define ACME P64 "Acme Drivers"
+#define OF_A ACME "/\n" ACME "/read.me=common\n" ACME "/x.inf=inf A\n" ACME "/x.sys=sys A\n"
+#define OF_B                                                             \
+	ACME ".cB1/\n" ACME ".cB1/X.INF=inf B\n" ACME ".cB1/net/\n" ACME \
+	     ".cB1/net/x.dll=dll B\n" ACME ".cB1/x.sys=sys B\n" ACME ".cB1/xb.cat=cat B\n"
+#define ONE_TREE P64 "\n" OF_A OF_B
+
+/* What belongs together by its condition stays together, whatever its components. */
+static void clash_of_conditions(void **state)
+{
+	static const char *const warnings[] = {
+		ACME ".cB1: kept apart from " ACME ", where the MSI installs other files under the "
+		     "same names: component cB1, on the condition VersionNT < 1000"};
+	struct small_msi s;
+
+	(void)state;
+	clash_begin(&s);
+	apart(&s, ONE_TREE, warnings, 1);
+	/* the one without a condition stays, wherever its files stand */
+	clash_begin(&s);
+	s.components[0].condition = "VersionNT < 1000";
+	for (unsigned i = 1; i < 4; i++)
+		s.components[i].condition = NULL;
+	apart(&s,
+	      P64 "\n" ACME "/\n" ACME "/X.INF=inf B\n" ACME "/net/\n" ACME
+		  "/net/x.dll=dll B\n" ACME "/read.me=common\n" ACME "/x.sys=sys B\n" ACME
+		  "/xb.cat=cat B\n" ACME ".cA/\n" ACME ".cA/x.inf=inf A\n" ACME ".cA/x.sys=sys A\n",
+	      (const char *const[]){
+		      ACME ".cA: kept apart from " ACME
+			   ", where the MSI installs other files under "
+			   "the same names: component cA, on the condition VersionNT < 1000"},
+	      1);
+}
+
+/* Without conditions, or with one for all: by feature, by directory, one by one. */
+static void clash_of_features(void **state)
+{
+	static const char *const condition[] = {NULL, "VersionNT64"};
+	struct small_msi s;
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++) {
+		const char *warning = ACME
+			".cB1: kept apart from " ACME ", where the MSI installs other files under "
+			"the same names: component cB1, of another feature or directory";
+		const char *with = ACME
+			".cB1: kept apart from " ACME ", where the MSI installs other files under "
+			"the same names: component cB1, on the condition VersionNT64";
+
+		clash_begin(&s);
+		for (unsigned i = 0; i < 5; i++) {
+			s.components[i].condition = condition[k];
+			s.components[i].feature = i && i < 4 ? "New" : "Old";
+		}
+		apart(&s, ONE_TREE, k ? &with : &warning, 1);
+	}
+	/* another directory that has the same name */
+	clash_begin(&s);
+	s.dirs[5] = (struct mkmsi_dir){"dOther", "dSame", "ACME DRIVERS"};
+	s.m.n_dirs = 6;
+	for (unsigned i = 0; i < 5; i++)
+		s.components[i].condition = NULL;
+	s.components[1].directory = s.components[2].directory = "dOther";
+	apart(&s,
+	      P64 "\n" P64 "ACME DRIVERS.cB1/\n" P64 "ACME DRIVERS.cB1/X.INF=inf B\n" P64
+		  "ACME DRIVERS.cB1/x.sys=sys B\n" P64 "ACME DRIVERS.cB1/xb.cat=cat B\n" ACME
+		  "/\n" ACME "/net/\n" ACME "/net/x.dll=dll B\n" ACME "/read.me=common\n" ACME
+		  "/x.inf=inf A\n" ACME "/x.sys=sys A\n",
+	      (const char *const[]){
+		      P64 "ACME DRIVERS.cB1: kept apart from " P64 "ACME DRIVERS, where the MSI "
+			  "installs other files under the same names: component cB1, of another "
+			  "feature or directory"},
+	      1);
+}
+
+/* Only a file below has a name that is taken: the INF above goes with it. */
+static void clash_below_an_inf(void **state)
+{
+	struct small_msi s;
+
+	(void)state;
+	clash_begin(&s);
+	s.files[0].component = "cNet"; /* net/x.inf, of B's condition, clashes with nothing */
+	s.files[1].component = "cNet";
+	s.files[5].name = "x.dll";
+	s.components[3].condition = "VersionNT = 1000";
+	s.components[0] = (struct mkmsi_component){"cA", "dNet", "VersionNT < 1000", NULL};
+	s.files[3].component = "cA"; /* net/x.sys of B */
+	apart(&s,
+	      P64 "\n" ACME "/\n" ACME "/net/\n" ACME "/net/x.dll=dll B\n" ACME
+		  "/net/x.inf=inf A\n" ACME "/net/x.sys=sys A\n" ACME "/read.me=common\n" ACME
+		  ".cB1/\n" ACME ".cB1/X.INF=inf B\n" ACME ".cB1/net/\n" ACME
+		  ".cB1/net/x.sys=sys B\n" ACME ".cB1/xb.cat=cat B\n",
+	      (const char *const[]){ACME ".cB1: kept apart from " ACME
+					 ", where the MSI installs other files "
+					 "under the same names: component cB1, on the condition "
+					 "VersionNT < 1000"},
+	      1);
+}
+
+/* At the top of the tree, and three of them. */
+static void clash_at_the_top(void **state)
+{
+	struct small_msi s;
+
+	(void)state;
+	clash_begin(&s);
+	s.m.n_files = 4;
+	s.files[2].component = "cB1";
+	s.files[3] = (struct mkmsi_file){"f4", "cNet", "x.INF", 5, 512, 4};
+	for (unsigned i = 0; i < 4; i++)
+		s.components[i].directory = "TARGETDIR";
+	s.components[3].condition = "Never";
+	apart(&s, "cB1/\ncB1/X.INF=inf B\ncNet/\ncNet/x.INF=sys B\nx.inf=inf A\nx.sys=sys A\n",
+	      (const char *const[]){
+		      "cB1: kept apart from its top directory, where the MSI installs other files "
+		      "under the same names: component cB1, on the condition VersionNT < 1000",
+		      "cNet: kept apart from its top directory, where the MSI installs other files "
+		      "under the same names: component cNet, on the condition Never"},
+	      2);
+}
+
 static void versions_and_methods(void **state)
 {
 	static const enum mkcab_method methods[] = {MKCAB_STORED, MKCAB_MSZIP, MKCAB_LZX};
@@ -258,6 +432,10 @@ static void large(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(clash_of_conditions),
+	cmocka_unit_test(clash_of_features),
+	cmocka_unit_test(clash_below_an_inf),
+	cmocka_unit_test(clash_at_the_top),
 	cmocka_unit_test(versions_and_methods),
 	cmocka_unit_test(several_media),
 	cmocka_unit_test(beside),

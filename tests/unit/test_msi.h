@@ -17,9 +17,9 @@
 
 struct small_msi {
 	struct mkmsi m;
-	struct mkmsi_file files[4];
-	struct mkmsi_pair components[2];
-	struct mkmsi_dir dirs[5];
+	struct mkmsi_file files[8];
+	struct mkmsi_component components[5];
+	struct mkmsi_dir dirs[6];
 	struct mkmsi_medium media[3];
 	struct mkcfb_stream streams[3];
 	struct ibb_buf cab;
@@ -35,7 +35,7 @@ static inline void small_begin(struct small_msi *s, enum mkcab_method method)
 		.files = {{"fInf", "cMain", "X~1.INF|x.inf", 9, 512, 1},
 			  {"fRead", "cMain", "README~1.TXT|read me.txt", 5, 512, 2},
 			  {"fSys", "cNet", "driver.sys", 9, 512, 3}},
-		.components = {{"cMain", "dAcme"}, {"cNet", "dNet"}},
+		.components = {{"cMain", "dAcme", NULL, NULL}, {"cNet", "dNet", NULL, NULL}},
 		.dirs = {{"TARGETDIR", NULL, "SourceDir"},
 			 {"ProgramFiles64Folder", "TARGETDIR", ".:PROGRA~1|program files"},
 			 {"dSame", "ProgramFiles64Folder", "."},

@@ -6,6 +6,7 @@
 #include "unpacktest.h"
 
 #include <dirent.h>
+#include <iconv.h>
 #include <sys/stat.h>
 
 #include "base/le.h"
@@ -112,6 +113,80 @@ static void foreign_names(void **state)
 			     "it is not UTF-8");
 		unpack_world_end(&w);
 	}
+}
+
+/* 128 letters in four names: what the system's tables have for them. */
+static void put_foreign(struct ibb_buf *b, unsigned flags)
+{
+	for (size_t i = 0; i + 40 < b->len; i++) {
+		bool local = memcmp(b->data + i, "PK\3\4", 4) == 0;
+
+		if (!local && memcmp(b->data + i, "PK\1\2", 4) != 0)
+			continue;
+		b->data[i + (local ? 7 : 9)] = (uint8_t)(flags >> 8);
+	}
+	for (size_t i = 0; i + 33 < b->len; i++)
+		if (memcmp(b->data + i, "Foreign", 7) == 0) {
+			unsigned first = 0x80 + 32u * (b->data[i + 7] - (unsigned)'0');
+
+			for (unsigned k = 0; k < 32; k++)
+				b->data[i + k] = (uint8_t)(first + k);
+		}
+}
+
+static void code_page_437(void **state)
+{
+	static const struct mkarchive_entry entries[] = {
+		{.name = "Foreign0........................", .data = "a"},
+		{.name = "plain.inf", .data = "i"},
+		{.name = "Foreign1........................", .data = "b"},
+		{.name = "Foreign2........................", .data = "c"},
+		{.name = "Foreign3........................", .data = "d"}};
+	static const char *const names[] = {"\u00c7\u00fc\u00e9\u00e2\u00e4\u00e0\u00e5\u00e7\u00ea"
+					    "\u00eb\u00e8\u00ef\u00ee\u00ec\u00c4"
+					    "\u00c5\u00c9\u00e6\u00c6\u00f4\u00f6\u00f2\u00fb\u00f9"
+					    "\u00ff\u00d6\u00dc\u00a2\u00a3\u00a5"
+					    "\u20a7\u0192"};
+	struct ibb_buf b = mkarchive(MKARCHIVE_ZIP, entries, N(entries)), same = {0};
+	struct ibb_unpack_result r = {0};
+	struct ibb_error err = {0};
+	struct unpack_world w;
+	IBB_AUTO_FREE char *tree = NULL, *want = NULL;
+	char bytes[33] = "", utf8[128], *in, *out;
+	iconv_t cd = iconv_open("UTF-8", "CP437");
+
+	(void)state;
+	assert_int_equal(ibb_buf_append(&same, b.data, b.len), 0);
+	unpack_world_begin(&w);
+	put_foreign(&b, 0);
+	assert_ok(unpack_bytes(&w, &b, &r, &err), err);
+	assert_int_equal(r.files, 5);
+	assert_int_equal(r.n_warnings, 1);
+	want = ibb_asprintf("%s: its name is not UTF-8, read as code page 437, like others here",
+			    names[0]);
+	assert_string_equal(r.warnings[0], want);
+	tree = unpack_tree_text(w.out);
+	assert_non_null(strstr(tree, names[0]));
+	for (unsigned i = 0; i < 4 && cd != (iconv_t)-1; i++) {
+		size_t n = 32, room = sizeof(utf8) - 1;
+
+		for (unsigned k = 0; k < 32; k++)
+			bytes[k] = (char)(0x80 + 32 * i + k);
+		in = bytes;
+		out = utf8;
+		assert_int_equal(iconv(cd, &in, &n, &out, &room), 0);
+		*out = '\0';
+		if (!strstr(tree, utf8))
+			fail_msg("no %s in\n%s", utf8, tree);
+	}
+	if (cd != (iconv_t)-1)
+		iconv_close(cd);
+	ibb_unpack_result_clear(&r);
+	/* a name that claims to be UTF-8 is no other one */
+	put_foreign(&same, 0x800);
+	assert_fails(unpack_bytes(&w, &same, &r, &err), IBB_E_UNSUPPORTED, err,
+		     "it is not UTF-8, as it claims");
+	unpack_world_end(&w);
 }
 
 static void deep_and_long(void **state)
@@ -406,6 +481,7 @@ int main(void)
 		cmocka_unit_test(names),
 		cmocka_unit_test(directories_too),
 		cmocka_unit_test(foreign_names),
+		cmocka_unit_test(code_page_437),
 		cmocka_unit_test(deep_and_long),
 		cmocka_unit_test(links_and_devices),
 		cmocka_unit_test(collisions),
