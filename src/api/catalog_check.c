@@ -12,8 +12,10 @@
 #include "api/sources.h"
 #include "api/session.h"
 #include "api/trust.h"
+#include "base/limits.h"
 #include "catalog/check.h"
 #include "driver/trust.h"
+#include "volume/volume.h"
 
 struct checking {
 	const struct ibb_request *q;
@@ -21,6 +23,7 @@ struct checking {
 	struct ibb_trust_policy policy;
 	struct ibb_findings *f;
 	size_t packages, pinned; /* looked at; files that are as pinned */
+	size_t pins;		 /* files that are pinned, of the packages looked at */
 	struct ibb_error *err;
 };
 
@@ -61,23 +64,61 @@ static bool is_version(const struct ibb_package *p, const char *driver_version)
 	return n && have && strncmp(have, driver_version, n) == 0 && (!have[n] || have[n] == '.');
 }
 
-static int check_file(struct checking *k, const struct ibb_package *p, const struct ibb_release *r,
-		      const struct ibb_release_file *pin)
+static int compare(struct checking *k, const struct ibb_package *p, const struct ibb_release *r,
+		   const struct ibb_release_file *pin, const struct ibb_sha256 *have)
+{
+	char hex[IBB_SHA256_HEX_SIZE];
+
+	ibb_sha256_hex(have, hex);
+	if (strcasecmp(hex, pin->sha256) == 0) {
+		k->pinned++;
+		return IBB_OK;
+	}
+	return ibb_findings_add(k->f, IBB_SEV_ERROR, p->dir, pin->name, k->err,
+				"has the SHA-256 %s, release %s pins %s", hex, r->id, pin->sha256);
+}
+
+/* What the INF does not name is no part of the package, and no security catalog speaks of it. */
+static int check_beside(struct checking *k, const struct ibb_package *p, const char *host,
+			const struct ibb_release *r, const struct ibb_release_file *pin)
+{
+	IBB_AUTO(ibb_volume_close) struct ibb_volume *v = NULL;
+	IBB_AUTO_BUF struct ibb_buf data = {0};
+	struct ibb_error why = {0};
+	struct ibb_sha256 have;
+	int rc = ibb_volume_open_dir(host, &v, &why);
+
+	if (!rc)
+		rc = ibb_volume_read(v, pin->name, IBB_LIMIT_PACKAGE_BYTES, &data, &why);
+	if (rc == IBB_E_NOMEM)
+		return ibb_err_nomem(k->err);
+	if (rc == IBB_E_NOTFOUND)
+		return ibb_findings_add(k->f, IBB_SEV_ERROR, p->dir, pin->name, k->err,
+					"release %s pins it, but it is not there", r->id);
+	if (rc)
+		return ibb_findings_add(k->f, IBB_SEV_ERROR, p->dir, pin->name, k->err,
+					"release %s pins it, but it cannot be read: %s", r->id,
+					why.msg);
+	if (ibb_sha256(data.data, data.len, &have))
+		return ibb_err_nomem(k->err);
+	rc = compare(k, p, r, pin, &have);
+	return rc ? rc
+		  : ibb_findings_add(k->f, IBB_SEV_ERROR, p->dir, pin->name, k->err,
+				     "release %s pins it, but %s does not name it: no security "
+				     "catalog covers it",
+				     r->id, p->inf_name);
+}
+
+static int check_file(struct checking *k, const struct ibb_package *p, const char *host,
+		      const struct ibb_release *r, const struct ibb_release_file *pin)
 {
 	const struct ibb_package_file *file = file_named(p, pin->name);
-	char hex[IBB_SHA256_HEX_SIZE];
-	int rc = IBB_OK;
+	int rc;
 
-	/* what the INF does not name is no part of the package */
+	k->pins++;
 	if (!file)
-		return IBB_OK;
-	ibb_sha256_hex(&file->sha256, hex);
-	if (strcasecmp(hex, pin->sha256) != 0)
-		rc = ibb_findings_add(k->f, IBB_SEV_ERROR, p->dir, file->path, k->err,
-				      "has the SHA-256 %s, release %s pins %s", hex, r->id,
-				      pin->sha256);
-	else
-		k->pinned++;
+		return check_beside(k, p, host, r, pin);
+	rc = compare(k, p, r, pin, &file->sha256);
 	if (!rc && is_stranger(p, pin->name))
 		rc = ibb_findings_add(k->f, IBB_SEV_ERROR, p->dir, file->path, k->err,
 				      "release %s pins it, but it is not a member of its own "
@@ -87,7 +128,8 @@ static int check_file(struct checking *k, const struct ibb_package *p, const str
 }
 
 /* A package of a pinned release: its files, or why nobody vouches for any of them. */
-static int check_pins(struct checking *k, const struct ibb_package *p, const struct ibb_release *r)
+static int check_pins(struct checking *k, const struct ibb_package *p, const char *host,
+		      const struct ibb_release *r)
 {
 	int rc = IBB_OK;
 
@@ -97,11 +139,11 @@ static int check_pins(struct checking *k, const struct ibb_package *p, const str
 				      "for them: %s",
 				      r->id, p->trust->judgement.reason);
 	for (size_t i = 0; i < r->n_files && !rc; i++)
-		rc = check_file(k, p, r, &r->files[i]);
+		rc = check_file(k, p, host, r, &r->files[i]);
 	return rc;
 }
 
-static int check_package(struct checking *k, struct ibb_package *p)
+static int check_package(struct checking *k, struct ibb_package *p, const char *host)
 {
 	int rc = ibb_package_judge(p, &k->policy, k->err);
 
@@ -113,7 +155,7 @@ static int check_package(struct checking *k, struct ibb_package *p)
 			named |= strcasecmp(r->files[m].name, p->inf_name) == 0;
 		if (!named || !is_version(p, r->driver_version))
 			continue;
-		rc = check_pins(k, p, r);
+		rc = check_pins(k, p, host, r);
 	}
 	return rc;
 }
@@ -127,40 +169,99 @@ static struct ibb_inf_target target_of(const struct ibb_windows *w)
 				       .product_type = w->server ? 3 : 1};
 }
 
+/* An INF: judged as a package, or why not. */
+struct seen_inf {
+	char *path, *reason; /* reason: NULL, or what was wrong with it first */
+	int code;
+	bool judged;
+};
 struct seen_infs {
-	char **v;
+	struct seen_inf *v;
 	size_t n, cap;
 };
 
-static bool is_new(struct checking *k, struct seen_infs *s, const struct ibb_package *p, int *rc)
+static void free_seen(struct seen_infs *s)
 {
-	IBB_AUTO_FREE char *path = ibb_asprintf("%s/%s", p->dir, p->inf_name);
-
-	for (size_t i = 0; path && i < s->n; i++)
-		if (strcmp(s->v[i], path) == 0)
-			return false;
-	if (!path || ibb_grow(&s->v, &s->cap, s->n, sizeof(*s->v))) {
-		*rc = ibb_err_nomem(k->err);
-		return false;
+	for (size_t i = 0; i < s->n; i++) {
+		free(s->v[i].path);
+		free(s->v[i].reason);
 	}
-	s->v[s->n++] = IBB_TAKE(path);
-	return true;
+	free(s->v);
+}
+
+/* The record of an INF, a new one when there is none; takes path, which NULL makes IBB_E_NOMEM. */
+static int seen_inf(struct checking *k, struct seen_infs *s, char *path, struct seen_inf **ret)
+{
+	IBB_AUTO_FREE char *own = path;
+
+	for (size_t i = 0; own && i < s->n; i++)
+		if (strcmp(s->v[i].path, own) == 0) {
+			*ret = &s->v[i];
+			return IBB_OK;
+		}
+	if (!own || ibb_grow(&s->v, &s->cap, s->n, sizeof(*s->v)))
+		return ibb_err_nomem(k->err);
+	*ret = &s->v[s->n++];
+	**ret = (struct seen_inf){.path = IBB_TAKE(own)};
+	return IBB_OK;
+}
+
+static int note_package(struct checking *k, const struct ibb_package_set *set,
+			struct ibb_package *p, struct seen_infs *seen)
+{
+	struct seen_inf *inf;
+	int rc = seen_inf(k, seen, ibb_asprintf("%s/%s", p->dir, p->inf_name), &inf);
+
+	if (rc || inf->judged)
+		return rc;
+	inf->judged = true;
+	k->packages++;
+	return check_package(k, p, ibb_package_set_host(set, p->dir));
+}
+
+/* A fault outweighs that there is nothing for a Windows in it. */
+static int note_passed(struct checking *k, const struct ibb_passed_over *x, struct seen_infs *seen)
+{
+	struct seen_inf *inf;
+	int rc;
+
+	if (!x->bad)
+		return IBB_OK;
+	rc = seen_inf(k, seen, ibb_strdup(x->path), &inf);
+	if (rc || (inf->reason && (inf->code != IBB_E_UNSUPPORTED || x->code == IBB_E_UNSUPPORTED)))
+		return rc;
+	free(inf->reason);
+	inf->code = x->code;
+	inf->reason = ibb_strdup(x->reason);
+	return inf->reason ? IBB_OK : ibb_err_nomem(k->err);
 }
 
 static int check_found(struct checking *k, struct ibb_package_set *set, struct seen_infs *seen)
 {
 	int rc = IBB_OK;
 
-	for (size_t i = 0; i < set->n && !rc; i++) {
-		if (!is_new(k, seen, set->packages[i], &rc))
-			continue;
-		k->packages++;
-		rc = check_package(k, set->packages[i]);
-	}
+	for (size_t i = 0; i < set->n && !rc; i++)
+		rc = note_package(k, set, set->packages[i], seen);
 	for (size_t i = 0; i < set->n_passed && !rc; i++)
-		if (set->passed[i].bad && set->passed[i].code == IBB_E_CORRUPT)
-			rc = ibb_findings_add(k->f, IBB_SEV_ERROR, set->passed[i].path, "", k->err,
-					      "%s", set->passed[i].reason);
+		rc = note_passed(k, &set->passed[i], seen);
+	return rc;
+}
+
+/* A package that was judged for one Windows need not be for every other one. */
+static int tell_unjudged(struct checking *k, const struct seen_infs *seen)
+{
+	int rc = IBB_OK;
+
+	for (size_t i = 0; i < seen->n && !rc; i++) {
+		const struct seen_inf *inf = &seen->v[i];
+
+		if (inf->reason && !(inf->judged && inf->code == IBB_E_UNSUPPORTED))
+			rc = ibb_findings_add(k->f, IBB_SEV_ERROR, inf->path, "", k->err, "%s",
+					      inf->reason);
+	}
+	if (!rc && !seen->n)
+		rc = ibb_findings_add(k->f, IBB_SEV_WARNING, k->q->driver_dirs[0], "", k->err,
+				      "no driver package in it");
 	return rc;
 }
 
@@ -189,12 +290,9 @@ static int check_dirs(struct checking *k, const struct ibb_sources *from)
 			rc = check_found(k, &set, &seen);
 		ibb_package_set_clear(&set);
 	}
-	for (size_t i = 0; i < seen.n; i++)
-		free(seen.v[i]);
-	free(seen.v);
-	if (!rc && !k->packages)
-		rc = ibb_findings_add(k->f, IBB_SEV_WARNING, k->q->driver_dirs[0], "", k->err,
-				      "no driver package in it");
+	if (!rc)
+		rc = tell_unjudged(k, &seen);
+	free_seen(&seen);
 	return rc;
 }
 
@@ -317,6 +415,7 @@ static int print(const struct ibb_catalog_files *files, const struct ibb_catalog
 	ibb_jb_bool(&b, root, "judged", c != NULL);
 	findings_json(f, &b, root, count);
 	ibb_jb_int(&b, root, "packages", (int64_t)k->packages);
+	ibb_jb_int(&b, root, "pins", (int64_t)k->pins);
 	ibb_jb_int(&b, root, "pinned_files", (int64_t)k->pinned);
 	rc = ibb_doc_print(&b, ret_json, err);
 	if (rc || !count[IBB_SEV_ERROR])

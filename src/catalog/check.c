@@ -132,6 +132,33 @@ static bool in_service(const struct ibb_size *z)
 	return strcmp(z->status, "current") == 0 || strcmp(z->status, "retiring") == 0;
 }
 
+/* A size in service, and a Windows that is validated for it: what would drive it there? */
+static int judge_driver(struct size_walk *w, size_t size, const struct ibb_windows *win)
+{
+	const struct cat_size *z = &CAT_ITEMS(w->g->c, CAT_SIZE, struct cat_size)[size];
+	const struct cat_recommendation *k;
+
+	if (!z->series->driver_set->inf || !z->series->function)
+		return FIND(w->g, IBB_SEV_ERROR, CAT_SIZE, size,
+			    "%s is %s and %s is validated for it by %s, but nothing is known that "
+			    "would drive it",
+			    z->pub.name, z->pub.status, win->name, w->rules[0]->id);
+	k = cat_recommendation_for(w->g->c, z->series->driver_set, win);
+	if (!k)
+		return FIND(w->g, IBB_SEV_ERROR, CAT_SIZE, size,
+			    "%s is %s and %s is validated for it by %s, but no release of %s is "
+			    "recommended there",
+			    z->pub.name, z->pub.status, win->name, w->rules[0]->id,
+			    z->series->driver_set->id);
+	if (!k->release->pub.package && !k->release->pub.n_urls)
+		return FIND(w->g, IBB_SEV_ERROR, CAT_SIZE, size,
+			    "%s is %s and %s is validated for it by %s, but %s recommends %s, of "
+			    "which neither a file nor a URL is known",
+			    z->pub.name, z->pub.status, win->name, w->rules[0]->id, k->id,
+			    k->release->pub.id);
+	return IBB_OK;
+}
+
 static int judge_pair(struct size_walk *w, size_t size, const struct ibb_windows *win,
 		      struct names *silent)
 {
@@ -153,18 +180,7 @@ static int judge_pair(struct size_walk *w, size_t size, const struct ibb_windows
 			  ibb_support_name(other->state), z->pub.name, win->name);
 	if (rc || w->rules[0]->state != IBB_SUPPORT_VALIDATED || !in_service(&z->pub))
 		return rc;
-	if (!z->series->driver_set->inf || !z->series->function)
-		return FIND(w->g, IBB_SEV_ERROR, CAT_SIZE, size,
-			    "%s is %s and %s is validated for it by %s, but nothing is known that "
-			    "would drive it",
-			    z->pub.name, z->pub.status, win->name, w->rules[0]->id);
-	if (!cat_recommendation_for(w->g->c, z->series->driver_set, win))
-		return FIND(w->g, IBB_SEV_ERROR, CAT_SIZE, size,
-			    "%s is %s and %s is validated for it by %s, but no release of %s is "
-			    "recommended there",
-			    z->pub.name, z->pub.status, win->name, w->rules[0]->id,
-			    z->series->driver_set->id);
-	return IBB_OK;
+	return judge_driver(w, size, win);
 }
 
 static int judge_size(struct size_walk *w, size_t i)
@@ -249,6 +265,45 @@ static int judge_two(struct judge *g, size_t i, size_t k)
 		a->id, a->release->pub.id, b->id, b->release->pub.id, where);
 }
 
+/* Vendors name the builds that they tested: one between two of them runs the same driver. */
+static bool is_listed(const struct cat_release *r, const struct ibb_windows *w)
+{
+	bool before = false, after = false;
+
+	for (size_t i = 0; i < r->windows.n; i++) {
+		const struct cat_windows *x = r->windows.v[i];
+
+		if ((strcmp(x->product, "server") == 0) != w->server)
+			continue;
+		before |= x->build <= w->build;
+		after |= x->build >= w->build;
+	}
+	return before && after;
+}
+
+/* For a Windows that its release's list, which is known, leaves out. */
+static int judge_listed(struct judge *g, size_t i)
+{
+	const struct cat_recommendation *k =
+		&CAT_ITEMS(g->c, CAT_RECOMMENDATION, struct cat_recommendation)[i];
+	struct names missing = {.used = 0};
+
+	for (size_t m = 0; k->release->windows.n && m < ibb_catalog_n_windows(g->c); m++) {
+		struct ibb_windows w;
+
+		ibb_catalog_windows_at(g->c, m, &w);
+		if (cat_recommendation_for(g->c, k->driver_set, &w) == k &&
+		    !is_listed(k->release, &w))
+			add_name(&missing, w.id);
+	}
+	if (!missing.n)
+		return IBB_OK;
+	/* one of confidence C is a guess by its own word */
+	return FIND(g, *k->confidence == 'C' ? IBB_SEV_NOTE : IBB_SEV_WARNING, CAT_RECOMMENDATION,
+		    i, "%s recommends %s for %s, which its list of Windows leaves out", k->id,
+		    k->release->pub.id, missing.text);
+}
+
 /* A Windows without one, between two that have one. */
 static int judge_gap(struct judge *g, const struct cat_driver_set *set, size_t index)
 {
@@ -284,6 +339,8 @@ static int judge_recommendations(struct judge *g)
 	for (size_t i = 0; i < n && !rc; i++)
 		for (size_t k = 0; k < i && !rc; k++)
 			rc = judge_two(g, i, k);
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = judge_listed(g, i);
 	for (size_t i = 0; i < g->c->tables[CAT_DRIVER_SET].n && !rc; i++)
 		for (size_t k = 0; k < ibb_catalog_n_windows(g->c) && !rc; k++)
 			rc = judge_gap(g, &d[i], k);

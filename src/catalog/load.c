@@ -55,6 +55,9 @@ static int finish_release(struct cat_reader *r, const char *path, struct cat_rel
 		return cat_fault(r, path, "has a package, but package_name is null");
 	if (p->sha256_basis && !p->sha256)
 		return cat_fault(r, path, "has a sha256_basis, but sha256 is null");
+	if (p->sha256 && !p->sha256_basis)
+		return cat_fault(r, path,
+				 "has a sha256, but no sha256_basis that says whose it is");
 	if (!e->old_url)
 		return IBB_OK;
 	if (p->n_urls)
@@ -66,6 +69,15 @@ static int finish_release(struct cat_reader *r, const char *path, struct cat_rel
 	p->urls = u;
 	p->n_urls = 1;
 	return IBB_OK;
+}
+
+static int finish_recommendation(struct cat_reader *r, const char *path,
+				 const struct cat_recommendation *e)
+{
+	if (e->release->driver_set == e->driver_set)
+		return IBB_OK;
+	return cat_fault(r, path, "is for %s, but release '%s' is of %s", e->driver_set->id,
+			 e->release->pub.id, e->release->driver_set->id);
 }
 
 static bool is_absolute(const char *path)
@@ -177,6 +189,8 @@ static int finish(struct cat_reader *r, enum cat_kind kind, const char *path, si
 		return finish_function(rec);
 	case CAT_RELEASE:
 		return finish_release(r, path, rec);
+	case CAT_RECOMMENDATION:
+		return finish_recommendation(r, path, rec);
 	case CAT_LOCAL:
 		return finish_local(r, i, rec);
 	case CAT_EXT_ENTRY:

@@ -32,52 +32,55 @@ struct cli {
 	uint64_t said_ms; /* when progress was last reported */
 };
 
-/* Options a command takes, as bits. */
-enum {
-	CLI_SIZE = 1,
-	CLI_OS = 2,
-	CLI_DRIVERS = 4,
-	CLI_OUTPUT = 8,
-	CLI_MANIFEST = 16,
-	CLI_PARTITION = 32,
-	CLI_WEAKEN = 64, /* --force, --allow-unsupported */
-	CLI_REQUIRE = 128,
-	CLI_BOOTED = 256,
-	CLI_CATALOG = 512,
-	CLI_PROGRESS = 1024,
-	CLI_NO_MANIFEST = 2048,
-	CLI_ADD = 4096, /* --recurse, --keep-going, --replace, --reflect */
-	CLI_FORCE = 8192,
-	CLI_FILTER = 16384,
-	CLI_HIVES = 32768,    /* --hives */
-	CLI_DIRTY = 65536,    /* --accept-dirty-hives */
-	CLI_TRUST = 131072,   /* --allow, --trust-anchor, --crl */
-	CLI_LOCK = 262144,    /* --lock */
-	CLI_CONVERT = 524288, /* --accept-changed-parent, --second-opinion */
-	CLI_IN_PLACE = 1 << 24,
-	CLI_RECOVER = 1 << 25, /* --drop, --no-manifest */
-	CLI_AZURE = 1 << 26,   /* --azure */
-	CLI_WINRE = 1 << 28,   /* --winre */
-	CLI_FORMAT = 1 << 27,  /* --format without an output: plan */
-	CLI_OSES = 1 << 20,    /* --os, several */
-	CLI_BUNDLE = 1 << 21,  /* --bundle, --bundle-key */
-	CLI_CACHE = 1 << 22,   /* --cache-dir */
-	CLI_NET = 1 << 23, /* --offline, --allow-insecure-fetch, --timeout, --cacert, --proxy ... */
-	CLI_SIGN = 1 << 29,	    /* --sign-key */
-	CLI_OUT = 1 << 30,	    /* --output, --overwrite of what is no image */
-	CLI_TEND = -2147483647 - 1, /* the last bit: --release, --remove, --older-than */
-	CLI_DRY = CLI_TEND | 0
-};
-
-/* An enum has no room for the last bit. */
-#define CLI_PACKAGES (1u << 31) /* --packages */
+/* Options that commands and their verbs take, as bits of cli_options. */
+typedef uint64_t cli_options;
+#define CLI_BIT(n)	((cli_options)1 << (n))
+#define CLI_SIZE	CLI_BIT(0)
+#define CLI_OS		CLI_BIT(1)
+#define CLI_DRIVERS	CLI_BIT(2)
+#define CLI_OUTPUT	CLI_BIT(3) /* of an image */
+#define CLI_MANIFEST	CLI_BIT(4)
+#define CLI_PARTITION	CLI_BIT(5)
+#define CLI_WEAKEN	CLI_BIT(6) /* --force, --allow-unsupported */
+#define CLI_REQUIRE	CLI_BIT(7)
+#define CLI_BOOTED	CLI_BIT(8)
+#define CLI_CATALOG	CLI_BIT(9)
+#define CLI_PROGRESS	CLI_BIT(10)
+#define CLI_NO_MANIFEST CLI_BIT(11)
+#define CLI_ADD		CLI_BIT(12) /* --recurse, --keep-going, --replace, --reflect */
+#define CLI_FORCE	CLI_BIT(13)
+#define CLI_FILTER	CLI_BIT(14)
+#define CLI_HIVES	CLI_BIT(15) /* --hives */
+#define CLI_DIRTY	CLI_BIT(16) /* --accept-dirty-hives */
+#define CLI_TRUST	CLI_BIT(17) /* --allow, --trust-anchor, --crl */
+#define CLI_LOCK	CLI_BIT(18) /* --lock */
+#define CLI_CONVERT	CLI_BIT(19) /* --accept-changed-parent, --second-opinion */
+#define CLI_OSES	CLI_BIT(20) /* --os, several */
+#define CLI_BUNDLE	CLI_BIT(21) /* --bundle, --bundle-key */
+#define CLI_CACHE	CLI_BIT(22) /* --cache-dir */
+#define CLI_NET \
+	CLI_BIT(23) /* --offline, --allow-insecure-fetch, --timeout, --cacert, --proxy ... */
+#define CLI_IN_PLACE	CLI_BIT(24)
+#define CLI_RECOVER	CLI_BIT(25) /* --drop, --no-manifest */
+#define CLI_AZURE	CLI_BIT(26) /* --azure */
+#define CLI_FORMAT	CLI_BIT(27) /* --format without an output: plan */
+#define CLI_WINRE	CLI_BIT(28) /* --winre */
+#define CLI_SIGN	CLI_BIT(29) /* --sign-key */
+#define CLI_OUT		CLI_BIT(30) /* --output, --overwrite of what is no image */
+#define CLI_PACKAGES	CLI_BIT(31) /* --packages */
+#define CLI_RELEASE	CLI_BIT(32) /* --release */
+#define CLI_REMOVE	CLI_BIT(33) /* --remove */
+#define CLI_AGE		CLI_BIT(34) /* --older-than */
+#define CLI_KEY		CLI_BIT(35) /* --bundle-key */
+#define CLI_RECURSE	CLI_BIT(36) /* --recurse */
+#define CLI_UNSUPPORTED CLI_BIT(37) /* --allow-unsupported */
 
 struct cli_command {
 	const char *name;
 	const char *arguments; /* "IMAGE", "list IMAGE", "" */
 	const char *summary;   /* one line */
 	const char *details;   /* for --help: examples first */
-	unsigned options;
+	cli_options options;
 	int (*run)(struct cli *c);
 };
 extern const struct cli_command cli_commands[];
@@ -85,7 +88,13 @@ extern const size_t cli_n_commands;
 
 /* opt.c: parse argv behind the command's name. False after a message: exit 2. */
 bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **argv);
-void cli_print_options(const struct cli_command *cmd);
+void cli_print_options(cli_options of);
+/* "text" from a column on, in lines of 80 characters at most, each after the first indented. */
+void cli_print_wrapped(const char *text, int column);
+
+/* verbs.c: what `ibbake drivers unpack` takes of what `ibbake drivers` does; all of it when the
+ * command has no such verb. */
+cli_options cli_verb_options(const struct cli_command *cmd, const char *verb);
 
 /* The output and manifest of a command that changes: the default manifest name, a dry run. 0, or
  * the exit status after a message. */

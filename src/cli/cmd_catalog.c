@@ -4,6 +4,11 @@
 
 #include "cli/cli.h"
 
+static const char *plural(int64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* The strings of a list on one line. */
 static void print_list(struct ibb_buf *out, const struct ibb_json *list, const char *none)
 {
@@ -111,12 +116,13 @@ static int show(struct cli *c)
 
 static void check_text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf *out)
 {
-	int64_t n[3] = {0}, packages = 0, pinned = 0;
+	int64_t n[3] = {0}, packages = 0, pinned = 0, pins = 0;
 
 	(void)ibb_json_int(doc, "errors", 0, INT32_MAX, &n[0]);
 	(void)ibb_json_int(doc, "warnings", 0, INT32_MAX, &n[1]);
 	(void)ibb_json_int(doc, "notes", 0, INT32_MAX, &n[2]);
 	(void)ibb_json_int(doc, "packages", 0, INT32_MAX, &packages);
+	(void)ibb_json_int(doc, "pins", 0, INT32_MAX, &pins);
 	(void)ibb_json_int(doc, "pinned_files", 0, INT32_MAX, &pinned);
 	ibb_json_foreach (f, ibb_json_get(doc, "findings")) {
 		const char *path = cli_str(f, "path");
@@ -131,10 +137,11 @@ static void check_text(const struct cli *c, const struct ibb_json *doc, struct i
 			   "overlaps, gaps and dates were not looked at: the catalog has to be "
 			   "sound first\n");
 	if (c->q.n_driver_dirs)
-		cli_printf(out, "%lld packages, %lld files as the catalog pins them\n",
-			   (long long)packages, (long long)pinned);
-	cli_printf(out, "%lld errors, %lld warnings, %lld notes%s\n", (long long)n[0],
-		   (long long)n[1], (long long)n[2],
+		cli_printf(out, "%lld package%s, %lld of %lld pinned file%s as the catalog says\n",
+			   (long long)packages, plural(packages), (long long)pinned,
+			   (long long)pins, plural(pins));
+	cli_printf(out, "%lld error%s, %lld warning%s, %lld note%s%s\n", (long long)n[0],
+		   plural(n[0]), (long long)n[1], plural(n[1]), (long long)n[2], plural(n[2]),
 		   n[2] && !c->verbose ? " (--verbose shows them)" : "");
 }
 
@@ -191,10 +198,11 @@ static void import_text(const struct cli *c, const struct ibb_json *doc, struct 
 			   cli_str(e, "distro"), reason ? ": " : "", reason ? reason : "");
 	}
 	cli_printf(out,
-		   "%lld entries used, %lld left out: %lld extension entries, %lld new releases, "
-		   "%lld recommendations\n",
-		   (long long)used, (long long)left, (long long)entries, (long long)releases,
-		   (long long)recommended);
+		   "%lld entr%s used, %lld left out: %lld extension entr%s, %lld new release%s, "
+		   "%lld recommendation%s\n",
+		   (long long)used, used == 1 ? "y" : "ies", (long long)left, (long long)entries,
+		   entries == 1 ? "y" : "ies", (long long)releases, plural(releases),
+		   (long long)recommended, plural(recommended));
 	if (ibb_json_str(doc, "output"))
 		cli_printf(out, "written: %s; use it with --catalog-dir\n", cli_str(doc, "output"));
 }

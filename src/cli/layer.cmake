@@ -5,6 +5,7 @@ ibb_layer(cli
 		cli/main.c cli/opt.c cli/rate.c cli/render.c cli/render_wim.c cli/talk.c
 		cli/cmd_bundle.c cli/plain.c
 		cli/cmd_cache.c cli/cmd_fetch.c cli/net.c
+		cli/verbs.c
 	USES base)
 
 # The program is linked to the objects themselves: it runs from any directory, and uses base's JSON.

@@ -15,7 +15,7 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake sizes\n", CLI_CATALOG | CLI_BUNDLE, cli_cmd_sizes},
 	{"resolve", "", "which driver set a size needs on a Windows, and why",
 	 "  ibbake resolve --size Standard_HB120rs_v3 --os server2022\n",
-	 CLI_SIZE | CLI_OS | CLI_CATALOG | CLI_WEAKEN | CLI_BUNDLE, cli_cmd_resolve},
+	 CLI_SIZE | CLI_OS | CLI_CATALOG | CLI_UNSUPPORTED | CLI_BUNDLE, cli_cmd_resolve},
 	{"inspect", "IMAGE", "what an image is: container, Windows, state, drivers",
 	 "  ibbake inspect base.vhd\n"
 	 "  ibbake inspect base.vhd --hives\n"
@@ -31,9 +31,10 @@ const struct cli_command cli_commands[] = {
 	{"bake", "IMAGE", "make an image that has the InfiniBand driver, and its manifest",
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n"
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ --in-place\n"
-	 "  ibbake bake install.wim --image all --size Standard_HB120rs_v3 --drivers winof2/ \\\n"
-	 "      -o new.wim\n"
-	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --bundle drivers.ibbundle -o out.vhd\n",
+	 "  ibbake bake install.wim --image all --size Standard_HB120rs_v3 \\\n"
+	 "      --drivers winof2/ -o new.wim\n"
+	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --bundle drivers.ibbundle \\\n"
+	 "      -o out.vhd\n",
 	 CLI_SIZE | CLI_DRIVERS | CLI_OUTPUT | CLI_MANIFEST | CLI_NO_MANIFEST | CLI_PARTITION |
 		 CLI_WEAKEN | CLI_REQUIRE | CLI_CATALOG | CLI_PROGRESS | CLI_DIRTY | CLI_TRUST |
 		 CLI_LOCK | CLI_IN_PLACE | CLI_AZURE | CLI_WINRE | CLI_BUNDLE | CLI_CACHE,
@@ -66,14 +67,14 @@ const struct cli_command cli_commands[] = {
 	 CLI_CATALOG | CLI_OUT | CLI_PACKAGES | CLI_TRUST, cli_cmd_catalog},
 	{"bundle", "create|check|unpack ...",
 	 "all that bakes need, in one file for a site without network",
-	 "  ibbake bundle create --size Standard_HB120rs_v3 --os server2022 --drivers winof2/ \\\n"
-	 "      --sign-key key.pem -o drivers.ibbundle\n"
+	 "  ibbake bundle create --size Standard_HB120rs_v3 --os server2022 \\\n"
+	 "      --drivers winof2/ --sign-key key.pem -o drivers.ibbundle\n"
 	 "  ibbake bundle check drivers.ibbundle --bundle-key public.pem\n"
 	 "  ibbake bundle unpack drivers.ibbundle -o DIR\n"
 	 "  ibbake bake base.vhd --size Standard_HB120rs_v3 --bundle drivers.ibbundle \\\n"
 	 "      --bundle-key public.pem -o out.vhd\n",
 	 CLI_SIZE | CLI_OSES | CLI_DRIVERS | CLI_LOCK | CLI_SIGN | CLI_CATALOG | CLI_OUT |
-		 CLI_TRUST | CLI_WEAKEN | CLI_PROGRESS | CLI_BUNDLE | CLI_CACHE,
+		 CLI_TRUST | CLI_UNSUPPORTED | CLI_PROGRESS | CLI_BUNDLE | CLI_CACHE,
 	 cli_cmd_bundle},
 	{"recover", "IMAGE", "finish, or drop, a change in place that was interrupted",
 	 "  ibbake recover base.vhd\n"
@@ -89,7 +90,8 @@ const struct cli_command cli_commands[] = {
 	 "  ibbake cache verify --remove\n"
 	 "  ibbake cache prune --older-than 90d\n"
 	 "  ibbake cache add MLNX_WinOF2-25_10_51000_All_x64.exe --lock site.lock\n",
-	 CLI_CACHE | CLI_CATALOG | CLI_LOCK | CLI_PROGRESS | CLI_TEND, cli_cmd_cache},
+	 CLI_CACHE | CLI_CATALOG | CLI_LOCK | CLI_PROGRESS | CLI_RELEASE | CLI_REMOVE | CLI_AGE,
+	 cli_cmd_cache},
 };
 const size_t cli_n_commands = IBB_ARRAY_SIZE(cli_commands);
 
@@ -98,21 +100,28 @@ static void print_help(void)
 	puts("ibbake bakes InfiniBand drivers into Windows images, offline.\n\n"
 	     "  ibbake bake base.vhd --size Standard_HB120rs_v3 --drivers winof2/ -o out.vhd\n\n"
 	     "commands ('ibbake COMMAND --help' tells more):");
-	for (size_t i = 0; i < cli_n_commands; i++)
-		printf("  %-8s %-25s %s\n", cli_commands[i].name, cli_commands[i].arguments,
-		       cli_commands[i].summary);
-	puts("  version                            the version of ibbake\n\n"
-	     "exit status: 0 done or nothing to do; 2 usage; 3 verify found differences;\n"
+	for (size_t i = 0; i < cli_n_commands; i++) {
+		printf("  %-8s %-28s  ", cli_commands[i].name, cli_commands[i].arguments);
+		cli_print_wrapped(cli_commands[i].summary, 41);
+	}
+	printf("  %-8s %-27s  the version of ibbake\n\n", "version", "");
+	puts("exit status: 0 done or nothing to do; 2 usage; 3 verify found differences;\n"
 	     "100 refused: sound input that is not supported or not safe; 240 a time limit ran\n"
 	     "out; 255 damaged input, I/O or internal error; 128+N on signal N. 1 is reserved;\n"
 	     "treat unknown codes as failure.");
 }
 
-static void print_command_help(const struct cli_command *cmd)
+/* With a verb, "drivers unpack --help", its own options alone. */
+static void print_command_help(const struct cli_command *cmd, const char *verb)
 {
-	printf("ibbake %s%s%s [options]: %s\n\n%s\n", cmd->name, *cmd->arguments ? " " : "",
-	       cmd->arguments, cmd->summary, cmd->details);
-	cli_print_options(cmd);
+	cli_options of = cli_verb_options(cmd, verb);
+
+	if (of == cmd->options)
+		verb = cmd->arguments;
+	printf("ibbake %s%s%s [options]\n  ", cmd->name, *verb ? " " : "", verb);
+	cli_print_wrapped(cmd->summary, 2);
+	printf("\n%s\n", cmd->details);
+	cli_print_options(of);
 }
 
 /* SOURCE_DATE_EPOCH makes two runs give the same bytes; a value that is no number is an error,
@@ -186,7 +195,7 @@ int main(int argc, char **argv)
 	if (!cli_parse(&c, cmd, argc - 2, argv + 2))
 		return 2;
 	if (c.help) {
-		print_command_help(cmd);
+		print_command_help(cmd, c.n_args ? c.args[0] : "");
 		return fflush(stdout) ? 255 : 0;
 	}
 	if (!read_time(&c))

@@ -26,7 +26,7 @@ static const struct option {
 	const char *name;
 	char letter;
 	const char *argument;
-	unsigned commands; /* CLI_* bits; 0: every command */
+	cli_options commands; /* CLI_* bits; 0: every command */
 	enum kind kind;
 	size_t offset, count_offset, max;
 	const char *help;
@@ -76,7 +76,7 @@ static const struct option {
 	 "go on although servicing is pending, or the package to remove is in use"},
 	{"filter", 'f', "KEY=PATTERN", CLI_FILTER, LIST, AT(filters), AT(q.n_filters), CLI_MAX_LIST,
 	 "list only what matches, e.g. class=net, provider=mell*, in-use=yes; may be repeated"},
-	{"recurse", 'r', NULL, CLI_ADD, FLAG, AT(q.recurse), 0, 0,
+	{"recurse", 'r', NULL, CLI_ADD | CLI_RECURSE, FLAG, AT(q.recurse), 0, 0,
 	 "search below the directories as well"},
 	{"keep-going", 'k', NULL, CLI_ADD, FLAG, AT(q.keep_going), 0, 0,
 	 "leave a bad package out whole and add the others"},
@@ -84,8 +84,8 @@ static const struct option {
 	 "remove other versions of what is added"},
 	{"reflect", 0, "auto|never", CLI_ADD, REFLECT, AT(q.reflect), 0, 0,
 	 "configure a boot-critical package (auto), or only stage it (never)"},
-	{"allow-unsupported", 0, NULL, CLI_WEAKEN | CLI_NET, FLAG, AT(q.allow_unsupported), 0, 0,
-	 "go on although the catalog says unsupported"},
+	{"allow-unsupported", 0, NULL, CLI_WEAKEN | CLI_UNSUPPORTED | CLI_NET, FLAG,
+	 AT(q.allow_unsupported), 0, 0, "go on although the catalog says unsupported"},
 	{"allow", 0, "unsigned,vendor-signed,test-signed,untrusted-root", CLI_TRUST, ALLOW,
 	 AT(q.allow), 0, 0,
 	 "take packages whose signature Windows does not accept for this reason; recorded"},
@@ -119,7 +119,8 @@ static const struct option {
 	 "driver packages to hold against what the catalog pins; may be repeated"},
 	{"bundle", 0, "FILE", CLI_BUNDLE, TEXT, AT(q.bundle), 0, 0,
 	 "take catalog, lock file and packages from this bundle, and from nowhere else"},
-	{"bundle-key", 0, "PEM", CLI_BUNDLE, LIST, AT(keys), AT(q.n_bundle_keys), CLI_MAX_LIST,
+	{"bundle-key", 0, "PEM", CLI_BUNDLE | CLI_KEY, LIST, AT(keys), AT(q.n_bundle_keys),
+	 CLI_MAX_LIST,
 	 "an Ed25519 public key that must have signed the bundle; may be repeated (any of them)"},
 	{"sign-key", 0, "PEM", CLI_SIGN, TEXT, AT(q.sign_key), 0, 0,
 	 "sign with this Ed25519 private key"},
@@ -139,11 +140,11 @@ static const struct option {
 	{"cacert", 0, "PEM", CLI_NET, TEXT, AT(q.ca_file), 0, 0,
 	 "CA certificates to trust (default: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's)"},
 	{"dry-run", 'n', NULL, CLI_NET, FLAG, AT(dry_run), 0, 0, "say what would be fetched"},
-	{"release", 0, "ID", CLI_TEND, TEXT, AT(q.release), 0, 0,
+	{"release", 0, "ID", CLI_RELEASE, TEXT, AT(q.release), 0, 0,
 	 "add: the release that FILE is, by id, version or file name (default: by its name)"},
-	{"remove", 0, NULL, CLI_TEND, FLAG, AT(q.remove_wrong), 0, 0,
+	{"remove", 0, NULL, CLI_REMOVE, FLAG, AT(q.remove_wrong), 0, 0,
 	 "verify: take out what is not what its digest says"},
-	{"older-than", 0, "N[d|h|m|s]", CLI_TEND, AGE, AT(q.older_than_s), 0, 0,
+	{"older-than", 0, "N[d|h|m|s]", CLI_AGE, AGE, AT(q.older_than_s), 0, 0,
 	 "prune: also take out files that came in so long ago; 0: all"},
 	{"progress", 0, "auto|plain|json|none", CLI_PROGRESS, PROGRESS, AT(progress), 0, 0,
 	 "how to report progress on standard error"},
@@ -154,18 +155,39 @@ static const struct option {
 #undef AT
 };
 
-static bool applies(const struct option *o, const struct cli_command *cmd)
+static bool applies(const struct option *o, cli_options of)
 {
-	return !o->commands || (o->commands & cmd->options);
+	return !o->commands || (o->commands & of);
 }
 
-void cli_print_options(const struct cli_command *cmd)
+#define COLUMNS 80
+
+void cli_print_wrapped(const char *text, int column)
+{
+	int at = column;
+
+	for (const char *sep = ""; *text; sep = " ") {
+		int n = (int)strcspn(text, " ");
+
+		if (*sep && at + 1 + n > COLUMNS) {
+			printf("\n%*s", column, "");
+			at = column;
+			sep = "";
+		}
+		at += printf("%s%.*s", sep, n, text);
+		text += n;
+		text += strspn(text, " ");
+	}
+	putchar('\n');
+}
+
+void cli_print_options(cli_options of)
 {
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(options); i++) {
 		const struct option *o = &options[i];
-		char left[64];
+		char left[COLUMNS];
 
-		if (!applies(o, cmd))
+		if (!applies(o, of))
 			continue;
 		if (o->letter)
 			snprintf(left, sizeof(left), "-%c, --%s%s%s", o->letter, o->name,
@@ -174,20 +196,20 @@ void cli_print_options(const struct cli_command *cmd)
 			snprintf(left, sizeof(left), "    --%s%s%s", o->name,
 				 o->argument ? " " : "", o->argument ? o->argument : "");
 		if (strlen(left) > 28)
-			printf("  %s\n  %28s  %s\n", left, "", o->help);
+			printf("  %s\n  %28s  ", left, "");
 		else
-			printf("  %-28s  %s\n", left, o->help);
+			printf("  %-28s  ", left);
+		cli_print_wrapped(o->help, 32);
 	}
 }
 
-static const struct option *find_option(const struct cli_command *cmd, const char *arg,
-					const char **ret_value)
+static const struct option *find_option(cli_options of, const char *arg, const char **ret_value)
 {
 	for (size_t i = 0; i < IBB_ARRAY_SIZE(options); i++) {
 		const struct option *o = &options[i];
 		size_t n = strlen(o->name);
 
-		if (!applies(o, cmd))
+		if (!applies(o, of))
 			continue;
 		if (strncmp(arg, "--", 2) == 0 && strncmp(arg + 2, o->name, n) == 0 &&
 		    (!arg[2 + n] || arg[2 + n] == '=')) {
@@ -336,11 +358,34 @@ static bool store(struct cli *c, const struct option *o, const char *v)
 	return false;
 }
 
+/* The verb may stand behind its options. */
+static bool suits_verb(const struct cli *c, const struct cli_command *cmd, const char **given,
+		       size_t n)
+{
+	const char *verb = c->n_args ? c->args[0] : "";
+	const cli_options of = cli_verb_options(cmd, verb);
+	const char *v;
+
+	for (size_t i = 0; i < n; i++)
+		if (!find_option(of, given[i], &v))
+			return cli_usage(c, "%s %s takes no option %s", cmd->name, verb,
+					 given[i]) == 0;
+	if (c->q.bundle && c->q.cache_dir)
+		return cli_usage(c, "--bundle takes packages from nowhere else: no --cache-dir") ==
+		       0;
+	return true;
+}
+
 bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
+	IBB_AUTO_FREE const char **given = ibb_calloc_array((size_t)argc + 1, sizeof(*given));
 	bool only_args = false;
+	size_t n_given = 0;
 
+	if (!given)
+		return false;
 	for (int i = 0; i < argc; i++) {
+		const int at = i;
 		const struct option *o;
 		const char *v = NULL;
 
@@ -354,7 +399,7 @@ bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 			only_args = true;
 			continue;
 		}
-		o = find_option(cmd, argv[i], &v);
+		o = find_option(cmd->options, argv[i], &v);
 		if (!o)
 			return cli_usage(c, "%s takes no option %s", cmd->name, argv[i]) == 0;
 		if (!o->argument && v)
@@ -365,10 +410,13 @@ bool cli_parse(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 						 o->argument) == 0;
 			v = argv[++i];
 		}
+		given[n_given++] = argv[at];
 		if (!store(c, o, v))
 			return cli_usage(c, "--%s %s: not a valid value; expected %s", o->name, v,
 					 o->argument) == 0;
 	}
+	if (!suits_verb(c, cmd, given, n_given))
+		return false;
 	c->q.sizes = c->sizes;
 	c->q.driver_dirs = c->dirs;
 	c->q.filters = c->filters;

@@ -49,7 +49,8 @@ def e2e_catalog_pins(world):
     package = world.package("--version", "1.0.0.0")
     pins = pin(world, package)
     doc = check_pins(world, pins, package, 0)
-    same((doc["packages"], doc["pinned_files"], doc["findings"]), (1, 3, []), "sound package")
+    same((doc["packages"], doc["pinned_files"], rows(doc, "error"), rows(doc, "warning")),
+         (1, 3, [], []), "sound package")
     changed = world.path("changed")
     shutil.copytree(package, changed)
     with open(os.path.join(changed, "ibbdemo.sys"), "ab") as f:
@@ -73,11 +74,61 @@ def e2e_catalog_pins(world):
     same([t for _, _, t in rows(doc, "warning")], ["no driver package in it"], "nothing found")
 
 
+def e2e_catalog_unjudged(world):
+    """What could not be judged is an error, once; so is a pin that nothing vouches for."""
+    package = world.package("--version", "1.0.0.0")
+    pins = pin(world, package)
+
+    def broken(name, change):
+        copy = world.path(name)
+        shutil.copytree(package, copy)
+        change(copy)
+        doc = check_pins(world, pins, copy, 255)
+        same((doc["packages"], doc["errors"], doc["warnings"]), (0, 1, 0), f"counts, {name}")
+        f, _, text = rows(doc, "error")[0]
+        same(f, os.path.join(copy, "ibbdemo.inf"), f"whose fault, {name}")
+        return text
+
+    def cut(copy):
+        with open(os.path.join(copy, "ibbdemo.inf"), "r+b") as f:
+            f.truncate(40)
+
+    def fifo(copy):
+        os.remove(os.path.join(copy, "ibbdemo.sys"))
+        os.mkfifo(os.path.join(copy, "ibbdemo.sys"))
+
+    check("ibbdemo.cat" in broken("nocat", lambda d: os.remove(os.path.join(d, "ibbdemo.cat"))),
+          "a missing security catalog")
+    check("ibbdemo.sys" in broken("nosys", lambda d: os.remove(os.path.join(d, "ibbdemo.sys"))),
+          "a missing file")
+    check("ibbdemo.sys" in broken("fifo", fifo), "a FIFO")
+    broken("cut", cut)
+    # beside the package: not there, another one, the very one
+    with open(pins, encoding="utf-8") as f:
+        doc = json.load(f)
+    doc["releases"][0]["files"].append(
+        {"name": "Demo.man", "sha256": hashlib.sha256(b"man").hexdigest(), "size": 3})
+    with open(pins, "w", encoding="utf-8") as f:
+        json.dump(doc, f)
+    for content, pinned, texts in ((None, 3, ["but it is not there"]),
+                                   (b"nam", 3, ["has the SHA-256", "no security catalog covers it"]),
+                                   (b"man", 4, ["no security catalog covers it"])):
+        if content:
+            with open(os.path.join(package, "demo.MAN"), "wb") as f:
+                f.write(content)
+        doc = check_pins(world, pins, package, 255)
+        same((doc["packages"], doc["pins"], doc["pinned_files"]), (1, 4, pinned), f"{content}")
+        same(len(rows(doc, "error")), len(texts), f"errors, {content}")
+        for (_, path, text), part in zip(rows(doc, "error"), texts):
+            check(path == "Demo.man" and part in text, f"{content}: {path}: {text}")
+
+
 def e2e_catalog_pins_mlx5(world):
     """The public copy of the one driver package that could be read lost its line ends."""
     real = os.path.dirname(world.data(MLX5 + "/mlx5.inf"))
     doc = world.ibbake("catalog", "check", "--packages", real, "--json").json()
-    same((doc["packages"], doc["pinned_files"], doc["errors"]), (1, 4, 0), "the real package")
+    same((doc["packages"], doc["pins"], doc["pinned_files"], doc["errors"]), (1, 4, 4, 0),
+         "the real package")
     copy = world.path("mlx5")
     shutil.copytree(real, copy, copy_function=shutil.copyfile)
     os.chmod(copy, 0o755)
@@ -88,7 +139,7 @@ def e2e_catalog_pins_mlx5(world):
     r = world.ibbake("catalog", "check", "--packages", copy, rc=255)
     r.mentions("release winof2-24.4 pins 0bc941acad1324d3272582a3e9a787df854f8ac276ac05c04b7244bb76c846af",
                "not a member of its own security catalog", "line ends restored to CRLF",
-               "1 packages, 3 files as the catalog pins them", "2 errors in the driver catalog")
+               "1 package, 3 of 4 pinned files as the catalog says", "2 errors in the driver catalog")
 
 
 def e2e_catalog_dirs(world):
@@ -135,8 +186,8 @@ def e2e_catalog_import(world):
         f.write(text.replace("}]}]}", "},]}]}", 1))
     out = world.path("over.json")
     r = world.ibbake("catalog", "import", given, "-o", out)
-    r.mentions("a comma before a closing bracket was ignored", "1 entries used, 0 left out",
-               "1 new releases", "use it with --catalog-dir")
+    r.mentions("a comma before a closing bracket was ignored", "1 entry used, 0 left out",
+               "1 new release,", "use it with --catalog-dir")
     world.ibbake("catalog", "show", "--catalog-dir", out).mentions("99.1.5", "x.example")
     same(world.ibbake("catalog", "import", given).out, open(out).read(), "overlay on standard output")
     world.refused(["catalog", "import", given, "-o", out], 100, "exists")

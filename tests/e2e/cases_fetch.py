@@ -905,7 +905,7 @@ def e2e_fetch_bundle(world):
         world.ibbake(*create, "-o", out, rc=100).says(world.path(".cache/ibbake"), hint)
         for verb in ("check", "unpack"):
             world.ibbake("bundle", verb, out, *cache, *(["-o", out2] if verb == "unpack" else []),
-                         rc=2).says("takes no --cache-dir")
+                         rc=2).says("takes no option --cache-dir")
         wanted = world.ibbake("fetch", "--size", SIZE, "--os", "server2022", "--os", "server2019",
                               "--dry-run", "--json", *cache).json()
         for f in wanted["files"]:
@@ -929,7 +929,7 @@ def e2e_fetch_bundle(world):
         world.refused([*create, *cache, "-o", world.path("c.ibbundle")], 255, "cache verify")
         os.unlink(path)
         world.refused([*create, *cache, "-o", world.path("c.ibbundle"), "--lock", lock], 100, hint)
-        world.ibbake("bake", *world.anchor, image.path, "--size", SIZE, "--bundle", out2, *cache,
+        world.ibbake("bake", *world.anchor, image.path, "--size", SIZE, "--bundle", out2,
                      "-o", world.path("out.vhd"))
 
 

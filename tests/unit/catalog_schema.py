@@ -42,6 +42,8 @@ def damaged(doc):
     yield edit("url and urls", lambda d: d["releases"][0].update(url="https://x/y"))
     yield edit("basis of a URL", lambda d: d["releases"][0]["urls"][0].update(basis="guess"))
     yield edit("digest's basis alone", lambda d: d["releases"][0].update(sha256_basis="he says"))
+    yield edit("digest without basis", lambda d: d["releases"][0].update(
+        sha256="00112233445566778899aabbccddeeff" * 2))
     yield edit("size of a file", lambda d: next(
         r for r in d["releases"] if "files" in r)["files"][0].update(size=0))
     yield edit("role", lambda d: d["companions"][0].update(role="tool"))

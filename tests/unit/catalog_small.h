@@ -48,7 +48,9 @@
 	" 'date': '2024-05', 'lts': true, 'package': 'drv.exe', 'package_name': 'seen',"   \
 	" 'url': 'https://download.example/drv.exe', 'sha256':"                            \
 	" '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff',"             \
-	" 'windows': ['server2019'], 'windows_basis': 'table', 'confidence': 'A',"         \
+	" 'sha256_basis': 'vendor',"                                                       \
+	" 'windows': ['server2019', 'server2022'], 'windows_basis': 'table',"              \
+	" 'confidence': 'A',"                                                              \
 	" 'source': 'new'},"                                                               \
 	"{'id': 'r0', 'driver_set': 'drv', 'version': '1.0', 'driver_version': '1.0.0',"   \
 	" 'date': null, 'lts': false, 'package': null, 'package_name': 'pattern',"         \

@@ -176,7 +176,7 @@ static const struct fault faults[] = {
 	 "small.json: series[0].function: no function named 'f2'"},
 	{"'driver_set': 'drv', 'confidence'", "'driver_set': 'x', 'confidence'",
 	 "small.json: nics[0].driver_set: no driver set named 'x'"},
-	{"'windows': ['server2019']", "'windows': ['server2020']",
+	{"'windows': ['server2019', 'server2022']", "'windows': ['server2020']",
 	 "small.json: releases[0].windows[0]: no Windows named 'server2020'"},
 	{"'only': 'server2022'", "'only': 'server2028'",
 	 "small.json: rules[3].windows.only: no Windows named 'server2028'"},
