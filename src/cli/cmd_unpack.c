@@ -55,45 +55,6 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 	cli_printf(out, "written   %s\n", cli_str(doc, "directory"));
 }
 
-/* An option of the other `drivers` commands that would do nothing here; NULL: there is none. */
-static const char *foreign_option(const struct cli *c)
-{
-	const struct ibb_request *q = &c->q;
-	const struct {
-		bool given;
-		const char *name;
-	} all[] = {
-		{q->in_place, "in-place"},
-		{q->compact, "compact"},
-		{c->dry_run, "dry-run"},
-		{q->n_images, "image"},
-		{q->partition, "partition"},
-		{q->manifest, "manifest"},
-		{c->no_manifest, "no-manifest"},
-		{q->digest, "digest"},
-		{c->writing, "format or --sparse"},
-		{q->n_filters, "filter"},
-		{q->force, "force"},
-		{q->recurse, "recurse"},
-		{q->keep_going, "keep-going"},
-		{q->replace, "replace"},
-		{q->reflect, "reflect"},
-		{q->allow, "allow"},
-		{q->n_trust_anchors, "trust-anchor"},
-		{q->n_crls, "crl"},
-		{q->lock, "lock"},
-		{q->azure, "azure"},
-		{q->accept_dirty_hives, "accept-dirty-hives"},
-		{q->accept_changed_parent, "accept-changed-parent"},
-		{q->second_opinion_off, "second-opinion"},
-	};
-
-	for (size_t i = 0; i < IBB_ARRAY_SIZE(all); i++)
-		if (all[i].given)
-			return all[i].name;
-	return NULL;
-}
-
 int cli_drivers_unpack(struct cli *c)
 {
 	struct ibb_error err = {0};
@@ -106,8 +67,6 @@ int cli_drivers_unpack(struct cli *c)
 		return cli_usage(c, "drivers unpack needs --output DIR");
 	if (c->q.overwrite)
 		return cli_usage(c, "drivers unpack replaces nothing: it takes no --overwrite");
-	if (foreign_option(c))
-		return cli_usage(c, "drivers unpack takes no --%s", foreign_option(c));
 	c->q.inputs = c->args + 1;
 	c->q.n_inputs = c->n_args - 1;
 	r = ibb_drivers_unpack(&c->q, &json, &err);

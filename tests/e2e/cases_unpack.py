@@ -209,7 +209,7 @@ def e2e_unpack_takes_no_foreign_options(world):
                    ["--manifest", "m"], ["--no-manifest"], ["--format", "raw"], ["--filter", "a=b"],
                    ["--lock", "l"], ["--allow", "unsigned"], ["--recurse"], ["--azure"]):
         world.refused(["drivers", "unpack", a, "-o", world.path("out"), *option], 2,
-                      "drivers unpack takes no --")
+                      "drivers unpack takes no option -")
 
 
 def e2e_unpack_full(world):
