@@ -51,10 +51,15 @@ static int take(struct ibb_session *s, const struct ibb_release *rel,
 	const bool none = strcmp(pinned, "none") == 0;
 	const char *name = e->file_name ? e->file_name : rel->package ? rel->package : rel->id;
 	char hex[IBB_SHA256_HEX_SIZE];
-	int r;
+	int r = IBB_OK;
 
 	ibb_sha256_hex(&e->sha256, hex);
-	r = is_source(from, hex) ? IBB_OK : ibb_sources_add(from, e->path, name, err);
+	if (!is_source(from, hex)) {
+		r = ibb_sources_add(from, e->path, name, err);
+		if (!r && !is_source(from, hex)) /* it was right a moment ago */
+			r = ibb_err(err, IBB_E_UNTRUSTED, "%s was changed while it was read",
+				    e->path);
+	}
 	if (r)
 		return ibb_err_prefix(err, r, "%s, of the package cache", name);
 	return ibb_session_warn(
@@ -90,6 +95,40 @@ static int add(struct ibb_session *s, struct ibb_cache *c, const struct ibb_lock
 	return r;
 }
 
+/* Does any target need a file of the cache at all? */
+static bool needed(const struct ibb_session *s)
+{
+	for (size_t i = 0; i < s->n_targets; i++)
+		if (s->resolutions[i]->recommended && !s->resolutions[i]->n_local)
+			return true;
+	return false;
+}
+
+/* "24.4.26429" is what an INF calls 24.4.26429.0. */
+static bool is_version(const char *have, const char *want)
+{
+	const size_t n = strlen(want);
+
+	return strncmp(have, want, n) == 0 && (!have[n] || have[n] == '.');
+}
+
+int ibb_session_check_cached(struct ibb_session *s, size_t target, struct ibb_error *err)
+{
+	const struct ibb_release *rel = s->resolutions[target]->recommended;
+	const struct ibb_package *p = s->selections[target].package;
+
+	if (!asked(s) || !rel || !rel->driver_version || s->resolutions[target]->n_local ||
+	    seen(s, target) || is_version(p->version.version_text, rel->driver_version))
+		return IBB_OK;
+	return ibb_session_warn(s, err,
+				"%s, taken from the package cache for release %s, has the driver "
+				"version %s, but the driver catalog says %s of that release: is it "
+				"the right file?",
+				p->inf_name, rel->id,
+				*p->version.version_text ? p->version.version_text : "(none)",
+				rel->driver_version);
+}
+
 int ibb_session_add_cached(struct ibb_session *s, struct ibb_error *err)
 {
 	IBB_AUTO(ibb_cache_close) struct ibb_cache *c = NULL;
@@ -97,12 +136,18 @@ int ibb_session_add_cached(struct ibb_session *s, struct ibb_error *err)
 	const struct ibb_sources *opened;
 	int r;
 
-	if (!asked(s))
+	if (!asked(s) || !needed(s))
 		return IBB_OK;
 	r = ibb_cache_open(s->q->cache_dir, false, &c, err);
 	if (r)
 		return r == IBB_E_NOTFOUND ? IBB_OK : r;
-	r = ibb_fetch_lock(s->q, &lock, err);
+	if (ibb_cache_shared(c))
+		r = ibb_session_warn(
+			s, err,
+			"the package cache %s %s: what is in it can be changed at any moment",
+			s->q->cache_dir, ibb_cache_shared(c));
+	if (!r)
+		r = ibb_fetch_lock(s->q, &lock, err);
 	if (!r)
 		r = ibb_session_sources(s, &opened, err);
 	for (size_t i = 0; i < s->n_targets && !r; i++)

@@ -78,6 +78,22 @@ void ibb_cache_close(struct ibb_cache *c)
 	free(c);
 }
 
+const char *ibb_cache_shared(const struct ibb_cache *c)
+{
+	static const char *const names[] = {".", "sha256", "meta"};
+	struct stat st;
+
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(names); i++) {
+		if (fstatat(c->fd, names[i], &st, 0))
+			continue; /* not made so far */
+		if (st.st_uid != geteuid() && st.st_uid != 0)
+			return "belongs to another user";
+		if (st.st_mode & 022)
+			return "may be written to by others";
+	}
+	return NULL;
+}
+
 const char *ibb_cache_dir(const struct ibb_cache *c)
 {
 	return c->dir;

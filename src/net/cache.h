@@ -91,6 +91,9 @@ struct ibb_cache_swept {
 };
 int ibb_cache_sweep(struct ibb_cache *c, int64_t before, struct ibb_cache_swept *ret,
 		    struct ibb_error *err) IBB_MUST_CHECK;
+/* NULL, or who else may change what is in it: between a look at a file and its use anything may
+ * happen then. */
+const char *ibb_cache_shared(const struct ibb_cache *c) IBB_MUST_CHECK;
 const char *ibb_cache_dir(const struct ibb_cache *c);
 
 #endif

@@ -837,6 +837,27 @@ def e2e_fetch_bake(world):
         doc = world.ibbake("plan", image.path, "--size", SIZE, *cache, "--json").json()
         check(any("taken from the package cache: installer.zip" in w and "nothing pins it" in w
                   for w in doc["warnings"]), f"warnings: {doc['warnings']}")
+        # the generated package is of another version than the catalog says of that release
+        shown = world.ibbake("catalog", "show", "--json").json()
+        says = next(x["driver_version"] for x in shown["releases"] if x["id"] == release)
+        check(any(f"release {release}, has the driver version 1.0.0.0" in w and
+                  f"the driver catalog says {says}" in w for w in doc["warnings"]),
+              f"warnings: {doc['warnings']}")
+        check(not any("can be changed" in w for w in doc["warnings"]), "the cache is ours alone")
+        right = world.path("right.zip")
+        with zipfile.ZipFile(right, "w") as z:
+            fine = world.package("--version", says + ".0", name="right")
+            for name in sorted(os.listdir(fine)):
+                z.write(os.path.join(fine, name), name)
+        theirs = world.fresh(".cache")
+        world.ibbake("cache", "add", right, "--release", release, "--cache-dir", theirs)
+        os.chmod(os.path.join(theirs, "sha256"), 0o777)
+        doc = world.ibbake("plan", image.path, "--size", SIZE, "--cache-dir", theirs,
+                           "--json").json()
+        check(not any("has the driver version" in w for w in doc["warnings"]), "the right version")
+        check(any("may be written to by others" in w for w in doc["warnings"]),
+              f"warnings: {doc['warnings']}")
+        world.ibbake("cache", "list", "--cache-dir", theirs).mentions("written to by others")
         # one that came over http and that nobody vouches for is not taken by bake either
         meta = os.path.join(n.cache, "meta", os.listdir(os.path.join(n.cache, "meta"))[0])
         with open(meta, encoding="utf-8") as f:
