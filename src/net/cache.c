@@ -51,6 +51,9 @@ int ibb_cache_open(const char *dir, bool create, struct ibb_cache **ret, struct 
 			return r;
 	}
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && create)
+		return ibb_err(err, IBB_E_UNSUPPORTED,
+			       "%s: the package cache is a symbolic link that leads nowhere", dir);
 	if (fd < 0 && errno == ENOENT)
 		return ibb_err(err, IBB_E_NOTFOUND, "%s: there is no package cache", dir);
 	if (fd < 0)
