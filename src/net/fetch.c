@@ -464,6 +464,8 @@ static int wait_tick(void *ctx)
 
 	if (f->t.deadline_ms && ibb_clock_ms() >= f->t.deadline_ms)
 		return IBB_E_TIMEOUT;
+	if (f->t.o->waiting)
+		return f->t.o->waiting(f->t.o->progress_ctx) ? IBB_E_CANCELLED : 0;
 	return ibb_transfer_tick(&f->t) ? IBB_E_CANCELLED : 0;
 }
 

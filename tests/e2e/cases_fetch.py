@@ -553,6 +553,10 @@ def e2e_fetch_tls(world):
         with open(os.path.join(n.cache, "meta", digest(BODY) + ".json"), encoding="utf-8") as g:
             check("SECRET" not in g.read(), "a secret is stored")
         os.unlink(doc["path"])
+        keys = world.path("keys.log")
+        f = n.file("secret", *cacert, env={"SSLKEYLOGFILE": keys})
+        same((f["state"], os.path.exists(keys)), ("fetched", False), "the secrets of TLS")
+        os.unlink(doc["path"])
         # the environment, as curl's tool reads it
         n.fetch("ca", *NOBODY, env={"CURL_CA_BUNDLE": cacert[1]})
         os.unlink(doc["path"])
@@ -675,15 +679,18 @@ def e2e_fetch_together(world):
         while not s.log:
             time.sleep(0.01)
         time.sleep(0.2)
-        second = subprocess.Popen(argv, env=world.env, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL, cwd=world.dir)
+        second = subprocess.Popen([*argv, "--progress", "plain"], env=world.env, text=True,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                  cwd=world.dir)
         time.sleep(0.1)
         swept = world.ibbake("cache", "prune", "--cache-dir", n.cache, "--json").json()
         same((swept["leftovers"]["removed"], swept["leftovers"]["in_use"] > 0), (0, True),
              "prune beside a download")
         first.kill()
         first.wait()
-        same(second.wait(timeout=30), 0, "the one that waited")
+        err = second.communicate(timeout=30)[1]
+        same(second.returncode, 0, "the one that waited")
+        same(err.count("waiting for another process"), 1, f"what it said: {err}")
         check(len(s.log) == 2 and s.log[1].first, "it went on from what was there")
         same(list(n.cached()), [digest(BODY)], "the cache")
 
