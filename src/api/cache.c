@@ -89,7 +89,7 @@ static int prune_one(struct job *j, const struct ibb_cache_entry *e, struct ibb_
 	bool removed = false;
 	int r;
 
-	if (j->q->prune_files && e->added <= now - j->q->older_than_s) {
+	if (j->q->prune_files && !e->strange && e->added <= now - j->q->older_than_s) {
 		r = ibb_cache_remove(j->cache, e, &removed, err);
 		if (r)
 			return r;

@@ -231,12 +231,16 @@ int ibb_digest_fd(int fd, const char *name, ibb_cache_progress_fn progress, void
 int ibb_cache_check(const struct ibb_cache_entry *e, ibb_cache_progress_fn progress, void *ctx,
 		    struct ibb_sha256 *ret_actual, struct ibb_error *err)
 {
-	IBB_AUTO_FD int fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	IBB_AUTO_FD int fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	char hex[IBB_SHA256_HEX_SIZE];
 	struct ibb_sha256 d;
 	uint64_t size;
 	int r;
 
+	if (e->strange) {
+		ibb_err(err, IBB_E_IO, "%s: no regular file", e->path);
+		return ibb_err_hint(err, IBB_E_IO, "take it away by hand");
+	}
 	if (fd < 0)
 		return ibb_err_os(err, errno, "%s: open", e->path);
 	r = ibb_digest_fd(fd, e->path, progress, ctx, &d, &size, err);
@@ -283,6 +287,21 @@ static int by_digest(const void *a, const void *b)
 	return memcmp(&x->sha256, &y->sha256, sizeof(x->sha256));
 }
 
+/* It takes the place of a file, so that whoever lists the cache has to see it. */
+static int strange(struct ibb_cache *c, const struct ibb_sha256 *d, struct ibb_cache_entry *ret,
+		   struct ibb_error *err)
+{
+	struct ibb_cache_entry e = {.sha256 = *d, .strange = true};
+	char name[IBB_CACHE_NAME];
+
+	ibb_cache_file_name(d, name);
+	e.path = ibb_asprintf("%s/%s", c->dir, name);
+	if (!e.path)
+		return ibb_err_nomem(err);
+	*ret = e;
+	return IBB_OK;
+}
+
 static int add_name(struct ibb_cache *c, const char *folder, const char *name, struct list *l,
 		    struct ibb_error *err)
 {
@@ -297,10 +316,11 @@ static int add_name(struct ibb_cache *c, const char *folder, const char *name, s
 	if (ibb_grow(&l->items, &l->cap, l->n, sizeof(*l->items)))
 		return ibb_err_nomem(err);
 	r = look(c, &d, &l->items[l->n], err);
+	if (r == IBB_E_CORRUPT)
+		r = strange(c, &d, &l->items[l->n], err);
 	if (!r)
 		l->n++;
-	/* it may go while we look */
-	return r == IBB_E_NOTFOUND || r == IBB_E_CORRUPT ? IBB_OK : r;
+	return r == IBB_E_NOTFOUND ? IBB_OK : r; /* it may go while we look */
 }
 
 static DIR *open_dir(struct ibb_cache *c, const char *name)

@@ -45,6 +45,7 @@ struct ibb_cache_entry {
 	char *url_sha256; /* of the whole URL, with what ibb_url_shown() leaves out; or NULL */
 	int64_t added;	  /* seconds since 1970 */
 	bool insecure;	  /* came over http, and never otherwise, while nobody knew its digest */
+	bool strange; /* no regular file: a link, a directory; ibb_cache_list() alone tells of it */
 	uint64_t inode, changed; /* of the file that was looked at; changed: nanoseconds */
 };
 void ibb_cache_entry_clear(struct ibb_cache_entry *e);

@@ -814,6 +814,13 @@ def e2e_cache(world):
              ["removed", "right", "right"], "verify --remove")
         check(not os.path.exists(path), "the wrong file is still there")
         cache("verify")
+        # what is no file there is named, and keeps nobody from the others
+        os.makedirs(os.path.join(path, "d"))
+        os.makedirs(os.path.join(n.cache, "partial", "add-0.data"))
+        cache("verify", rc=255).says(path + ": no regular file")
+        cache("prune", "--older-than", "1d")
+        os.removedirs(os.path.join(path, "d"))
+        os.rmdir(os.path.join(n.cache, "partial", "add-0.data"))
         same(len(cache("prune", "--older-than", "1d", "--json").json()["files"]), 2, "kept")
         cache("prune", "--older-than", "0")
         same(n.cached(), {}, "after prune")

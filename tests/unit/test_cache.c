@@ -215,9 +215,15 @@ static void strange_things(void **state)
 	snprintf(path, sizeof(path), "%s/meta/%s.json", w->cache, hex);
 	write_file(path, "{\"file\": 7, \"release\": [], \"added\": \"x\", \"insecure\": 1}");
 	assert_ok(ibb_cache_list(w->c, &list, &n, &err), err);
-	assert_int_equal(n, 1);
-	assert_null(list[0].file_name);
-	assert_null(list[0].release);
+	assert_int_equal(n, 2);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(list[i].strange, memcmp(&list[i].sha256, &d, sizeof(d)) != 0);
+		assert_null(list[i].file_name);
+		assert_null(list[i].release);
+		if (list[i].strange)
+			assert_fails(ibb_cache_check(&list[i], NULL, NULL, &actual, &err), IBB_E_IO,
+				     err, "no regular file");
+	}
 	ibb_cache_entries_free(list, n);
 	write_file(path, "{");
 	assert_int_equal(chmod(e.path, 0600), 0);
