@@ -89,7 +89,7 @@ static int prune_one(struct job *j, const struct ibb_cache_entry *e, struct ibb_
 	bool removed = false;
 	int r;
 
-	if (j->q->prune_files && e->added <= now - j->q->older_than_s) {
+	if (j->q->prune_files && !e->strange && e->added <= now - j->q->older_than_s) {
 		r = ibb_cache_remove(j->cache, e, &removed, err);
 		if (r)
 			return r;
@@ -274,6 +274,10 @@ int ibb_do_cache(const struct ibb_request *q, enum ibb_cache_task task, char **r
 	ibb_jb_str(&j.b, j.root, "cache", q->cache_dir);
 	j.files = ibb_jb_array(&j.b, j.root, "files");
 	j.warnings = ibb_jb_array(&j.b, j.root, "warnings");
+	if (cache && ibb_cache_shared(cache))
+		ibb_jb_fmt(&j.b, j.warnings, NULL,
+			   "the package cache %s %s: what is in it can be changed at any moment",
+			   q->cache_dir, ibb_cache_shared(cache));
 	r = cache ? run(&j, task, err) : IBB_OK; /* no cache so far: it is empty */
 	if (r) {
 		ibb_jb_clear(&j.b);

@@ -45,12 +45,15 @@ static int take(struct taking *t, const struct ibb_release *rel, const struct ib
 	const char *name = e->file_name ? e->file_name : rel->package ? rel->package : rel->id;
 	IBB_AUTO_FREE char *text = NULL;
 	char hex[IBB_SHA256_HEX_SIZE];
-	int r;
+	int r = IBB_OK;
 
 	ibb_sha256_hex(&e->sha256, hex);
-	r = is_source(t->to, hex) ? IBB_OK : ibb_sources_add(t->to, e->path, name, t->err);
-	if (!r && !is_source(t->to, hex)) /* it was checked before, by its path */
-		r = ibb_err(t->err, IBB_E_CONFLICT, "it was changed while it was read");
+	if (!is_source(t->to, hex)) {
+		r = ibb_sources_add(t->to, e->path, name, t->err);
+		if (!r && !is_source(t->to, hex)) /* it was right a moment ago */
+			r = ibb_err(t->err, IBB_E_UNTRUSTED, "%s was changed while it was read",
+				    e->path);
+	}
 	if (r)
 		return ibb_err_prefix(t->err, r, "%s, of the package cache", name);
 	text = ibb_asprintf("taken from the package cache: %s, release %s; %s%s", name, rel->id,
@@ -86,6 +89,17 @@ static int add(struct taking *t, struct ibb_cache *c, const struct ibb_lockfile 
 	return r;
 }
 
+static int warn_shared(struct taking *t, const struct ibb_cache *c)
+{
+	IBB_AUTO_FREE char *text = NULL;
+
+	if (!ibb_cache_shared(c))
+		return IBB_OK;
+	text = ibb_asprintf("the package cache %s %s: what is in it can be changed at any moment",
+			    t->q->cache_dir, ibb_cache_shared(c));
+	return text ? t->warn(t->ctx, text, t->err) : ibb_err_nomem(t->err);
+}
+
 int ibb_cached_add(const struct ibb_request *q, const struct ibb_release *const *releases, size_t n,
 		   struct ibb_sources *to, ibb_cached_warn_fn warn, void *ctx,
 		   struct ibb_error *err)
@@ -97,7 +111,9 @@ int ibb_cached_add(const struct ibb_request *q, const struct ibb_release *const 
 
 	if (r)
 		return r == IBB_E_NOTFOUND ? IBB_OK : r;
-	r = ibb_fetch_lock(q, &lock, err);
+	r = warn_shared(&t, c);
+	if (!r)
+		r = ibb_fetch_lock(q, &lock, err);
 	for (size_t i = 0; i < n && !r; i++) {
 		bool seen = false;
 
@@ -125,6 +141,49 @@ static bool asked(const struct ibb_session *s)
 	return !s->q->n_driver_dirs && !s->q->bundle && !s->q->opened && s->q->cache_dir;
 }
 
+/* Was it for an earlier target? */
+static bool seen(const struct ibb_session *s, size_t target)
+{
+	for (size_t i = 0; i < target; i++)
+		if (s->resolutions[i]->recommended == s->resolutions[target]->recommended)
+			return true;
+	return false;
+}
+
+/* Does any target need a file of the cache at all? */
+static bool needed(const struct ibb_session *s)
+{
+	for (size_t i = 0; i < s->n_targets; i++)
+		if (s->resolutions[i]->recommended && !s->resolutions[i]->n_local)
+			return true;
+	return false;
+}
+
+/* "24.4.26429" is what an INF calls 24.4.26429.0. */
+static bool is_version(const char *have, const char *want)
+{
+	const size_t n = strlen(want);
+
+	return strncmp(have, want, n) == 0 && (!have[n] || have[n] == '.');
+}
+
+int ibb_session_check_cached(struct ibb_session *s, size_t target, struct ibb_error *err)
+{
+	const struct ibb_release *rel = s->resolutions[target]->recommended;
+	const struct ibb_package *p = s->selections[target].package;
+
+	if (!asked(s) || !rel || !rel->driver_version || s->resolutions[target]->n_local ||
+	    seen(s, target) || is_version(p->version.version_text, rel->driver_version))
+		return IBB_OK;
+	return ibb_session_warn(s, err,
+				"%s, taken from the package cache for release %s, has the driver "
+				"version %s, but the driver catalog says %s of that release: is it "
+				"the right file?",
+				p->inf_name, rel->id,
+				*p->version.version_text ? p->version.version_text : "(none)",
+				rel->driver_version);
+}
+
 static int warn_session(void *ctx, const char *text, struct ibb_error *err)
 {
 	return ibb_session_warn(ctx, err, "%s", text);
@@ -136,7 +195,7 @@ int ibb_session_add_cached(struct ibb_session *s, struct ibb_error *err)
 	const struct ibb_sources *opened;
 	int r;
 
-	if (!asked(s))
+	if (!asked(s) || !needed(s))
 		return IBB_OK;
 	list = ibb_calloc_array(s->n_targets, sizeof(*list));
 	if (!list)

@@ -25,6 +25,10 @@ int ibb_cached_hint(const struct ibb_request *q, const char *size, const char *w
  * came in for; either way each is warned of. Nothing with driver_dirs or a bundle.
  */
 int ibb_session_add_cached(struct ibb_session *s, struct ibb_error *err) IBB_MUST_CHECK;
+/* A target's package out of the cache that has another version than the catalog says of the
+ * release: the file may have come in under a wrong name, which is warned of. */
+int ibb_session_check_cached(struct ibb_session *s, size_t target,
+			     struct ibb_error *err) IBB_MUST_CHECK;
 /* No package was found: when the cache could have had one, the hint says how it gets there. */
 int ibb_session_hint_fetch(const struct ibb_session *s, int r, struct ibb_error *err);
 

@@ -164,6 +164,14 @@ static int progress(void *ctx, uint64_t done, uint64_t total)
 	return q->progress ? q->progress(q->progress_ctx, &p) : 0;
 }
 
+static int waiting(void *ctx)
+{
+	const struct ibb_request *q = ctx;
+	struct ibb_progress p = {.phase = "waiting for another process"};
+
+	return q->progress ? q->progress(q->progress_ctx, &p) : 0;
+}
+
 static struct ibb_fetch_options fetch_options(const struct ibb_request *q)
 {
 	return (struct ibb_fetch_options){.http_proxy = q->http_proxy,
@@ -178,6 +186,7 @@ static struct ibb_fetch_options fetch_options(const struct ibb_request *q)
 					  .allow_insecure = q->allow_insecure_fetch,
 					  .accept = ibb_fetch_accept,
 					  .progress = progress,
+					  .waiting = waiting,
 					  .progress_ctx = (void *)q};
 }
 

@@ -308,6 +308,8 @@ static int select_all(struct ibb_session *s, struct ibb_error *err)
 		if (!r)
 			r = warn_selection(s, &s->selections[i], err);
 		if (!r)
+			r = ibb_session_check_cached(s, i, err);
+		if (!r)
 			r = ibb_session_choose(s, s->selections[i].package, err);
 	}
 	return r;

@@ -37,6 +37,9 @@ void cli_network(struct cli *c)
 {
 	const char *all = env("all_proxy", "ALL_PROXY");
 
+	/* libcurl and OpenSSL would write the secrets of every TLS connection to the file that it
+	 * names; no other thread runs so far */
+	unsetenv("SSLKEYLOGFILE");
 	if (c->q.https_proxy) { /* --proxy: for all */
 		c->q.http_proxy = c->q.https_proxy;
 	} else {

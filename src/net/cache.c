@@ -51,6 +51,9 @@ int ibb_cache_open(const char *dir, bool create, struct ibb_cache **ret, struct 
 			return r;
 	}
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && create)
+		return ibb_err(err, IBB_E_UNSUPPORTED,
+			       "%s: the package cache is a symbolic link that leads nowhere", dir);
 	if (fd < 0 && errno == ENOENT)
 		return ibb_err(err, IBB_E_NOTFOUND, "%s: there is no package cache", dir);
 	if (fd < 0)
@@ -76,6 +79,22 @@ void ibb_cache_close(struct ibb_cache *c)
 	ibb_close_fd(&c->fd);
 	free(c->dir);
 	free(c);
+}
+
+const char *ibb_cache_shared(const struct ibb_cache *c)
+{
+	static const char *const names[] = {".", "sha256", "meta"};
+	struct stat st;
+
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(names); i++) {
+		if (fstatat(c->fd, names[i], &st, 0))
+			continue; /* not made so far */
+		if (st.st_uid != geteuid() && st.st_uid != 0)
+			return "belongs to another user";
+		if (st.st_mode & 022)
+			return "may be written to by others";
+	}
+	return NULL;
 }
 
 const char *ibb_cache_dir(const struct ibb_cache *c)
@@ -212,12 +231,16 @@ int ibb_digest_fd(int fd, const char *name, ibb_cache_progress_fn progress, void
 int ibb_cache_check(const struct ibb_cache_entry *e, ibb_cache_progress_fn progress, void *ctx,
 		    struct ibb_sha256 *ret_actual, struct ibb_error *err)
 {
-	IBB_AUTO_FD int fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	IBB_AUTO_FD int fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	char hex[IBB_SHA256_HEX_SIZE];
 	struct ibb_sha256 d;
 	uint64_t size;
 	int r;
 
+	if (e->strange) {
+		ibb_err(err, IBB_E_IO, "%s: no regular file", e->path);
+		return ibb_err_hint(err, IBB_E_IO, "take it away by hand");
+	}
 	if (fd < 0)
 		return ibb_err_os(err, errno, "%s: open", e->path);
 	r = ibb_digest_fd(fd, e->path, progress, ctx, &d, &size, err);
@@ -264,6 +287,21 @@ static int by_digest(const void *a, const void *b)
 	return memcmp(&x->sha256, &y->sha256, sizeof(x->sha256));
 }
 
+/* It takes the place of a file, so that whoever lists the cache has to see it. */
+static int strange(struct ibb_cache *c, const struct ibb_sha256 *d, struct ibb_cache_entry *ret,
+		   struct ibb_error *err)
+{
+	struct ibb_cache_entry e = {.sha256 = *d, .strange = true};
+	char name[IBB_CACHE_NAME];
+
+	ibb_cache_file_name(d, name);
+	e.path = ibb_asprintf("%s/%s", c->dir, name);
+	if (!e.path)
+		return ibb_err_nomem(err);
+	*ret = e;
+	return IBB_OK;
+}
+
 static int add_name(struct ibb_cache *c, const char *folder, const char *name, struct list *l,
 		    struct ibb_error *err)
 {
@@ -278,10 +316,11 @@ static int add_name(struct ibb_cache *c, const char *folder, const char *name, s
 	if (ibb_grow(&l->items, &l->cap, l->n, sizeof(*l->items)))
 		return ibb_err_nomem(err);
 	r = look(c, &d, &l->items[l->n], err);
+	if (r == IBB_E_CORRUPT)
+		r = strange(c, &d, &l->items[l->n], err);
 	if (!r)
 		l->n++;
-	/* it may go while we look */
-	return r == IBB_E_NOTFOUND || r == IBB_E_CORRUPT ? IBB_OK : r;
+	return r == IBB_E_NOTFOUND ? IBB_OK : r; /* it may go while we look */
 }
 
 static DIR *open_dir(struct ibb_cache *c, const char *name)

@@ -45,6 +45,7 @@ struct ibb_cache_entry {
 	char *url_sha256; /* of the whole URL, with what ibb_url_shown() leaves out; or NULL */
 	int64_t added;	  /* seconds since 1970 */
 	bool insecure;	  /* came over http, and never otherwise, while nobody knew its digest */
+	bool strange; /* no regular file: a link, a directory; ibb_cache_list() alone tells of it */
 	uint64_t inode, changed; /* of the file that was looked at; changed: nanoseconds */
 };
 void ibb_cache_entry_clear(struct ibb_cache_entry *e);
@@ -91,6 +92,9 @@ struct ibb_cache_swept {
 };
 int ibb_cache_sweep(struct ibb_cache *c, int64_t before, struct ibb_cache_swept *ret,
 		    struct ibb_error *err) IBB_MUST_CHECK;
+/* NULL, or who else may change what is in it: between a look at a file and its use anything may
+ * happen then. */
+const char *ibb_cache_shared(const struct ibb_cache *c) IBB_MUST_CHECK;
 const char *ibb_cache_dir(const struct ibb_cache *c);
 
 #endif

@@ -151,11 +151,14 @@ static int sweep_partial(struct ibb_cache *c, const char *file, size_t n_key,
 {
 	struct ibb_partial p = {.lock_fd = -1, .fd = -1};
 	char key[80], name[IBB_CACHE_NAME];
+	struct stat st;
 	uint64_t bytes;
 	int r;
 
 	snprintf(key, sizeof(key), "%.*s", (int)n_key, file);
 	snprintf(name, sizeof(name), "partial/%s.data", key);
+	if (fstatat(c->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
+		return IBB_OK; /* none of ours */
 	bytes = size_of(c, name);
 	r = ibb_partial_take(c, key, never, NULL, &p, err);
 	if (r == IBB_E_CANCELLED) {

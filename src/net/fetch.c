@@ -408,6 +408,10 @@ static int from_cache(struct fetch *f, struct ibb_error *err)
 		if (!r && w->release && e.n_releases)
 			r = IBB_E_NOTFOUND; /* what a URL gives may change with the release */
 	}
+	if (!r && !w->sha256 && w->size_bytes && e.size_bytes != w->size_bytes) {
+		ibb_cache_entry_clear(&e);
+		r = IBB_E_NOTFOUND; /* the catalog knows better by now */
+	}
 	if (!r)
 		r = ibb_cache_check(&e, NULL, NULL, &actual, err);
 	if (!r && !w->sha256 && e.insecure && !f->t.o->allow_insecure)
@@ -460,6 +464,8 @@ static int wait_tick(void *ctx)
 
 	if (f->t.deadline_ms && ibb_clock_ms() >= f->t.deadline_ms)
 		return IBB_E_TIMEOUT;
+	if (f->t.o->waiting)
+		return f->t.o->waiting(f->t.o->progress_ctx) ? IBB_E_CANCELLED : 0;
 	return ibb_transfer_tick(&f->t) ? IBB_E_CANCELLED : 0;
 }
 

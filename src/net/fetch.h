@@ -6,7 +6,9 @@
 #include "net/cache.h"
 
 struct ibb_fetch_options {
-	/* As in curl's environment variables, which the library does not read; NULL: none. */
+	/* As in curl's environment variables, which the library does not read (but OpenSSL reads
+	 * its own: OPENSSL_CONF, and libcurl SSLKEYLOGFILE, which ibbake takes away); NULL: none.
+	 */
 	const char *http_proxy, *https_proxy, *no_proxy;
 	const char *ca_file, *ca_dir; /* NULL: those of the system */
 	unsigned connect_s, stall_s;  /* no connection, no bytes for so long; 0: 30, 60 */
@@ -20,6 +22,9 @@ struct ibb_fetch_options {
 	 * IBB_E_UNSUPPORTED: no, the next URL is tried. NULL: anything may. */
 	int (*accept)(const char *path, struct ibb_error *err);
 	int (*progress)(void *ctx, uint64_t done, uint64_t total); /* non-zero: IBB_E_CANCELLED */
+	/* Called, with progress_ctx, while another process is at the same file; non-zero:
+	 * IBB_E_CANCELLED. NULL: progress is. */
+	int (*waiting)(void *ctx);
 	void *progress_ctx;
 };
 

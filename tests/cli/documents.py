@@ -518,7 +518,8 @@ def hives(r, package):
 
 def downloads(r):
     """Fetched, cached, refused, pinned; the cache looked at, damaged, swept."""
-    server = Server({"/a": good(b"a" * 5000), "/b": lambda c, q: answer(c, "404 Not Found")})
+    body = b"MZ" + b"a" * 4998
+    server = Server({"/a": good(body), "/b": lambda c, q: answer(c, "404 Not Found")})
     over, cache, lock = r.path("over.json"), r.path("cache"), r.path("downloads.lock")
 
     def release(name, sha256, path):
@@ -529,7 +530,7 @@ def downloads(r):
                 "windows_basis": "made by the test", "source": "azx", "confidence": "A",
                 **({"sha256_basis": "the test"} if sha256 else {})}
 
-    digest = hashlib.sha256(b"a" * 5000).hexdigest()
+    digest = hashlib.sha256(body).hexdigest()
     with open(over, "w", encoding="utf-8") as f:
         json.dump({"format": 1, "title": "test", "as_of": "2026-01-01",
                    "releases": [release("one", None, "/a"), release("two", digest, "/b")]}, f)

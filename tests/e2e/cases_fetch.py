@@ -553,6 +553,10 @@ def e2e_fetch_tls(world):
         with open(os.path.join(n.cache, "meta", digest(BODY) + ".json"), encoding="utf-8") as g:
             check("SECRET" not in g.read(), "a secret is stored")
         os.unlink(doc["path"])
+        keys = world.path("keys.log")
+        f = n.file("secret", *cacert, env={"SSLKEYLOGFILE": keys})
+        same((f["state"], os.path.exists(keys)), ("fetched", False), "the secrets of TLS")
+        os.unlink(doc["path"])
         # the environment, as curl's tool reads it
         n.fetch("ca", *NOBODY, env={"CURL_CA_BUNDLE": cacert[1]})
         os.unlink(doc["path"])
@@ -675,15 +679,18 @@ def e2e_fetch_together(world):
         while not s.log:
             time.sleep(0.01)
         time.sleep(0.2)
-        second = subprocess.Popen(argv, env=world.env, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL, cwd=world.dir)
+        second = subprocess.Popen([*argv, "--progress", "plain"], env=world.env, text=True,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                  cwd=world.dir)
         time.sleep(0.1)
         swept = world.ibbake("cache", "prune", "--cache-dir", n.cache, "--json").json()
         same((swept["leftovers"]["removed"], swept["leftovers"]["in_use"] > 0), (0, True),
              "prune beside a download")
         first.kill()
         first.wait()
-        same(second.wait(timeout=30), 0, "the one that waited")
+        err = second.communicate(timeout=30)[1]
+        same(second.returncode, 0, "the one that waited")
+        same(err.count("waiting for another process"), 1, f"what it said: {err}")
         check(len(s.log) == 2 and s.log[1].first, "it went on from what was there")
         same(list(n.cached()), [digest(BODY)], "the cache")
 
@@ -807,6 +814,13 @@ def e2e_cache(world):
              ["removed", "right", "right"], "verify --remove")
         check(not os.path.exists(path), "the wrong file is still there")
         cache("verify")
+        # what is no file there is named, and keeps nobody from the others
+        os.makedirs(os.path.join(path, "d"))
+        os.makedirs(os.path.join(n.cache, "partial", "add-0.data"))
+        cache("verify", rc=255).says(path + ": no regular file")
+        cache("prune", "--older-than", "1d")
+        os.removedirs(os.path.join(path, "d"))
+        os.rmdir(os.path.join(n.cache, "partial", "add-0.data"))
         same(len(cache("prune", "--older-than", "1d", "--json").json()["files"]), 2, "kept")
         cache("prune", "--older-than", "0")
         same(n.cached(), {}, "after prune")
@@ -837,6 +851,27 @@ def e2e_fetch_bake(world):
         doc = world.ibbake("plan", image.path, "--size", SIZE, *cache, "--json").json()
         check(any("taken from the package cache: installer.zip" in w and "nothing pins it" in w
                   for w in doc["warnings"]), f"warnings: {doc['warnings']}")
+        # the generated package is of another version than the catalog says of that release
+        shown = world.ibbake("catalog", "show", "--json").json()
+        says = next(x["driver_version"] for x in shown["releases"] if x["id"] == release)
+        check(any(f"release {release}, has the driver version 1.0.0.0" in w and
+                  f"the driver catalog says {says}" in w for w in doc["warnings"]),
+              f"warnings: {doc['warnings']}")
+        check(not any("can be changed" in w for w in doc["warnings"]), "the cache is ours alone")
+        right = world.path("right.zip")
+        with zipfile.ZipFile(right, "w") as z:
+            fine = world.package("--version", says + ".0", name="right")
+            for name in sorted(os.listdir(fine)):
+                z.write(os.path.join(fine, name), name)
+        theirs = world.fresh(".cache")
+        world.ibbake("cache", "add", right, "--release", release, "--cache-dir", theirs)
+        os.chmod(os.path.join(theirs, "sha256"), 0o777)
+        doc = world.ibbake("plan", image.path, "--size", SIZE, "--cache-dir", theirs,
+                           "--json").json()
+        check(not any("has the driver version" in w for w in doc["warnings"]), "the right version")
+        check(any("may be written to by others" in w for w in doc["warnings"]),
+              f"warnings: {doc['warnings']}")
+        world.ibbake("cache", "list", "--cache-dir", theirs).mentions("written to by others")
         # one that came over http and that nobody vouches for is not taken by bake either
         meta = os.path.join(n.cache, "meta", os.listdir(os.path.join(n.cache, "meta"))[0])
         with open(meta, encoding="utf-8") as f:

@@ -215,9 +215,15 @@ static void strange_things(void **state)
 	snprintf(path, sizeof(path), "%s/meta/%s.json", w->cache, hex);
 	write_file(path, "{\"file\": 7, \"release\": [], \"added\": \"x\", \"insecure\": 1}");
 	assert_ok(ibb_cache_list(w->c, &list, &n, &err), err);
-	assert_int_equal(n, 1);
-	assert_null(list[0].file_name);
-	assert_null(list[0].release);
+	assert_int_equal(n, 2);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(list[i].strange, memcmp(&list[i].sha256, &d, sizeof(d)) != 0);
+		assert_null(list[i].file_name);
+		assert_null(list[i].release);
+		if (list[i].strange)
+			assert_fails(ibb_cache_check(&list[i], NULL, NULL, &actual, &err), IBB_E_IO,
+				     err, "no regular file");
+	}
 	ibb_cache_entries_free(list, n);
 	write_file(path, "{");
 	assert_int_equal(chmod(e.path, 0600), 0);
@@ -326,14 +332,38 @@ static void no_memory(void **state)
 	assert_int_equal(count_lines(w->cache), 2); /* the file and its metadata */
 }
 
+/* By release alone a file is taken only when it has the size that is known. */
+static void known_size(void **state)
+{
+	struct world *w = *state;
+	struct ibb_fetch_options o = {.offline = true};
+	struct ibb_fetch_what what = {.release = "r", .file_name = "f.exe", .size_bytes = 8};
+	struct ibb_fetched f = {0};
+	struct ibb_error err = {0};
+
+	add_as(w, "content", "r");
+	assert_fails(ibb_fetch_file(w->c, &what, &o, &f, &err), IBB_E_UNSUPPORTED, err,
+		     "not in the package cache");
+	what.size_bytes = 7;
+	assert_ok(ibb_fetch_file(w->c, &what, &o, &f, &err), err);
+	assert_true(f.from_cache);
+	ibb_fetched_clear(&f);
+}
+
 static void not_there(void **state)
 {
 	struct ibb_cache *c;
 	struct ibb_error err = {0};
+	char link[64];
 
 	(void)state;
 	assert_fails(ibb_cache_open("/nonexistent/cache", false, &c, &err), IBB_E_NOTFOUND, err,
 		     "there is no package cache");
+	snprintf(link, sizeof(link), "/tmp/ibbake-link-%ld", (long)getpid());
+	assert_int_equal(symlink("/nonexistent/cache", link), 0);
+	assert_fails(ibb_cache_open(link, true, &c, &err), IBB_E_UNSUPPORTED, err,
+		     "symbolic link that leads nowhere");
+	assert_int_equal(unlink(link), 0);
 	assert_fails(ibb_cache_open("", true, &c, &err), IBB_E_INVALID, err, "empty name");
 	assert_fails(ibb_cache_open("/dev/null/x", true, &c, &err), IBB_E_IO, err, "/dev/null");
 }
@@ -347,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(strange_things, setup, teardown),
 		cmocka_unit_test_setup_teardown(locks, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(known_size, setup, teardown),
 		cmocka_unit_test(not_there),
 	};
 
