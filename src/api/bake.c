@@ -112,13 +112,16 @@ static int manifest_text(struct ibb_session *s, const struct ibb_applied *applie
 			 struct ibb_error *err)
 {
 	IBB_AUTO_FREE struct ibb_left_out *left = NULL;
-	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
+	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL, *archives = NULL;
 	IBB_AUTO_BUF struct ibb_buf text = {0};
 	struct ibb_manifest_input m;
 	int r = ibb_session_manifest(s, applied, &m, &left, err);
 
+	if (!r)
+		r = ibb_session_archives(s, &archives, err);
 	if (r)
 		return r;
+	m.archives = archives;
 	m.input = in;
 	m.output = out;
 	m.writing = writing(s->q, in);

@@ -42,6 +42,7 @@ static int plan_doc(struct ibb_session *s, char **ret_json, struct ibb_error *er
 	ibb_jb_str(&b, root, "signature", ibb_plan_signature(s->plan));
 	ibb_identity_json(&id, &b, ibb_jb_object(&b, root, "input"));
 	ibb_identity_clear(&id);
+	ibb_session_archives_json(s, &b, ibb_jb_array(&b, root, "archives"));
 	ibb_plan_part_json(s, &b, root);
 	return ibb_doc_print(&b, ret_json, err);
 }

@@ -102,6 +102,11 @@ int ibb_session_sources(struct ibb_session *s, const struct ibb_sources **ret,
 			struct ibb_error *err) IBB_MUST_CHECK;
 /* What a session that shares this one's sources has to know. */
 struct ibb_sources *ibb_session_shared_sources(struct ibb_session *s);
+/* The archives among them, into a list; the same as a list of its own. */
+void ibb_session_archives_json(const struct ibb_session *s, struct ibb_jb *b,
+			       struct ibb_json *list);
+int ibb_session_archives(const struct ibb_session *s, struct ibb_json **ret,
+			 struct ibb_error *err) IBB_MUST_CHECK;
 /* Search them, and what else `how` names, into s->found. */
 int ibb_session_find(struct ibb_session *s, struct ibb_package_search *how,
 		     struct ibb_error *err) IBB_MUST_CHECK;

@@ -252,10 +252,8 @@ int ibb_sources_warnings(const struct ibb_sources *s,
 	return r;
 }
 
-void ibb_sources_json(const struct ibb_sources *s, struct ibb_jb *b, struct ibb_json *obj)
+static void archives_json(const struct ibb_sources *s, struct ibb_jb *b, struct ibb_json *list)
 {
-	struct ibb_json *list = s->n_archives ? ibb_jb_array(b, obj, "archives") : NULL;
-
 	for (size_t i = 0; i < s->n_archives; i++) {
 		const struct ibb_source_archive *a = &s->archives[i];
 
@@ -272,7 +270,26 @@ void ibb_sources_json(const struct ibb_sources *s, struct ibb_jb *b, struct ibb_
 	}
 }
 
+void ibb_sources_json(const struct ibb_sources *s, struct ibb_jb *b, struct ibb_json *obj)
+{
+	if (s->n_archives)
+		archives_json(s, b, ibb_jb_array(b, obj, "archives"));
+}
+
 /* ---- sessions ---- */
+
+void ibb_session_archives_json(const struct ibb_session *s, struct ibb_jb *b, struct ibb_json *list)
+{
+	archives_json(s->sources ? s->sources : &s->own_sources, b, list);
+}
+
+int ibb_session_archives(const struct ibb_session *s, struct ibb_json **ret, struct ibb_error *err)
+{
+	struct ibb_jb b = {0};
+
+	ibb_session_archives_json(s, &b, ibb_jb_array(&b, NULL, NULL));
+	return ibb_jb_done(&b, ret, err);
+}
 
 struct ibb_sources *ibb_session_shared_sources(struct ibb_session *s)
 {

@@ -228,7 +228,7 @@ int ibb_wims_manifest(const struct ibb_wims *set, struct ibb_wim *now, const cha
 		      char **ret_text, struct ibb_error *err)
 {
 	IBB_AUTO_FREE struct ibb_json **images = ibb_calloc_array(set->n, sizeof(*images));
-	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL;
+	IBB_AUTO(ibb_json_free) struct ibb_json *doc = NULL, *archives = NULL;
 	IBB_AUTO_BUF struct ibb_buf text = {0};
 	struct ibb_wim_identity out;
 	struct ibb_wim_manifest_input m = {.input = &set->input,
@@ -238,10 +238,11 @@ int ibb_wims_manifest(const struct ibb_wims *set, struct ibb_wim *now, const cha
 					   .n_images = set->n,
 					   .warnings = set->common.warnings,
 					   .n_warnings = set->common.n_warnings};
-	int r = IBB_OK;
+	int r = images ? ibb_session_archives(&set->common, &archives, err) : ibb_err_nomem(err);
 
-	if (!images)
-		return ibb_err_nomem(err);
+	if (r)
+		return r;
+	m.archives = archives;
 	for (size_t i = 0; i < set->n; i++)
 		images[i] = set->items[i].doc;
 	if (now)

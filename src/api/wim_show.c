@@ -174,7 +174,7 @@ int ibb_wims_plan(const struct ibb_request *q, char **ret_json, struct ibb_error
 {
 	struct ibb_wims set;
 	struct ibb_jb b = {0};
-	struct ibb_json *root;
+	struct ibb_json *root, *archives;
 	int r = ibb_wims_open(q, false, &set, err);
 
 	if (r)
@@ -182,8 +182,11 @@ int ibb_wims_plan(const struct ibb_request *q, char **ret_json, struct ibb_error
 	/* what bake could not write is refused here as well */
 	r = ibb_wim_check_writable(set.wim, false, err);
 	root = begin(&set, "ibbake-wim-plan/1", "input", &b);
+	archives = ibb_jb_array(&b, root, "archives");
 	if (!r)
 		r = each(&set, plan_image, &b, ibb_jb_array(&b, root, "images"), err);
+	if (!r) /* known by now */
+		ibb_session_archives_json(&set.common, &b, archives);
 	r = end(&b, r, ret_json, err);
 	ibb_wims_close(&set);
 	return r;

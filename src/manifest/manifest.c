@@ -382,6 +382,15 @@ void ibb_manifest_part_json(const struct ibb_manifest_input *in, struct ibb_jb *
 		ibb_jb_str(b, list, NULL, in->warnings[i]);
 }
 
+void ibb_manifest_archives_json(const struct ibb_json *archives, struct ibb_jb *b,
+				struct ibb_json *obj)
+{
+	if (archives)
+		ibb_jb_copy(b, obj, "archives", archives);
+	else
+		ibb_jb_array(b, obj, "archives");
+}
+
 int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **ret,
 		       struct ibb_error *err)
 {
@@ -401,6 +410,7 @@ int ibb_manifest_build(const struct ibb_manifest_input *in, struct ibb_json **re
 	ibb_jb_str(&b, o, "format", in->writing.format);
 	ibb_jb_str(&b, o, "sparse", in->writing.sparse);
 	ibb_jb_u64(&b, o, "grown_bytes", in->writing.grown_bytes);
+	ibb_manifest_archives_json(in->archives, &b, root);
 	ibb_manifest_part_json(in, &b, root);
 	if (in->winre)
 		ibb_jb_copy(&b, root, "winre", in->winre);

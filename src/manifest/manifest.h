@@ -113,7 +113,8 @@ struct ibb_manifest_input {
 	size_t n_left_out;
 	struct ibb_manifest_options options;
 	struct ibb_manifest_writing writing;
-	const struct ibb_json *winre; /* the recovery images, a list; NULL: not asked for */
+	const struct ibb_json *archives; /* that packages came out of, a list; NULL: none */
+	const struct ibb_json *winre;	 /* the recovery images, a list; NULL: not asked for */
 };
 /* The parts of it that the manifest of a WIM has as well: what made it, when; the options and the
  * driver catalog; and of every Windows "targets", "packages", "removed", "key_security",
@@ -124,6 +125,9 @@ void ibb_manifest_options_json(const struct ibb_manifest_options *o, struct ibb_
 			       struct ibb_json *obj);
 void ibb_manifest_part_json(const struct ibb_manifest_input *in, struct ibb_jb *b,
 			    struct ibb_json *obj);
+/* "archives" of obj. */
+void ibb_manifest_archives_json(const struct ibb_json *archives, struct ibb_jb *b,
+				struct ibb_json *obj);
 /* "digest" of obj; kind NULL: null. */
 void ibb_digest_json(struct ibb_jb *b, struct ibb_json *obj, const char *kind,
 		     const struct ibb_sha256 *d);

@@ -91,6 +91,7 @@ int ibb_wim_manifest_build(const struct ibb_wim_manifest_input *in, struct ibb_j
 	ibb_wim_identity_json(in->input, &b, ibb_jb_object(&b, root, "input"));
 	writing_json(in, &b, root);
 	ibb_manifest_options_json(&in->options, &b, root);
+	ibb_manifest_archives_json(in->archives, &b, root);
 	list = ibb_jb_array(&b, root, "images");
 	for (size_t i = 0; i < in->n_images; i++)
 		ibb_jb_copy(&b, list, NULL, in->images[i]);

@@ -29,7 +29,8 @@ struct ibb_wim_manifest_input {
 	const char *mode; /* "new-file", "in-place", "compact"; NULL: nothing was written */
 	/* in place: how much longer the file is, and how much of it nothing refers to any more */
 	uint64_t grown_bytes, dead_bytes;
-	const char *signature; /* of all packages of all images */
+	const char *signature;		 /* of all packages of all images */
+	const struct ibb_json *archives; /* as struct ibb_manifest_input */
 	struct ibb_json *const *images;
 	size_t n_images;
 	char *const *warnings;

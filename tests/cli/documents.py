@@ -779,6 +779,19 @@ def archives(r, package):
                    rc=255, document=False)
     doc = r.ibbake("drivers", "check", archive, rc=(100, 255))
     want(r.schemas, "archives", [a["kind"] for a in doc["archives"]], ["zip"])
+    sound, image = vendor_zip(r, package, "whole.zip", False), r.image("vendor.vhd")
+    with open(sound, "rb") as f:
+        want_list = [{"file": sound, "path": None, "kind": "zip", "unverified": None,
+                      "sha256": hashlib.sha256(f.read()).hexdigest()}]
+    how, wim = ("--size", SIZE, "--drivers", sound), r.path("vendor.wim")
+    r.tool([r.args.mkwim, wim, "server=" + r.image("vendor.raw", "--table", "none")])
+    for name, path, out in (("disk", image, "vendor-out.vhd"), ("WIM", wim, "vendor-out.wim")):
+        doc = r.ibbake("plan", path, *how)
+        want(r.schemas, name + ": archives of the plan", doc["archives"], want_list)
+        doc = r.ibbake("bake", path, *how, "-o", r.path(out))
+        want(r.schemas, name + ": archives of the manifest", doc["archives"], want_list)
+    doc = r.ibbake("bake", image, "--size", SIZE, "--drivers", package, "--dry-run")
+    want(r.schemas, "archives of a directory", doc["archives"], [])
     return archive
 
 

@@ -735,7 +735,11 @@ def e2e_fetch_bake(world):
             doc = json.load(f)
         same((len(doc["packages"]), len(doc["downloads"])), (1, 1), "the lock file")
         with open(world.path("out.vhd.manifest.json"), encoding="utf-8") as f:
-            warnings = json.load(f)["warnings"]
+            baked = json.load(f)
+        warnings = baked["warnings"]
+        same(baked["archives"], [{"file": "installer.zip", "path": None, "kind": "zip",
+                                  "unverified": None, "sha256": doc["downloads"][0]["sha256"]}],
+             "archives of the manifest")
         check(any("the one of the lock file" in w for w in warnings), f"warnings: {warnings}")
         world.ibbake("verify", world.path("out.vhd"), "--manifest",
                      world.path("out.vhd.manifest.json"))

@@ -2,6 +2,7 @@
 """What vendors ship, packed by real tools: unpacked equal, baked equal, or refused without a trace."""
 import filecmp
 import io
+import hashlib
 import json
 import os
 import signal
@@ -309,6 +310,7 @@ def e2e_bake_from_an_archive(world):
     bake(world, image, package, want, env=env)
     with open(want + ".manifest.json", encoding="utf-8") as f:
         plain_manifest = json.load(f)
+    same(plain_manifest.pop("archives"), [], "archives of a directory")
     folder = world.path("vendor")
     os.mkdir(folder)
     subprocess.run(["cp", "-r", package, os.path.join(folder, "Drivers")], check=True)
@@ -330,7 +332,12 @@ def e2e_bake_from_an_archive(world):
         same(texts[0], texts[1], "manifests of two bakes")
         check(f"{archive}!/Drivers" in texts[0], f"{archive}!/Drivers is not named in it")
         check(temp not in texts[0], "the private directory is named in it")
-        same(without_names(json.loads(texts[0]), f"{archive}!/Drivers", "got.vhd"),
+        manifest = json.loads(texts[0])
+        with open(archive, "rb") as f:
+            same(manifest.pop("archives"), [{
+                "file": archive, "path": None, "kind": name.split(".")[1], "unverified": None,
+                "sha256": hashlib.sha256(f.read()).hexdigest()}], f"archives of {name}")
+        same(without_names(manifest, f"{archive}!/Drivers", "got.vhd"),
              without_names(plain_manifest, package, "want.vhd"), f"manifest of {name}")
         r = world.ibbake("plan", image.path, "--size", SIZE, "--drivers", archive, "--json",
                          env=env)

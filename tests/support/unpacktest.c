@@ -148,3 +148,10 @@ void unpack_assert_tree(struct unpack_world *w, const char *want)
 	assert_string_equal(is, want);
 	free(is);
 }
+
+unsigned unpack_mutations(unsigned usual)
+{
+	const char *n = getenv("IBB_TEST_MUTATIONS");
+
+	return n && atol(n) > 0 ? (unsigned)atol(n) : usual;
+}

@@ -25,6 +25,8 @@ int unpack_bytes(struct unpack_world *w, struct ibb_buf *b, struct ibb_unpack_re
 		 struct ibb_error *err);
 /* "a/\na/b.inf=content\n", sorted; binary or long content as its length. free() it. */
 char *unpack_tree_text(const char *dir);
+/* How many mutations: `usual`, or IBB_TEST_MUTATIONS (ci/campaign). */
+unsigned unpack_mutations(unsigned usual);
 /* The text of the tree in `out` is this. */
 void unpack_assert_tree(struct unpack_world *w, const char *want);
 

@@ -240,6 +240,30 @@ def case_msibuild(job):
     theirs = {pathlib.PurePath(k).name: v for k, v in digests(job.theirs(msi)).items()}
     same("msibuild, msiextract", {pathlib.PurePath(k).name: v for k, v in digests(out).items()},
          theirs)
+    # the same names from components that exclude one another
+    msi = job.top / "variants.msi"
+    for old in ("INSERT INTO `Component`", "INSERT INTO `File`"):
+        queries = [q for q in queries if not q.startswith(old)]
+    queries += [f"INSERT INTO `Component` (`Component`, `Directory_`, `Attributes`, `Condition`) "
+                f"VALUES ({v})" for v in ("'c10', 'dAcme', 0, 'VersionNT64 AND VersionNT >= 1000'",
+                                          "'cOld', 'dAcme', 0, 'VersionNT < 1000'",
+                                          "'cOldToo', 'dAcme', 0, 'VersionNT < 1000'")]
+    queries += [f"INSERT INTO `File` (`File`, `Component_`, `FileName`, `FileSize`, `Attributes`, "
+                f"`Sequence`) VALUES ({v})" for v in (
+                    f"'kInf', 'c10', 'x.inf', {size}, 16896, 1",
+                    f"'kSys', 'cOld', 'X.INF', {size}, 16896, 2",
+                    f"'kDll', 'cOldToo', 'old.sys', {size}, 16896, 3")]
+    run("msibuild", msi, "-s", "Hand made")
+    run("msibuild", msi, "-q", *queries)
+    for cab in ("c.cab", "d.cab"):
+        run("msibuild", msi, "-a", cab, job.top / cab)
+    out, text = job.unpack(msi)
+    same("variants", digests(out), {
+        f"{OURS}/{n}": hashlib.sha256((src / k).read_bytes()).hexdigest()
+        for k, n in (("kInf", "Acme Drivers/x.inf"), ("kSys", "Acme Drivers.cOld/X.INF"),
+                     ("kDll", "Acme Drivers.cOld/old.sys"))})
+    if "on the condition VersionNT < 1000" not in text:
+        sys.exit(text)
 
 
 def wrapped(job, src, what):
