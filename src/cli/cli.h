@@ -25,6 +25,7 @@ struct cli {
 	enum cli_progress progress;
 	char *manifest_path; /* the default one, owned */
 	char *cache_path;    /* the same */
+	const char *result;  /* the document as it is, while its text is made of the plain one */
 	/* progress state */
 	const char *phase;
 	bool bar_drawn, terminal;

@@ -170,8 +170,11 @@ static void import_text(const struct cli *c, const struct ibb_json *doc, struct 
 	int64_t used = 0, left = 0, entries = 0, releases = 0, recommended = 0;
 
 	if (ibb_json_str(doc, "overlay")) {
-		(void)!ibb_buf_append(out, ibb_json_str(doc, "overlay"),
-				      strlen(ibb_json_str(doc, "overlay")));
+		IBB_AUTO(ibb_json_free) struct ibb_json *whole = NULL;
+
+		/* a file of its own, with its line breaks; what acts is refused in catalogs */
+		if (!ibb_json_parse("result", c->result, strlen(c->result), &whole, NULL))
+			(void)!ibb_buf_append_str(out, ibb_json_str(whole, "overlay"));
 		return;
 	}
 	(void)ibb_json_int(doc, "used", 0, INT32_MAX, &used);

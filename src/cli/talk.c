@@ -221,6 +221,7 @@ int cli_finish(struct cli *c, int r, const struct ibb_error *err, char *json,
 			cli_error(c, &e);
 			status = 255;
 		} else {
+			c->result = json;
 			text(c, doc, &out);
 			status = cli_out(c, ibb_buf_cstr(&out), status);
 		}
