@@ -68,6 +68,7 @@ int ibb_do_sizes(const struct ibb_request *q, char **ret_json, struct ibb_error 
 	list = ibb_jb_array(&b, root, "sizes");
 	for (size_t i = 0; i < ibb_catalog_n_sizes(c); i++)
 		size_json(ibb_catalog_size_at(c, i), &b, list);
+	ibb_catalog_conflicts_json(c, &b, ibb_jb_array(&b, root, "warnings"));
 	return ibb_doc_print(&b, ret_json, err);
 }
 

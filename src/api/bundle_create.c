@@ -605,6 +605,7 @@ static int add_catalogs(struct make *m, struct ibb_json *root)
 	struct ibb_json *o = ibb_jb_object(&m->b, root, "catalog"), *list;
 	int r = IBB_OK;
 
+	ibb_catalog_secrets_json(m->catalog, &m->b, m->warnings);
 	ibb_jb_str(&m->b, o, "as_of", ibb_catalog_version(m->catalog));
 	ibb_jb_str(&m->b, o, "sha256", ibb_catalog_sha256(m->catalog));
 	list = ibb_jb_array(&m->b, o, "files");

@@ -10,6 +10,7 @@
 #include "api/bundle.h"
 #include "base/io.h"
 #include "base/limits.h"
+#include "base/url.h"
 #include "catalog/builtin.h"
 
 static int add_slot(struct ibb_catalog_files *f, struct ibb_error *err)
@@ -170,6 +171,22 @@ void ibb_catalog_conflicts_json(const struct ibb_catalog *c, struct ibb_jb *b,
 {
 	for (size_t i = 0; i < ibb_catalog_n_conflicts(c); i++)
 		ibb_jb_str(b, list, NULL, ibb_catalog_conflict_at(c, i));
+}
+
+void ibb_catalog_secrets_json(const struct ibb_catalog *c, struct ibb_jb *b, struct ibb_json *list)
+{
+	for (size_t i = 0; i < ibb_catalog_n_releases(c); i++) {
+		const struct ibb_release *r = ibb_catalog_release_at(c, i);
+		bool has = false;
+
+		for (size_t k = 0; k < r->n_urls; k++)
+			has |= ibb_url_has_user(r->urls[k].url);
+		if (has)
+			ibb_jb_fmt(b, list, NULL,
+				   "a URL of release %s in the catalog has a user name or "
+				   "password: whoever gets the bundle gets them",
+				   r->id);
+	}
 }
 
 int ibb_session_catalog(const struct ibb_request *q, struct ibb_catalog **ret,

@@ -23,5 +23,7 @@ void ibb_catalog_files_clear(struct ibb_catalog_files *f);
 /* What the overlays changed, as strings into a list. */
 void ibb_catalog_conflicts_json(const struct ibb_catalog *c, struct ibb_jb *b,
 				struct ibb_json *list);
+/* URLs with a user name or password, for what takes the catalog to others. */
+void ibb_catalog_secrets_json(const struct ibb_catalog *c, struct ibb_jb *b, struct ibb_json *list);
 
 #endif

@@ -2,6 +2,7 @@
 /* The document of ibb_fetch(). */
 #include <string.h>
 
+#include "api/catalogs.h"
 #include "api/doc.h"
 #include "api/fetch.h"
 #include "net/http.h"
@@ -104,6 +105,7 @@ int ibb_fetch_print(const struct ibb_request *q, const struct ibb_catalog *c,
 	for (size_t i = 0; i < l->n; i++)
 		wanted_json(&l->items[i], &b, ibb_jb_object(&b, list, NULL));
 	list = ibb_jb_array(&b, root, "warnings");
+	ibb_catalog_conflicts_json(c, &b, list);
 	for (size_t i = 0; i < l->n; i++)
 		warn_of(q, &l->items[i], &b, list);
 	return ibb_doc_print(&b, ret_json, err);

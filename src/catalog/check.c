@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/url.h"
 #include "catalog/model.h"
 #include "catalog/read.h"
 
@@ -423,6 +424,28 @@ static int judge_dates(struct judge *g)
 	return rc;
 }
 
+/* ---- secrets ---- */
+
+static int judge_urls(struct judge *g, size_t i)
+{
+	const struct ibb_release *r = ibb_catalog_release_at(g->c, i);
+
+	for (size_t k = 0; k < r->n_urls; k++) {
+		IBB_AUTO_FREE char *shown = NULL;
+
+		if (!ibb_url_has_user(r->urls[k].url))
+			continue;
+		shown = ibb_url_public(r->urls[k].url);
+		if (!shown)
+			return ibb_err_nomem(g->err);
+		return FIND(g, IBB_SEV_WARNING, CAT_RELEASE, i,
+			    "%s: the URL %s has a user name or password, which go wherever the "
+			    "catalog goes, into bundles too",
+			    r->id, shown);
+	}
+	return IBB_OK;
+}
+
 int ibb_catalog_judge(const struct ibb_catalog *c, const char *today, struct ibb_findings *f,
 		      struct ibb_error *err)
 {
@@ -433,6 +456,8 @@ int ibb_catalog_judge(const struct ibb_catalog *c, const char *today, struct ibb
 		rc = judge_recommendations(&g);
 	if (!rc)
 		rc = judge_dates(&g);
+	for (size_t i = 0; i < ibb_catalog_n_releases(c) && !rc; i++)
+		rc = judge_urls(&g, i);
 	for (size_t i = 0; i < c->n_conflicts && !rc; i++)
 		rc = ibb_findings_add(f, IBB_SEV_WARNING, c->conflict_files[i], "", err, "%s",
 				      c->conflicts[i] + strlen(c->conflict_files[i]) + 2);

@@ -43,6 +43,12 @@ static int finish_function(struct cat_function *f)
 	return IBB_OK;
 }
 
+/* It is looked for, and shown, as a file's name: never as a path. */
+static bool is_file_name(const char *name)
+{
+	return !strpbrk(name, "/\\:") && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
 static int finish_release(struct cat_reader *r, const char *path, struct cat_release *e)
 {
 	struct ibb_release *p = &e->pub;
@@ -53,6 +59,8 @@ static int finish_release(struct cat_reader *r, const char *path, struct cat_rel
 	p->size_bytes = e->size;
 	if (p->package && !e->package_name)
 		return cat_fault(r, path, "has a package, but package_name is null");
+	if (p->package && !is_file_name(p->package))
+		return cat_fault(r, path, "package: '%s' is not the name of a file", p->package);
 	if (p->sha256_basis && !p->sha256)
 		return cat_fault(r, path, "has a sha256_basis, but sha256 is null");
 	if (p->sha256 && !p->sha256_basis)

@@ -2,6 +2,7 @@
 /* What a catalog holds besides sizes and rules, as JSON. */
 #include <string.h>
 
+#include "base/url.h"
 #include "catalog/model.h"
 #include "catalog/show.h"
 
@@ -39,6 +40,16 @@ static void origin(const struct show *s, struct ibb_json *o, enum cat_kind kind,
 	ibb_jb_str(s->b, o, "from", s->c->layers[s->c->tables[kind].from[i].layer].name);
 }
 
+/* Without what may be a secret. */
+static void url_json(const struct show *s, struct ibb_json *o, const char *url)
+{
+	IBB_AUTO_FREE char *shown = ibb_url_public(url);
+
+	if (!shown)
+		s->b->rc = IBB_E_NOMEM;
+	ibb_jb_str(s->b, o, "url", shown);
+}
+
 static void release_parts(const struct show *s, struct ibb_json *o, const struct ibb_release *r)
 {
 	struct ibb_json *list = ibb_jb_array(s->b, o, "urls");
@@ -46,7 +57,7 @@ static void release_parts(const struct show *s, struct ibb_json *o, const struct
 	for (size_t i = 0; i < r->n_urls; i++) {
 		struct ibb_json *u = ibb_jb_object(s->b, list, NULL);
 
-		ibb_jb_str(s->b, u, "url", r->urls[i].url);
+		url_json(s, u, r->urls[i].url);
 		ibb_jb_str(s->b, u, "basis", r->urls[i].basis);
 		ibb_jb_str(s->b, u, "confidence", r->urls[i].confidence);
 	}
@@ -156,7 +167,7 @@ static void entries(const struct show *s, struct ibb_json *root)
 		for (size_t k = 0; k < e[i].distros.n; k++)
 			ibb_jb_str(s->b, names, NULL, e[i].distros.v[k]);
 		ibb_jb_str(s->b, o, "version", e[i].version);
-		ibb_jb_str(s->b, o, "url", e[i].url);
+		url_json(s, o, e[i].url);
 		ibb_jb_str(s->b, o, "release", e[i].release ? e[i].release->pub.id : NULL);
 		ibb_jb_str(s->b, o, "first_commit", e[i].first_commit);
 		ibb_jb_str(s->b, o, "first_date", e[i].first_date);

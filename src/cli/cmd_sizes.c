@@ -19,6 +19,7 @@ static void text(const struct cli *c, const struct ibb_json *doc, struct ibb_buf
 			cli_printf(out, "    %s\n", cli_str(z, "note"));
 	}
 	cli_printf(out, "catalog as of %s\n", cli_str(doc, "catalog_as_of"));
+	cli_render_warnings(doc, out);
 }
 
 int cli_cmd_sizes(struct cli *c)

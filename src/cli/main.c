@@ -104,7 +104,7 @@ static void print_help(void)
 		printf("  %-8s %-28s  ", cli_commands[i].name, cli_commands[i].arguments);
 		cli_print_wrapped(cli_commands[i].summary, 41);
 	}
-	printf("  %-8s %-27s  the version of ibbake\n\n", "version", "");
+	printf("  %-8s %-28s  the version of ibbake\n\n", "version", "");
 	puts("exit status: 0 done or nothing to do; 2 usage; 3 verify found differences;\n"
 	     "100 refused: sound input that is not supported or not safe; 240 a time limit ran\n"
 	     "out; 255 damaged input, I/O or internal error; 128+N on signal N. 1 is reserved;\n"

@@ -370,6 +370,8 @@ static bool suits_verb(const struct cli *c, const struct cli_command *cmd, const
 		if (!find_option(of, given[i], &v))
 			return cli_usage(c, "%s %s takes no option %s", cmd->name, verb,
 					 given[i]) == 0;
+	if ((of & CLI_OUT) && c->q.output && strcmp(c->q.output, "-") == 0)
+		return cli_usage(c, "-o - is no name of a file or directory") == 0;
 	if (c->q.bundle && c->q.cache_dir)
 		return cli_usage(c, "--bundle takes packages from nowhere else: no --cache-dir") ==
 		       0;

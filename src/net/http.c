@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/limits.h"
+#include "base/url.h"
 
 /* The length of "http://" or "https://", whatever its case; 0: neither. */
 static size_t scheme_len(const char *url)
@@ -60,16 +61,7 @@ int ibb_url_check(const char *url, struct ibb_error *err)
 
 char *ibb_url_shown(const char *url)
 {
-	const size_t scheme = scheme_len(url);
-	const char *host, *end;
-	size_t n;
-
-	if (!scheme)
-		return ibb_strdup("(no http or https URL)");
-	host = host_of(url, &n);
-	end = host + strcspn(host, "?#");
-	return ibb_asprintf("%s%.*s%s", scheme == 8 ? "https://" : "http://", (int)(end - host),
-			    host, *end == '?' ? "?..." : "");
+	return ibb_url_public(url);
 }
 
 int ibb_url_sha256(const char *url, char out[IBB_SHA256_HEX_SIZE])

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/time.h"
+#include "base/url.h"
 #include "driver/trust.h"
 #include "plan/plan.h"
 
@@ -330,6 +331,7 @@ void ibb_resolution_json(const struct ibb_resolution *r, struct ibb_jb *b, struc
 {
 	struct ibb_json *w = ibb_jb_object(b, obj, "windows"), *list, *fn;
 	const struct ibb_function *f = r->size->function;
+	IBB_AUTO_FREE char *url = r->recommended_url ? ibb_url_public(r->recommended_url) : NULL;
 
 	ibb_jb_str(b, w, "id", r->windows.id);
 	ibb_jb_str(b, w, "name", r->windows.name);
@@ -346,7 +348,9 @@ void ibb_resolution_json(const struct ibb_resolution *r, struct ibb_jb *b, struc
 	ibb_jb_str(b, obj, "inf", r->package_inf);
 	ibb_jb_str(b, obj, "recommended_version", r->recommended_version);
 	ibb_jb_str(b, obj, "recommended_reason", r->recommended_reason);
-	ibb_jb_str(b, obj, "recommended_url", r->recommended_url);
+	if (r->recommended_url && !url)
+		b->rc = IBB_E_NOMEM;
+	ibb_jb_str(b, obj, "recommended_url", url);
 	fn = f ? ibb_jb_object(b, obj, "function") : NULL;
 	if (f) {
 		ibb_jb_str(b, fn, "id", f->id);

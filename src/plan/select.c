@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/url.h"
 #include "base/utf16.h"
 #include "plan/rank.h"
 
@@ -152,6 +153,7 @@ static int none_serves(const struct ibb_selection *s, size_t n, bool bare, struc
 	const struct ibb_resolution *r = s->resolution;
 	const struct ibb_function *f = r->size->function;
 	const struct ibb_rejected *x = NULL;
+	IBB_AUTO_FREE char *url = NULL;
 
 	for (size_t i = 0; i < s->n_rejected && bare && !x; i++)
 		if (strstr(s->rejected[i].reason, "only as"))
@@ -175,12 +177,13 @@ static int none_serves(const struct ibb_selection *s, size_t n, bool bare, struc
 		ibb_err(err, IBB_E_UNSUPPORTED,
 			"no driver package was given for %s, whose InfiniBand function is %s",
 			r->size->name, f->hardware_ids[0]);
+	if (r->recommended_url && !(url = ibb_url_public(r->recommended_url)))
+		return ibb_err_nomem(err);
 	if (r->recommended_version)
 		return ibb_err_hint(err, IBB_E_UNSUPPORTED,
 				    "give the extracted %s %s package with --drivers DIR%s%s",
 				    r->driver_set_name, r->recommended_version,
-				    r->recommended_url ? "; published at " : "",
-				    r->recommended_url ? r->recommended_url : "");
+				    url ? "; published at " : "", url ? url : "");
 	return ibb_err_hint(err, IBB_E_UNSUPPORTED,
 			    "give the extracted %s package with --drivers DIR",
 			    r->driver_set_name ? r->driver_set_name : "driver");

@@ -156,7 +156,9 @@ def e2e_catalog_dirs(world):
     first = f"{world.path('over/15-size.json')}: sizes {SIZE} replaces that of built-in driver catalog"
     second = (f"{world.path('over/20-size.json')}: sizes {SIZE} replaces that of "
               f"{world.path('over/15-size.json')}: note differs")
-    for argv in (["resolve", "--size", SIZE, "--os", "server2022"],
+    for argv in (["resolve", "--size", SIZE, "--os", "server2022"], ["sizes"],
+                 ["fetch", "--size", SIZE, "--os", "server2022", "--dry-run", "--cache-dir",
+                  world.path("cache")],
                  ["plan", image.path, "--size", SIZE],
                  ["drivers", "check", package, *world.anchor], ["catalog", "check"],
                  ["catalog", "show"]):
@@ -173,6 +175,38 @@ def e2e_catalog_dirs(world):
     world.refused(["sizes", "--catalog-dir", world.path("gone")], 255, "No such file")
     world.refused(["sizes", "--catalog", world.path("over/15-size.json")], 100,
                   "is an overlay, which only adds to another catalog")
+
+
+def e2e_catalog_secrets(world):
+    """User names, passwords and queries of URLs are shown nowhere, and a catalog's are told of."""
+    image, package, out = world.image(*SMALL), world.package(), world.path("out.vhd")
+    over = write(world.path("cred.json"), releases=[{
+        "id": "mine", "driver_set": "winof2", "version": "1", "driver_version": None, "date": None,
+        "lts": False, "package": "drv.zip", "package_name": "seen", "sha256": None,
+        "windows": None, "windows_basis": "test", "source": "azx", "confidence": "C",
+        "urls": [{"url": "https://joe:s3cret@x.example/drv.zip?token=t0psecret", "basis": "seen",
+                  "confidence": "C"}]}], recommendations=[{
+                      "id": "mine", "driver_set": "winof2", "windows": {"only": "server2022"},
+                      "release": "mine", "reason": "test", "source": "azx", "confidence": "C"}])
+    how = ["--catalog-dir", over, "--size", SIZE]
+    shown = "https://x.example/drv.zip?..."
+    os.mkdir(world.path("empty"))
+    runs = [world.ibbake("resolve", *how, "--os", "server2022", "--json"),
+            world.ibbake("catalog", "show", "--catalog-dir", over),
+            world.ibbake("plan", image.path, *how, "--drivers", world.path("empty"), rc=100),
+            world.ibbake("catalog", "check", over)]
+    for r in runs:
+        check(shown in r.out + r.err, f"the URL is not shown: {r.out[-300:]} {r.err}")
+    runs[3].mentions("mine: the URL https://x.example/drv.zip?... has a user name or password")
+    runs.append(world.ibbake("bake", image.path, *how, "--drivers", package, *world.anchor, "-o", out))
+    with open(out + ".manifest.json", encoding="utf-8") as f:
+        manifest = f.read()
+    check(shown in manifest and "s3cret" not in manifest and "t0psecret" not in manifest, "manifest")
+    runs.append(world.ibbake("bundle", "create", *how, "--os", "server2022", "--drivers", package,
+                             *world.anchor, "-o", world.path("c.ibbundle")))
+    runs[-1].mentions("a URL of release mine in the catalog has a user name or password")
+    for r in runs:
+        check("s3cret" not in r.out + r.err and "t0psecret" not in r.out + r.err, "a secret is out")
 
 
 def e2e_catalog_import(world):

@@ -50,4 +50,6 @@ def e2e_cli_verbs(world):
             argv = ("drivers",) + argv
         world.refused(list(argv), 2, "takes no option --")
     world.refused(["bake", "x", "--bundle", "y", "--cache-dir", "z", "-o", "o"], 2, "no --cache-dir")
+    for argv in (["catalog", "import", "x"], ["bundle", "create"], ["drivers", "unpack", "x"]):
+        world.refused([*argv, "-o", "-"], 2, "-o - is no name")
     world.refused(["drivers", "unpack", "x"], 2, "needs --output DIR")

@@ -218,6 +218,25 @@ static void test_wrong_recommendations(void **state)
 	       "has a sha256, but no sha256_basis that says whose it is");
 }
 
+static void test_package_name(void **state)
+{
+	static const char *const names[] = {"..", "../x.zip", "a/b.zip", "c:x.zip"};
+
+	(void)state;
+	for (size_t i = 0; i < IBB_ARRAY_SIZE(names); i++) {
+		char overlay[512], text[64];
+
+		snprintf(overlay, sizeof(overlay),
+			 HEAD "'releases': [{'id': 'r', 'driver_set': 'drv', 'version': '9',"
+			      "'driver_version': null, 'date': null, 'lts': false, 'package': '%s',"
+			      "'package_name': 'seen', 'sha256': null, 'windows': null,"
+			      "'windows_basis': 'b', 'confidence': 'A', 'source': 'new'}]}",
+			 names[i]);
+		snprintf(text, sizeof(text), "package: '%s' is not the name of a file", names[i]);
+		expect(overlay, IBB_SEV_ERROR, "o.json", "releases[0]", text);
+	}
+}
+
 static void test_dates(void **state)
 {
 	(void)state;
@@ -323,7 +342,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_small),		cmocka_unit_test(test_all_faults),
 	cmocka_unit_test(test_rules),		cmocka_unit_test(test_drivers),
 	cmocka_unit_test(test_recommendations), cmocka_unit_test(test_wrong_recommendations),
-	cmocka_unit_test(test_dates),		cmocka_unit_test(test_conflict),
-	cmocka_unit_test(test_shipped),		cmocka_unit_test(test_out_of_memory),
+	cmocka_unit_test(test_package_name),	cmocka_unit_test(test_dates),
+	cmocka_unit_test(test_conflict),	cmocka_unit_test(test_shipped),
+	cmocka_unit_test(test_out_of_memory),
 };
 IBB_TEST_MAIN(tests)
