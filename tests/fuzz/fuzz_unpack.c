@@ -36,14 +36,21 @@ static int zap(const char *path, const struct stat *st, int type, struct FTW *f)
 	return f->level ? remove(path) : 0;
 }
 
+static const char *made;
+
+static void remove_directory(void)
+{
+	rmdir(made);
+}
+
 static const char *directory(void)
 {
 	static char dir[] = "/dev/shm/ibb-fuzz-unpack-XXXXXX", other[] = "/tmp/ibb-fuzz-XXXXXX";
-	static const char *made;
 
-	if (!made)
-		made = mkdtemp(dir) ? dir : mkdtemp(other);
-	FUZZ_CHECK(made, "no directory");
+	if (made)
+		return made;
+	made = mkdtemp(dir) ? dir : mkdtemp(other);
+	FUZZ_CHECK(made && !atexit(remove_directory), "no directory");
 	return made;
 }
 
